@@ -1,0 +1,594 @@
+"""Corpus: views of clips by cameras, on disk as three memory-mapped arrays beside a JSON manifest.
+
+    manifest.json   format, frame rate, views (with their cameras), exclusions, where it all came from, digest
+    pose2d.npy      (f, 17, 2) float32, screen units
+    confidence.npy  (f, 17)    float32, 0 to 1
+    pose3d_cam.npy  (f, 17, 3) float32, metres in the camera's frame of reference, absolute
+
+Views lie one behind the other along f, sorted by action, clip and camera, so that the frames of an action are a slice.
+"""
+
+import hashlib
+import itertools
+import json
+import math
+import os
+import shutil
+import uuid
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool, Float32, Int64
+
+from actlift import __version__
+from actlift.camera import RIGS, Camera
+from actlift.data.clip import Clip
+from actlift.files import read_json, write_json
+from actlift.keypoints2d import DetectorNoise, Exact, IndependentNoise
+from actlift.skeleton import H36M_17, SKELETONS, Skeleton
+
+FORMAT = "actlift corpus"
+VERSION = 1
+MANIFEST = "manifest.json"
+LONGEST_GLITCH = 0.1  # seconds
+CHANNELS = {"pose2d": (2,), "confidence": (), "pose3d_cam": (3,)}  # behind (f, 17)
+
+
+@dataclass(frozen=True, eq=False)
+class View:
+    """One clip (or piece of a clip) as one camera saw it.
+
+    Attributes:
+        clip, subject, action: of the clip.
+        camera_name, camera: who saw it.
+        fps: frames per second.
+        pose2d: (t, 17, 2) keypoints in screen units (see `Camera.px_to_screen`).
+        confidence: (t, 17), 1 for exact keypoints.
+        pose3d_cam: (t, 17, 3) metres in the camera's frame of reference, absolute.
+        start: row of its first frame in the arrays of the corpus.
+    """
+
+    clip: str
+    subject: str
+    action: str
+    camera_name: str
+    fps: float
+    camera: Camera
+    pose2d: Float32[np.ndarray, "t 17 2"]
+    confidence: Float32[np.ndarray, "t 17"]
+    pose3d_cam: Float32[np.ndarray, "t 17 3"]
+    start: int
+
+    @property
+    def frames(self) -> int:
+        return len(self.pose2d)
+
+
+@dataclass(frozen=True)
+class Exclusion:
+    """Frames left out of a corpus, and why.
+
+    Attributes:
+        clip: name of the clip.
+        camera: name of the camera; `*` for all.
+        first, last: frames of the clip at its own frame rate, both included; last = -1 is the clip's end.
+        reason: in words.
+    """
+
+    clip: str
+    camera: str
+    first: int
+    last: int
+    reason: str
+
+
+@dataclass(frozen=True, eq=False)
+class Corpus:
+    """A selection of the views of a folder; selections share the arrays, which hold the frames of all views.
+
+    Attributes:
+        folder: where it lies.
+        fps: frames per second of every view.
+        skeleton: of every pose.
+        views: the selection, sorted by action, clip, camera.
+        pose2d, confidence, pose3d_cam: (f, ...) all frames on disk, memory-mapped: writing to them changes no file.
+        exclusions: what was left out when it was written, and why.
+        digest: sha256 over arrays and manifest, as written.
+        provenance: sources, rig, keypoints, seed and so on, as written.
+    """
+
+    folder: Path
+    fps: float
+    skeleton: Skeleton = field(repr=False)
+    views: tuple[View, ...] = field(repr=False)
+    pose2d: Float32[np.ndarray, "f 17 2"] = field(repr=False)
+    confidence: Float32[np.ndarray, "f 17"] = field(repr=False)
+    pose3d_cam: Float32[np.ndarray, "f 17 3"] = field(repr=False)
+    exclusions: tuple[Exclusion, ...] = field(repr=False)
+    digest: str
+    provenance: Mapping[str, Any] = field(repr=False)
+
+    @classmethod
+    def open(cls, folder: str | os.PathLike[str]) -> "Corpus":
+        """Open a folder that `write_corpus` wrote. The arrays are mapped, not read; `verify` reads them.
+
+        Raises:
+            FileNotFoundError: there is no corpus there.
+            ValueError: it is of another version, or damaged: an array is missing, cut short or of another shape than
+                the manifest says. The message names the file.
+        """
+        folder = Path(folder)
+        manifest = _read_manifest(folder)
+        total = sum(record["frames"] for record in manifest["views"])
+        pose2d, confidence, pose3d_cam = (
+            _map_array(folder / f"{name}.npy", (total, len(H36M_17), *channels)) for name, channels in CHANNELS.items()
+        )
+        views, start = [], 0
+        for record in manifest["views"]:
+            rows = slice(start, start + record["frames"])
+            camera = Camera.from_dict(record["camera"])
+            views.append(
+                View(
+                    record["clip"],
+                    record["subject"],
+                    record["action"],
+                    camera.name,
+                    manifest["fps"],
+                    camera,
+                    pose2d[rows],
+                    confidence[rows],
+                    pose3d_cam[rows],
+                    start,
+                )
+            )
+            start = rows.stop
+        return cls(
+            folder=folder,
+            fps=manifest["fps"],
+            skeleton=SKELETONS[manifest["skeleton"]],
+            views=tuple(views),
+            pose2d=pose2d,
+            confidence=confidence,
+            pose3d_cam=pose3d_cam,
+            exclusions=tuple(Exclusion(**row) for row in manifest["exclusions"]),
+            digest=manifest["digest"],
+            provenance=manifest["provenance"],
+        )
+
+    @property
+    def actions(self) -> tuple[str, ...]:
+        """Labels in the selection, sorted."""
+        return tuple(sorted({view.action for view in self.views}))
+
+    @property
+    def subjects(self) -> tuple[str, ...]:
+        """People in the selection, sorted."""
+        return tuple(sorted({view.subject for view in self.views}))
+
+    @property
+    def frames(self) -> int:
+        """Frames in the selection, each camera's counted."""
+        return sum(view.frames for view in self.views)
+
+    @property
+    def starts(self) -> Int64[np.ndarray, " views"]:
+        """Row of the first frame of each view."""
+        return np.array([view.start for view in self.views], dtype=np.int64)
+
+    @property
+    def lengths(self) -> Int64[np.ndarray, " views"]:
+        """Frames of each view."""
+        return np.array([view.frames for view in self.views], dtype=np.int64)
+
+    def select(
+        self,
+        actions: Iterable[str] | None = None,
+        subjects: Iterable[str] | None = None,
+        clips: Iterable[str] | None = None,
+        predicate: Callable[[View], bool] | None = None,
+    ) -> "Corpus":
+        """The views that meet every condition given; names are compared by equality.
+
+        Raises:
+            ValueError: a name is not in this selection (the message lists those that are), or no view is left.
+        """
+        views = self.views
+        for kind, wanted in (("action", actions), ("subject", subjects), ("clip", clips)):
+            if wanted is None:
+                continue
+            if isinstance(wanted, str):
+                raise ValueError(f"{kind}s must be several names, as in ['{wanted}']; got the string '{wanted}'")
+            names, known = set(wanted), {getattr(view, kind) for view in self.views}
+            if names - known:
+                raise ValueError(f"no {kind} {_listed(names - known)} in this corpus; it has {_listed(known)}")
+            views = tuple(view for view in views if getattr(view, kind) in names)
+        if predicate is not None:
+            views = tuple(view for view in views if predicate(view))
+        if not views:
+            raise ValueError(f"no view of {self.folder} meets all conditions of the selection; loosen one of them")
+        return replace(self, views=views)
+
+    def split(self, test_subjects: Iterable[str], *, shared_actions_only: bool = False) -> tuple["Corpus", "Corpus"]:
+        """Cut by person: (the views of everybody else, the views of the test subjects).
+
+        Args:
+            test_subjects: who is held out.
+            shared_actions_only: keep only actions that stand on both sides; which were dropped shows in a comparison of
+                `actions` before and after.
+
+        Raises:
+            ValueError: a test subject is unknown, a side would be empty, or no action stands on both sides.
+        """
+        test = self.select(subjects=test_subjects)
+        others = sorted(set(self.subjects) - set(test.subjects))
+        if not others:
+            raise ValueError(f"all subjects, {_listed(self.subjects)}, are test subjects; leave some to train on")
+        train = self.select(subjects=others)
+        if shared_actions_only:
+            shared = set(train.actions) & set(test.actions)
+            if not shared:
+                raise ValueError(
+                    f"no action stands on both sides: the test subjects do {_listed(test.actions)}, the others "
+                    f"{_listed(train.actions)}; choose other test subjects"
+                )
+            train, test = train.select(actions=shared), test.select(actions=shared)
+        return train, test
+
+    def verify(self) -> None:
+        """Read everything and compare it with the digest.
+
+        Raises:
+            ValueError: arrays or manifest are not those that were written.
+        """
+        manifest = _read_manifest(self.folder)
+        digests = [hashlib.sha256(getattr(self, name).data).hexdigest() for name in CHANNELS]
+        found = _digest(digests, manifest)
+        if not found == self.digest == manifest["digest"]:
+            raise ValueError(
+                f"{self.folder}: digest {found[:12]} is not {self.digest[:12]}, as written; prepare it anew"
+            )
+
+
+def person_disjoint(train: Corpus, test: Corpus) -> None:
+    """Check that nobody stands on both sides.
+
+    Raises:
+        ValueError: somebody does; the message names them.
+    """
+    both = set(train.subjects) & set(test.subjects)
+    if both:
+        raise ValueError(f"subjects {_listed(both)} are both in training and in test; split by person (Corpus.split)")
+
+
+def write_corpus(
+    folder: str | os.PathLike[str],
+    clips: Iterable[Clip],
+    *,
+    rig: str = "ring",
+    cameras: int = 4,
+    keypoints: Exact | IndependentNoise | DetectorNoise,
+    fps: float | None = None,
+    seed: int = 0,
+    exclusions: Sequence[Exclusion] = (),
+    max_speed: float = 12.0,
+    sources: Sequence[str] = (),
+) -> Corpus:
+    """See every clip with the cameras of a rig and write the views; the folder appears whole or not at all.
+
+    Frames at either end of a step in which some joint is faster than `max_speed` are left out (and those between two
+    such steps within 0.1 s), recorded among the exclusions with the reason. Where frames are left out the clip is cut,
+    and its pieces are named like slices of the clip's own frames: `13_18[0:118]`. All pieces of a clip are seen by the same cameras. Clips are taken one at a time.
+    The ring is one set of cameras for the whole corpus, as in Human3.6M, set about the middle of each clip's motion;
+    random cameras are drawn anew for every clip. Cameras and noise depend on the seed and the names of clip and camera
+    alone, so neither on order nor on other clips.
+
+    Args:
+        folder: a new folder, or an existing corpus, which is replaced.
+        clips: with names that differ.
+        rig: name of an entry of `RIGS`.
+        cameras: how many the rig has.
+        keypoints: what becomes of the exact projections.
+        fps: frame rate of the corpus; the clips' own if not given.
+        seed: of cameras and keypoints.
+        exclusions: frames to leave out.
+        max_speed: metres per second of any joint in the world; `math.inf` lets everything through.
+        sources: words on where the clips came from, for the record.
+
+    Raises:
+        FileExistsError: the folder exists and holds something else than a corpus.
+        ValueError: clips share a name or, without `fps`, differ in rate; an exclusion fits no clip, camera or frame;
+            the rig is unknown; nothing is left.
+        OSError: the disk is full or not writable. What was there before is untouched.
+    """
+    folder = Path(folder)
+    if rig not in RIGS:
+        raise ValueError(f"unknown rig '{rig}'; known are {_listed(RIGS)}")
+    if not _may_be_replaced(folder):
+        raise FileExistsError(f"{folder} exists and is not just a corpus; choose another folder, or empty it yourself")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    unique = uuid.uuid4().hex[:8]
+    partial = folder.with_name(f".{folder.name}.{unique}.part")
+    partial.mkdir()
+    try:
+        with _Shelf(partial / "clips.raw") as shelf, _Arrays(partial) as arrays:
+            for clip in clips:
+                shelf.add(clip)
+            manifest: dict[str, Any] = {
+                "format": FORMAT,
+                "version": VERSION,
+                "fps": _common_fps(shelf, fps),
+                "skeleton": H36M_17.name,
+                "views": [],
+                "exclusions": [],
+                "provenance": {
+                    "actlift": __version__,
+                    "sources": list(sources),
+                    "rig": rig,
+                    "cameras": cameras,
+                    "keypoints": {"kind": type(keypoints).__name__, **asdict(keypoints)},
+                    "seed": seed,
+                    "max_speed": max_speed if math.isfinite(max_speed) else None,
+                },
+            }
+            unknown = {row.clip for row in exclusions} - shelf.names
+            if unknown:
+                raise ValueError(f"exclusions name no such clip: {_listed(unknown)}; clips are {_listed(shelf.names)}")
+            for clip in shelf.sorted():
+                rows = [row for row in exclusions if row.clip == clip.name] + _too_fast(clip, max_speed)
+                manifest["exclusions"] += [asdict(row) for row in rows]
+                manifest["views"] += _write_clip(arrays, clip, rows, rig, cameras, keypoints, manifest["fps"], seed)
+            if not manifest["views"]:
+                raise ValueError(f"no frame is left to write to {folder}: no clips were given, or all were excluded")
+            manifest["digest"] = _digest(arrays.finish(), manifest)
+        (partial / "clips.raw").unlink()
+        write_json(partial / MANIFEST, manifest)
+        _put_in_place(partial, folder, folder.with_name(f".{folder.name}.{unique}.old"))
+    except FileNotFoundError:  # a source that is not there
+        raise
+    except OSError as error:
+        raise OSError(f"could not write the corpus {folder} ({error}); what was there before is untouched") from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return Corpus.open(folder)
+
+
+def _write_clip(
+    arrays: "_Arrays",
+    clip: Clip,
+    exclusions: Sequence[Exclusion],
+    rig: str,
+    count: int,
+    keypoints: Exact | IndependentNoise | DetectorNoise,
+    fps: float,
+    seed: int,
+) -> list[dict[str, Any]]:
+    """Append every camera's views of what the exclusions leave of a clip; their entries in the manifest."""
+    everywhere = _kept(clip, [row for row in exclusions if row.camera == "*"])
+    if not everywhere.any():
+        return []
+    drawn = seed if rig == "ring" else (seed, zlib.crc32(clip.name.encode()))
+    cameras = RIGS[rig](clip.joints_world[everywhere], drawn, count)
+    unknown = {row.camera for row in exclusions} - {camera.name for camera in cameras} - {"*"}
+    if unknown:
+        raise ValueError(
+            f"an exclusion of clip '{clip.name}' names no such camera: {_listed(unknown)}; cameras are "
+            f"{_listed(camera.name for camera in cameras)}, or * for all"
+        )
+    cuts = sorted(
+        (first, stop, camera.name, camera)
+        for camera in cameras
+        for first, stop in _runs(_kept(clip, [row for row in exclusions if row.camera in ("*", camera.name)]))
+    )
+    pieces = {
+        (first, stop): (clip if stop - first == clip.frames else clip.piece(first, stop)).resampled(fps)
+        for first, stop, _, _ in cuts
+    }
+    records = []
+    for first, stop, _, camera in cuts:
+        piece = pieces[first, stop]
+        pose3d_cam = camera.world_to_cam(piece.joints_world)
+        names = (zlib.crc32(piece.name.encode()), zlib.crc32(camera.name.encode()))
+        points_px, confidence = keypoints.observe(camera.cam_to_px(pose3d_cam), H36M_17, fps, (seed, *names))
+        arrays.append(pose2d=camera.px_to_screen(points_px), confidence=confidence, pose3d_cam=pose3d_cam)
+        records.append(
+            {
+                "clip": piece.name,
+                "subject": piece.subject,
+                "action": piece.action,
+                "frames": piece.frames,
+                "camera": camera.to_dict(),
+            }
+        )
+    return records
+
+
+def _too_fast(clip: Clip, max_speed: float) -> list[Exclusion]:
+    """Exclusions of the frames on either side of every step in which a joint is faster than max_speed (m/s).
+
+    Frames between two such steps within 0.1 s go too: there a joint jumped away and back.
+    """
+    speed = np.linalg.norm(np.diff(clip.joints_world, axis=0), axis=-1) * clip.fps  # (t - 1, 17)
+    fast = (speed > max_speed).any(axis=1)
+    steps = np.flatnonzero(fast)
+    for before, after in itertools.pairwise(steps):
+        fast[before:after] |= after - before <= LONGEST_GLITCH * clip.fps
+    rows = []
+    for first, stop in _runs(np.append(fast, False) | np.append(False, fast)):
+        joint = int(speed[first : stop - 1].max(axis=0).argmax())
+        fastest = speed[first : stop - 1, joint].max()
+        reason = f"{H36M_17.joints[joint]} moves at {fastest:.1f} m/s, over {max_speed:g}"
+        rows.append(Exclusion(clip.name, "*", first, stop - 1, reason))
+    return rows
+
+
+def _kept(clip: Clip, exclusions: Sequence[Exclusion]) -> Bool[np.ndarray, " t"]:
+    """Which frames of a clip its exclusions leave."""
+    kept = np.ones(clip.frames, dtype=bool)
+    for row in exclusions:
+        last = clip.frames - 1 if row.last == -1 else row.last
+        if not 0 <= row.first <= last < clip.frames:
+            raise ValueError(
+                f"an exclusion of clip '{clip.name}' leaves out frames {row.first} to {row.last}; the clip has 0 to "
+                f"{clip.frames - 1} (a last of -1 is its end)"
+            )
+        kept[row.first : last + 1] = False
+    return kept
+
+
+def _runs(mask: Bool[np.ndarray, " t"]) -> list[tuple[int, int]]:
+    """First and stop of every run of true values."""
+    edges = np.flatnonzero(np.diff(mask.astype(np.int8), prepend=0, append=0))
+    return [(int(first), int(stop)) for first, stop in edges.reshape(-1, 2)]
+
+
+class _Shelf:
+    """Clips set aside on disk until all are known and can be sorted; only their labels stay in memory."""
+
+    def __init__(self, path: Path) -> None:
+        self.file = path.open("w+b")
+        self.labels: list[tuple[Clip, int, int]] = []  # a clip of the first frame alone, where it begins, its frames
+        self.names: set[str] = set()
+
+    def __enter__(self) -> "_Shelf":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.file.close()
+
+    def add(self, clip: Clip) -> None:
+        if clip.name in self.names:
+            raise ValueError(f"two clips are named '{clip.name}'; names must differ, across sources too")
+        self.names.add(clip.name)
+        self.labels.append((replace(clip, joints_world=clip.joints_world[:1]), self.file.tell(), clip.frames))
+        self.file.write(clip.joints_world.data)
+
+    def sorted(self) -> Iterator[Clip]:
+        """The clips by action, then name."""
+        for label, begin, frames in sorted(self.labels, key=lambda entry: (entry[0].action, entry[0].name)):
+            self.file.seek(begin)
+            shape = (frames, *label.joints_world.shape[1:])
+            joints_world = np.frombuffer(self.file.read(4 * math.prod(shape)), np.float32).reshape(shape)
+            yield replace(label, joints_world=joints_world)
+
+
+class _Arrays:
+    """The three arrays of a corpus as .npy files that grow, with the digest of each."""
+
+    def __init__(self, folder: Path) -> None:
+        self.frames = 0
+        self.files = {name: (folder / f"{name}.npy").open("wb") for name in CHANNELS}
+        self.hashes = {name: hashlib.sha256() for name in CHANNELS}
+        self._write_headers()
+
+    def __enter__(self) -> "_Arrays":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for file in self.files.values():
+            file.close()
+
+    def append(self, **blocks: np.ndarray) -> None:
+        for name, block in blocks.items():
+            block = np.ascontiguousarray(block, dtype=np.float32)
+            self.hashes[name].update(block.data)
+            self.files[name].write(block.data)
+        self.frames += len(block)
+
+    def finish(self) -> list[str]:
+        """Write the final shapes and everything else to disk; the sha256 of each array."""
+        self._write_headers()
+        for file in self.files.values():
+            file.flush()
+            os.fsync(file.fileno())
+        return [digest.hexdigest() for digest in self.hashes.values()]
+
+    def _write_headers(self) -> None:
+        """NumPy leaves room in a header for its first axis to grow, so that it can be written over."""
+        for name, file in self.files.items():
+            shape = (self.frames, len(H36M_17), *CHANNELS[name])
+            file.seek(0)
+            np.lib.format.write_array_header_1_0(file, {"descr": "<f4", "fortran_order": False, "shape": shape})
+
+
+def _common_fps(shelf: _Shelf, fps: float | None) -> float:
+    if fps is not None:
+        return float(fps)
+    examples = {clip.fps: clip.name for clip, _, _ in shelf.labels}
+    if len(examples) > 1:
+        found = ", ".join(f"{rate:g} ('{name}')" for rate, name in sorted(examples.items()))
+        raise ValueError(f"clips differ in frames per second: {found}; pass fps, to which all are resampled")
+    return next(iter(examples), math.nan)  # no clip: write_corpus says so
+
+
+def _may_be_replaced(folder: Path) -> bool:
+    """Whether nothing would be lost but a corpus, of whatever version."""
+    if not folder.exists():
+        return True
+    if not folder.is_dir():
+        return False
+    found = {entry.name for entry in folder.iterdir()}
+    if MANIFEST not in found or found - {MANIFEST, *(f"{name}.npy" for name in CHANNELS)}:
+        return not found
+    manifest = read_json(folder / MANIFEST)
+    return isinstance(manifest, dict) and manifest.get("format") == FORMAT
+
+
+def _put_in_place(partial: Path, folder: Path, old: Path) -> None:
+    """Rename the finished folder, and take away the corpus that it replaces."""
+    if not folder.exists():
+        os.replace(partial, folder)
+        return
+    os.replace(folder, old)
+    try:
+        os.replace(partial, folder)
+    except BaseException:
+        os.replace(old, folder)
+        raise
+    shutil.rmtree(old)
+
+
+def _read_manifest(folder: Path) -> dict[str, Any]:
+    path = folder / MANIFEST
+    if not path.is_file():
+        raise FileNotFoundError(f"{folder}: no corpus there (no {MANIFEST}); write one with write_corpus or prepare")
+    manifest: dict[str, Any] = read_json(path)
+    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
+        raise ValueError(f"{path}: not the manifest of an {FORMAT}")
+    if manifest.get("version") != VERSION:
+        raise ValueError(f"{path}: version {manifest.get('version')}; this actlift reads {VERSION}; prepare it anew")
+    missing = {"fps", "skeleton", "views", "exclusions", "provenance", "digest"} - manifest.keys()
+    if missing:
+        raise ValueError(f"{path}: no {_listed(missing)} in it; prepare it anew")
+    return manifest
+
+
+def _map_array(path: Path, shape: tuple[int, ...]) -> np.ndarray:
+    """Map a .npy file copy-on-write: torch takes writable arrays only, and the file stays as it is."""
+    try:
+        array = np.load(path, mmap_mode="c", allow_pickle=False)
+    except (FileNotFoundError, ValueError, EOFError) as error:
+        raise ValueError(
+            f"{path}: missing or cut short ({error}); copy the corpus again, or prepare it anew"
+        ) from error
+    if array.shape != shape or array.dtype != np.float32 or not array.flags.c_contiguous:
+        raise ValueError(
+            f"{path}: {array.dtype} {array.shape}, but the manifest wants float32 {shape}; the files are not of one "
+            "corpus, prepare it anew"
+        )
+    return np.asarray(array)
+
+
+def _digest(arrays: Sequence[str], manifest: Mapping[str, Any]) -> str:
+    """sha256 over the digests of the arrays and all of the manifest but the digest itself."""
+    content = [list(arrays), {key: value for key, value in manifest.items() if key != "digest"}]
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def _listed(names: Iterable[str], most: int = 40) -> str:
+    ordered = sorted(names)
+    more = f" and {len(ordered) - most} more" if len(ordered) > most else ""
+    return ", ".join(f"'{name}'" for name in ordered[:most]) + more

@@ -1,0 +1,263 @@
+"""The dilated temporal convolution network of Pavllo et al. 2019 ("3D human pose estimation in video with temporal
+convolutions and semi-supervised training", CVPR, section 3), in rows layout.
+
+A valid temporal filter: ``(b, t, j, 2) -> (b, t - R + 1, j, 3)`` for a receptive field of R frames. Where the input is
+one receptive field (t == R) every convolution strides, and is a reshape and one GEMM; otherwise it dilates, on the same
+weights. Both give the same numbers.
+
+Structure: an expanding convolution of the first width; then per further width a block of a convolution and a 1x1
+convolution with a residual connection that takes the middle frame (the last one where causal); then a linear head.
+BatchNorm, ReLU and dropout follow every convolution. Any product of odd widths is a receptive field.
+
+One class holds one network or several: ``members=None`` is a network; ``members=E`` puts a leading axis of length E on
+every parameter, input and output, so that E networks of one shape train side by side (see :func:`stack`).
+"""
+
+import math
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float, UInt8
+from torch import Tensor, nn
+
+from actlift.models.block import EPS, keep_threshold, train_block
+
+
+class Layer(nn.Module):
+    """One convolution of ``width`` taps with BatchNorm, ReLU and dropout. Rows in, rows out."""
+
+    weight: nn.Parameter  # (*e, width * c_in, c_out)
+    gamma: nn.Parameter  # (*e, c_out)
+    beta: nn.Parameter
+    running_mean: Tensor
+    running_var: Tensor
+
+    def __init__(self, width: int, c_in: int, c_out: int, lead: tuple[int, ...]) -> None:
+        super().__init__()
+        self.width = width
+        self.weight = nn.Parameter(torch.empty(*lead, width * c_in, c_out))
+        self.gamma = nn.Parameter(torch.ones(*lead, c_out))
+        self.beta = nn.Parameter(torch.zeros(*lead, c_out))
+        self.register_buffer("running_mean", torch.zeros(*lead, c_out))
+        self.register_buffer("running_var", torch.ones(*lead, c_out))
+        _uniform(self.weight, width * c_in)
+
+    def forward(self, rows: Tensor, momentum: float | Tensor, noise: Tensor | None, threshold: int) -> Tensor:
+        if not self.training:
+            scale = self.gamma * torch.rsqrt(self.running_var + EPS)
+            shift = self.beta - self.running_mean * scale
+            weight = (self.weight * scale.unsqueeze(-2)).to(rows.dtype)
+            shift = shift.to(rows.dtype)
+            add = torch.addmm(shift, rows, weight) if rows.ndim == 2 else torch.baddbmm(shift[:, None], rows, weight)
+            return add.relu_()
+        n = rows.shape[-2]
+        if n < 2:
+            raise ValueError("BatchNorm needs at least 2 rows to train on: give a larger batch")
+        y, mean, inverse_deviation = train_block(rows, self.weight, self.gamma, self.beta, noise, threshold)
+        variance = (inverse_deviation.pow(-2) - EPS) * (n / (n - 1))  # unbiased, as running variances are kept
+        self.running_mean.lerp_(mean, momentum)
+        self.running_var.lerp_(variance, momentum)
+        return y
+
+
+class TCN(nn.Module):
+    """Temporal convolution network from 2D keypoints in screen units to root-relative 3D joints in camera metres.
+
+    Args:
+        widths: odd convolution widths, whose product is the receptive field in frames.
+        channels: hidden channels.
+        joints_in, joints_out: joints of the input and output skeletons.
+        causal: residuals take the last frame and the output belongs to the last input frame, not the middle one.
+        dropout: probability, a multiple of 1/256.
+        trajectory: adds one row behind the joints, the root's position in camera metres
+            (Pavllo et al. 2019, section 4, as a second head on the shared trunk).
+        members: None for one network, or how many networks lie side by side on a leading axis.
+
+    Raises:
+        ValueError: for an even or missing width, or a dropout outside [0, 1).
+    """
+
+    def __init__(
+        self,
+        widths: Sequence[int] = (3, 3, 3),
+        channels: int = 1024,
+        *,
+        joints_in: int = 17,
+        joints_out: int = 17,
+        causal: bool = False,
+        dropout: float = 0.25,
+        trajectory: bool = False,
+        members: int | None = None,
+    ) -> None:
+        super().__init__()
+        widths = tuple(int(w) for w in widths)
+        if not widths or any(w < 1 or w % 2 == 0 for w in widths):
+            raise ValueError(f"widths are odd and positive, at least one of them; got {widths}")
+        self.widths = widths
+        self.channels = channels
+        self.joints_in = joints_in
+        self.joints_out = joints_out
+        self.causal = causal
+        self.dropout = dropout
+        self.trajectory = trajectory
+        self.members = members
+        self.threshold = keep_threshold(dropout)
+        self.batch_norm_momentum: float | Tensor = 0.1  # or one per member, (e, 1)
+        lead = () if members is None else (members,)
+        layers = [Layer(widths[0], joints_in * 2, channels, lead)]
+        for width in widths[1:]:
+            layers += [Layer(width, channels, channels, lead), Layer(1, channels, channels, lead)]
+        self.layers = nn.ModuleList(layers)
+        outputs = (joints_out + trajectory) * 3
+        self.head = nn.Parameter(torch.empty(*lead, channels, outputs))
+        self.head_bias = nn.Parameter(torch.empty(*lead, outputs))
+        _uniform(self.head, channels)
+        _uniform(self.head_bias, channels)
+
+    @property
+    def receptive_field(self) -> int:
+        return math.prod(self.widths)
+
+    @property
+    def parameters_per_member(self) -> int:
+        return sum(p.numel() for p in self.parameters()) // (self.members or 1)
+
+    def noise_size(self, b: int) -> int:
+        """Random bytes that the dropout of one member takes for ``b`` windows of one receptive field."""
+        return sum(b * rows for rows in self._rows_per_window()) * self.channels
+
+    def _rows_per_window(self) -> list[int]:
+        """Rows that one receptive field has after each layer: 9, 3, 3, 1, 1 for widths 3, 3, 3."""
+        frames = self.receptive_field // self.widths[0]
+        rows = [frames]
+        for width in self.widths[1:]:
+            frames //= width
+            rows += [frames, frames]
+        return rows
+
+    def forward(
+        self, pose2d: Float[Tensor, "*e b t j 2"], noise: UInt8[Tensor, "*e bytes"] | None = None
+    ) -> Float[Tensor, "*e b t2 j2 3"]:
+        """Lift windows or whole sequences.
+
+        Args:
+            pose2d: keypoints in screen units; its dtype is the dtype of the computation.
+            noise: dropout's random bytes in training mode, :meth:`noise_size` per member; drawn from torch's global
+                generator where absent.
+
+        Returns:
+            Root-relative joints in camera metres (then the root, where ``trajectory``), float32, t - R + 1 frames.
+
+        Raises:
+            ValueError: for fewer frames than the receptive field, or another number of joints.
+        """
+        *lead, b, t, j, _ = pose2d.shape
+        if j != self.joints_in:
+            raise ValueError(f"this network takes {self.joints_in} joints, got {j}: remap the keypoints first")
+        if t < self.receptive_field:
+            raise ValueError(
+                f"this network needs at least its receptive field of {self.receptive_field} frames, got {t}: "
+                "pad the sequence (a Predictor does)"
+            )
+        x = pose2d.reshape(*lead, b, t, j * 2)
+        strided = t == self.receptive_field
+        drawn = self.training and self.threshold > 0
+        if drawn and noise is None:
+            size = sum(self._outputs(b, t, strided)) * self.channels
+            noise = torch.randint(0, 256, (*lead, size), dtype=torch.uint8, device=x.device)
+        used = 0
+        dilation = 1
+
+        def layer(index: int, x: Tensor, dilation: int) -> Tensor:  # (*e, b, t, c) -> (*e, b, t2, c2)
+            nonlocal used
+            module = self.layers[index]
+            assert isinstance(module, Layer)
+            taps = _taps(x, module.width, dilation, strided)
+            rows = taps.reshape(*lead, -1, taps.shape[-1])
+            n = rows.shape[-2]
+            drop = None
+            if drawn and noise is not None:
+                drop = noise[..., used : used + n * self.channels].reshape(*lead, n, self.channels)
+                used += n * self.channels
+            y: Tensor = module(rows, self.batch_norm_momentum, drop, self.threshold)
+            return y.reshape(*lead, b, -1, self.channels)
+
+        x = layer(0, x, 1)
+        for i, width in enumerate(self.widths[1:]):
+            dilation *= self.widths[i]
+            kept = _kept(x, width, dilation, strided, self.causal)
+            x = layer(2 * i + 1, x, dilation)
+            x = kept + layer(2 * i + 2, x, 1)
+        rows = x.reshape(*lead, -1, self.channels)
+        out = rows @ self.head.to(rows.dtype) + self.head_bias.to(rows.dtype).unsqueeze(-2)
+        return out.to(self.head.dtype).reshape(*lead, b, x.shape[-2], self.joints_out + self.trajectory, 3)
+
+    def _outputs(self, b: int, t: int, strided: bool) -> list[int]:
+        """Rows after each layer for b sequences of t frames."""
+        if strided:
+            return [b * rows for rows in self._rows_per_window()]
+        dilation, frames = 1, t - self.widths[0] + 1
+        rows = [b * frames]
+        for i, width in enumerate(self.widths[1:]):
+            dilation *= self.widths[i]
+            frames -= (width - 1) * dilation
+            rows += [b * frames, b * frames]
+        return rows
+
+
+def _taps(x: Tensor, width: int, dilation: int, strided: bool) -> Tensor:
+    """The inputs of each output row side by side: (*e, b, t, c) -> (*e, b, t2, width * c)."""
+    if width == 1:
+        return x
+    *lead, t, c = x.shape
+    if strided:
+        return x.reshape(*lead, t // width, width * c)
+    t2 = t - (width - 1) * dilation
+    return torch.cat([x[..., k * dilation : k * dilation + t2, :] for k in range(width)], dim=-1)
+
+
+def _kept(x: Tensor, width: int, dilation: int, strided: bool, causal: bool) -> Tensor:
+    """The frame that the residual connection keeps: the middle tap, or the last where causal."""
+    tap = width - 1 if causal else width // 2
+    *lead, t, c = x.shape
+    if strided:
+        return x.reshape(*lead, t // width, width, c)[..., tap, :]
+    t2 = t - (width - 1) * dilation
+    return x[..., tap * dilation : tap * dilation + t2, :]
+
+
+def _uniform(parameter: nn.Parameter, fan_in: int) -> None:
+    """torch's own default for linear and convolution layers: uniform within 1 / sqrt(fan in)."""
+    bound = 1 / math.sqrt(fan_in)
+    nn.init.uniform_(parameter, -bound, bound)
+
+
+def stack(networks: Sequence[TCN]) -> TCN:
+    """Networks of one shape as the members of one network, in their order."""
+    first = networks[0]
+    result = _like(first, len(networks))
+    states = [n.state_dict() for n in networks]
+    if any(s.keys() != states[0].keys() or any(s[k].shape != states[0][k].shape for k in s) for s in states):
+        raise ValueError("only networks of one shape can be stacked")
+    result.load_state_dict({k: torch.stack([s[k] for s in states]) for k in states[0]})
+    return result.train(first.training)
+
+
+def member(network: TCN, index: int) -> TCN:
+    """One member of a stack as a network of its own."""
+    result = _like(network, None)
+    result.load_state_dict({k: v[index] for k, v in network.state_dict().items()})
+    return result.train(network.training)
+
+
+def _like(network: TCN, members: int | None) -> TCN:
+    return TCN(
+        network.widths,
+        network.channels,
+        joints_in=network.joints_in,
+        joints_out=network.joints_out,
+        causal=network.causal,
+        dropout=network.dropout,
+        trajectory=network.trajectory,
+        members=members,
+    ).to(network.head.device)

@@ -1,0 +1,117 @@
+"""What is to be trained: the options of a network, and of a whole study."""
+
+import json
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from actlift.budget import Budget
+
+RECEPTIVE_FIELDS: dict[int, tuple[int, ...]] = {
+    1: (1,),  # the single hidden layer of the paper's 1-frame tables
+    3: (3,),
+    9: (3, 3),
+    27: (3, 3, 3),
+    81: (3, 3, 3, 3),
+    243: (3, 3, 3, 3, 3),
+}
+
+GENERALIST = "generalist"
+ARMS: dict[str, str] = {"experts": "action", "random-experts": "random", "cluster-experts": "cluster"}
+EQUALITIES = ("pooled", "each", "frames")
+
+
+@dataclass(frozen=True)
+class Network:
+    """The choices that make a :class:`actlift.models.tcn.TCN`, as options and run folders spell them.
+
+    Attributes:
+        receptive_field: frames that one output sees: 1, 3, 9, 27, 81 or 243.
+        widths: odd convolution widths instead of a receptive field known by name.
+        channels: hidden channels.
+        causal: see the past only (no delay), not the past and the future alike.
+        dropout: probability, in steps of 1/256.
+        trajectory: a second head for the root's position.
+    """
+
+    receptive_field: int = 27
+    widths: tuple[int, ...] = ()
+    channels: int = 128
+    causal: bool = False
+    dropout: float = 0.25
+    trajectory: bool = False
+
+    def keywords(self) -> dict[str, Any]:
+        """What :class:`actlift.models.tcn.TCN` takes."""
+        return {
+            "widths": list(self.widths or widths_of(self.receptive_field)),
+            "channels": self.channels,
+            "causal": self.causal,
+            "dropout": self.dropout,
+            "trajectory": self.trajectory,
+        }
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a study trains and on whom it reports.
+
+    Attributes:
+        test_subjects: people held out to report on.
+        arms: generalist, experts, random-experts, cluster-experts; the generalist is always trained.
+        equalities: pooled, each; or frames, which stands alone since its generalist is another.
+        seeds: one training of every arm for each.
+        budget: the generalist's.
+        frames: training frames of every network under the equality "frames".
+        network: of all arms alike.
+        all_actions: also train on actions that no held-out person does (never scored).
+        precision: float32, bfloat16, or auto: bfloat16 where the processor multiplies it natively.
+        device: cpu, cuda, or auto.
+    """
+
+    test_subjects: tuple[str, ...]
+    arms: tuple[str, ...] = (GENERALIST, "experts", "random-experts")
+    equalities: tuple[str, ...] = ("pooled",)
+    seeds: tuple[int, ...] = (0, 1, 2)
+    budget: Budget = field(default_factory=lambda: Budget(6000))
+    frames: int | None = None
+    network: Network = field(default_factory=Network)
+    all_actions: bool = False
+    precision: str = "auto"
+    device: str = "auto"
+
+    def __post_init__(self) -> None:
+        known = (GENERALIST, *ARMS)
+        if unknown := [a for a in self.arms if a not in known]:
+            raise ValueError(f"unknown arm {', '.join(unknown)}; known: {', '.join(known)}")
+        if unknown := [e for e in self.equalities if e not in EQUALITIES]:
+            raise ValueError(f"unknown equality {', '.join(unknown)}; known: {', '.join(EQUALITIES)}")
+        if "frames" in self.equalities and len(self.equalities) > 1:
+            raise ValueError("the equality 'frames' has a generalist of its own: give it a study of its own")
+        if ("frames" in self.equalities) != (self.frames is not None):
+            raise ValueError("the equality 'frames' and a number of frames belong together: give both or neither")
+        for name, values in (
+            ("test subjects", self.test_subjects),
+            ("equalities", self.equalities),
+            ("seeds", self.seeds),
+        ):
+            if not values or len(set(values)) != len(values):
+                raise ValueError(f"a study needs {name}, each once; got {values}")
+
+    def fixed(self, digest: str) -> dict[str, Any]:
+        """What may not change between two calls of one study; arms, equalities and seeds may grow."""
+        free = ("arms", "equalities", "seeds", "precision", "device")
+        kept = {key: value for key, value in asdict(self).items() if key not in free}
+        kept["test_subjects"] = sorted(self.test_subjects)
+        plain: dict[str, Any] = json.loads(json.dumps({"corpus": digest, **kept}))
+        return plain
+
+
+def widths_of(receptive_field: int) -> tuple[int, ...]:
+    """The convolution widths of a receptive field known by name (1, 3, 9, 27, 81, 243 frames)."""
+    if receptive_field not in RECEPTIVE_FIELDS:
+        known = ", ".join(map(str, RECEPTIVE_FIELDS))
+        raise ValueError(
+            f"no widths are known for a receptive field of {receptive_field} frames; known: {known}. "
+            "Give the odd widths themselves for another product."
+        )
+    return RECEPTIVE_FIELDS[receptive_field]

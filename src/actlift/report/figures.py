@@ -1,0 +1,244 @@
+"""Figures as SVG text to stand inside an HTML page: no fonts, files or scripts, legible on light and on dark.
+
+Ink is `currentColor`; every other colour is a CSS variable with the light theme's colour as its fallback, so that a
+figure also stands alone. `css_variables` gives both themes' values for the page.
+"""
+
+import html
+import re
+from collections.abc import Mapping, Sequence
+from io import StringIO
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float
+
+from actlift.metrics import METRICS, Metric
+from actlift.scores import MEAN_OVER_ACTIONS, MEAN_OVER_FRAMES
+from actlift.skeleton import Skeleton
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+INK = "#16181d"
+RULE = "#d4d7dd"
+ARM_COLORS = (  # light theme, dark theme; the first is the reference's
+    ("#565c67", "#aab1be"),
+    ("#0b6bcb", "#5aa9ff"),
+    ("#d9580d", "#ff9a52"),
+    ("#16865a", "#3fcb8e"),
+    ("#8f3fbf", "#c88bf0"),
+    ("#b3850a", "#e3b93c"),
+    ("#c22f5c", "#ff7fa5"),
+)
+LEFT, RIGHT, MIDDLE, FAINT = "#e0620e", "#0c6fd1", "#5b616c", "#b9bec8"
+VARIABLES = {
+    **{f"--arm-{i}": colors for i, colors in enumerate(ARM_COLORS)},
+    "--left": (LEFT, "#ff9c55"),
+    "--right": (RIGHT, "#5cabff"),
+    "--middle": (MIDDLE, "#a9b0bd"),
+    "--faint": (FAINT, "#4d535f"),
+    "--rule": (RULE, "#343943"),
+}
+MARKERS = ("o", "s", "D", "^", "v", "P", "X")
+
+
+def css_variables(theme: str) -> str:
+    """The declarations of all variables for the "light" or "dark" theme."""
+    return " ".join(f"{name}: {colors[theme == 'dark']};" for name, colors in VARIABLES.items())
+
+
+def error_dots(table: pd.DataFrame, metric: str) -> str:
+    """One row per action and mean, one dot per arm; `table` as from `tables.arms_table`, hardest action on top."""
+    measure = METRICS[metric]
+    figure, axes = _row_axes(table, measure)
+    rows = _rows(table)
+    for column, y in rows.items():
+        axes.plot([table[column].min(), table[column].max()], [y, y], color=RULE, linewidth=3, zorder=1)
+    for i, arm in reversed(list(enumerate(table.index))):
+        color, marker = _arm_style(i)
+        size = 30 if i else 38
+        axes.scatter(table.loc[arm, list(rows)], list(rows.values()), s=size, color=color, marker=marker, zorder=3)
+    axes.set_xlabel(f"{measure.name.upper().replace('_', '-')}, {measure.unit}")
+    return _svg(figure, f"{measure.title} of every arm by action")
+
+
+def difference_bars(table: pd.DataFrame, compared: Mapping[str, pd.DataFrame], metric: str) -> str:
+    """How every other arm differs from the reference by action, with 95 % intervals; rows as in `error_dots`.
+
+    `compared` as from `tables.comparisons`. A dot without a bar has no interval (one clip).
+    """
+    measure = METRICS[metric]
+    figure, axes = _row_axes(table, measure)
+    rows = _rows(table)
+    spread = np.linspace(-0.28, 0.28, len(compared)) if len(compared) > 1 else np.zeros(1)
+    for offset, (arm, comparison) in zip(spread, compared.items(), strict=True):
+        color, marker = _arm_style(list(table.index).index(arm))
+        y = np.array(list(rows.values())) + offset
+        of_rows = comparison.loc[list(rows)]
+        axes.hlines(y, of_rows["low"], of_rows["high"], color=color, linewidth=1.6, zorder=2)
+        axes.scatter(of_rows["difference"], y, s=16, color=color, marker=marker, zorder=3)
+    axes.axvline(0, color=INK, linewidth=1, zorder=1)
+    axes.set_xlabel(f"difference to {table.index[0]}, {measure.unit}")
+    return _svg(figure, f"Difference of every arm to {table.index[0]} in {measure.title}, by action, 95 % intervals")
+
+
+def learning_curves(curves: Sequence[tuple[str, pd.DataFrame]], arms: Sequence[str]) -> str:
+    """Training loss over steps, both on log scales; one colour per label, and an arm's own where the label is an arm.
+
+    curves: (label, table with columns step and loss); a label may come several times (seeds, experts). A point is the
+    mean over a span of steps, the spans growing with the step.
+    """
+    figure, axes = _figure(5.8, 3.3)
+    labels = list(dict.fromkeys(label for label, _ in curves))
+    others = [label for label in labels if label not in arms]
+    places = {label: i for i, label in enumerate([*arms, *others])}
+    alpha = 0.9 if len(curves) <= 8 else 0.5
+    for label, curve in curves:
+        shown = curve.loc[(curve["loss"] > 0) & (curve["step"] > 0), ["step", "loss"]]
+        shown = shown.groupby(np.floor(16 * np.log2(shown["step"]))).mean()
+        color, _ = _arm_style(places[label])
+        axes.plot(shown["step"], shown["loss"], color=color, linewidth=1.4, alpha=alpha)
+    for label in labels:
+        axes.plot([], [], color=_arm_style(places[label])[0], linewidth=3, label=label)
+    axes.set_xscale("log")
+    axes.set_yscale("log")
+    axes.grid(color=RULE, linewidth=0.8)
+    axes.set_xlabel("optimiser step")
+    axes.set_ylabel("training loss")
+    _plain_ticks(axes)
+    axes.legend(frameon=False, fontsize=9, labelcolor=INK, loc="upper right")
+    return _svg(figure, "Training loss over optimiser steps: " + ", ".join(labels))
+
+
+def pose(
+    skeleton: Skeleton,
+    truth: Float[np.ndarray, "j 3"],
+    pred: Float[np.ndarray, "j 3"] | None,
+    reach_m: float,
+    label: str,
+) -> str:
+    """A pose seen from beside the camera, so that errors in depth show: the prediction over the faint truth.
+
+    truth, pred: camera coordinates (x right, y down, z forward) in metres, each moved to its own root; without a
+    prediction the truth itself is drawn in colour. reach_m: half the height of the picture, the same for poses to be
+    compared. Left limbs are orange, right ones blue.
+    """
+    figure, axes = _figure(2.1, 2.5)
+    if pred is not None:
+        _draw_pose(axes, skeleton, truth, faint=True)
+    _draw_pose(axes, skeleton, truth if pred is None else pred, faint=False)
+    axes.set_xlim(-reach_m * 0.84, reach_m * 0.84)
+    axes.set_ylim(-reach_m, reach_m)
+    axes.set_aspect("equal")
+    axes.set_axis_off()
+    return _svg(figure, label)
+
+
+def reach(skeleton: Skeleton, poses: Sequence[Float[np.ndarray, "j 3"]]) -> float:
+    """A `reach_m` into which all these poses fit."""
+    return 1.06 * max(float(np.abs(_seen(skeleton, joints)[:, :2]).max()) for joints in poses)
+
+
+def _seen(skeleton: Skeleton, joints: np.ndarray) -> np.ndarray:
+    """(j, 3) x right, y up, z towards the eye, about the root, from 45 degrees beside and 12 above the camera."""
+    beside, above = np.radians(45), np.radians(12)
+    x, y, z = (joints - joints[skeleton.root]).T.astype(np.float64)
+    across = x * np.cos(beside) + z * np.sin(beside)
+    towards = x * np.sin(beside) - z * np.cos(beside)
+    return np.stack(
+        [across, -y * np.cos(above) - towards * np.sin(above), towards * np.cos(above) - y * np.sin(above)], axis=1
+    )
+
+
+def _draw_pose(axes: "Axes", skeleton: Skeleton, joints: np.ndarray, faint: bool) -> None:
+    seen = _seen(skeleton, joints)
+    for child, parent in sorted(skeleton.bones, key=lambda bone: seen[list(bone), 2].sum()):  # far bones first
+        side = LEFT if child in skeleton.left else RIGHT if child in skeleton.right else MIDDLE
+        axes.plot(
+            seen[[child, parent], 0],
+            seen[[child, parent], 1],
+            color=FAINT if faint else side,
+            linewidth=4.5 if faint else 2.6,
+            solid_capstyle="round",
+        )
+
+
+def _rows(table: pd.DataFrame) -> dict[str, float]:
+    """The y of every column: actions by the reference's value, the highest on top, then a gap and the two means."""
+    means = [MEAN_OVER_ACTIONS, MEAN_OVER_FRAMES]
+    actions = table.drop(columns=means).iloc[0].sort_values(ascending=False).index
+    return {name: float(y) for y, name in enumerate(actions)} | {
+        name: len(actions) + 0.4 + y for y, name in enumerate(means)
+    }
+
+
+def _row_axes(table: pd.DataFrame, measure: Metric) -> tuple["Figure", "Axes"]:
+    rows = _rows(table)
+    figure, axes = _figure(4.9, 0.9 + 0.27 * len(rows))
+    axes.set_yticks(list(rows.values()), list(rows))
+    for label in axes.get_yticklabels()[-2:]:
+        label.set_fontweight("bold")
+    axes.set_ylim(max(rows.values()) + 0.6, -0.6)
+    axes.axhline(max(rows.values()) - 1.7, color=RULE, linewidth=1)
+    axes.grid(axis="x", color=RULE, linewidth=0.8)
+    axes.tick_params(length=0)
+    ends = ("← better", "worse →") if measure.better == "lower" else ("← worse", "better →")
+    for x, text, side in zip((0.0, 1.0), ends, ("left", "right"), strict=True):
+        axes.text(x, 1.005, text, transform=axes.transAxes, ha=side, va="bottom", fontsize=9, color=INK)
+    return figure, axes
+
+
+def _arm_style(place: int) -> tuple[str, str]:
+    return ARM_COLORS[place % len(ARM_COLORS)][0], MARKERS[place % len(MARKERS)]
+
+
+def _plain_ticks(axes: "Axes") -> None:
+    """Round steps inside every decade of log scales, written out."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+
+    for axis, steps in ((axes.xaxis, (1, 2, 5)), (axes.yaxis, (1, 1.5, 2, 3, 5, 7))):
+        axis.set_major_locator(LogLocator(subs=steps))
+        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}" if value < 1 else f"{value:,.0f}"))
+        axis.set_minor_locator(NullLocator())
+
+
+def _figure(width: float, height: float) -> tuple["Figure", "Axes"]:
+    """A bare figure (inches) without pyplot and its global state."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), layout="constrained")
+    figure.patch.set_visible(False)
+    axes: Any = figure.add_subplot()
+    axes.patch.set_visible(False)
+    axes.set_axisbelow(True)
+    axes.tick_params(colors=INK, labelsize=9.5, which="both")
+    axes.xaxis.label.set(color=INK, fontsize=9.5)
+    axes.yaxis.label.set(color=INK, fontsize=9.5)
+    for side, spine in axes.spines.items():
+        spine.set_visible(side == "bottom")
+        spine.set_color(RULE)
+    return figure, axes
+
+
+def _svg(figure: "Figure", label: str) -> str:
+    """The figure as one <svg> element; the same figure gives the same text."""
+    import matplotlib
+
+    buffer = StringIO()
+    # Element ids are hashes; salted by the label they cannot clash with those of another figure of the page.
+    with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": label, "font.family": "sans-serif"}):
+        figure.savefig(buffer, format="svg", metadata={"Date": None})
+    text = buffer.getvalue()
+    text = text[text.index("<svg") :]
+    text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
+    text = re.sub(r"<!--.*?-->", "", text, flags=re.DOTALL)
+    text = re.sub(r'<g id="[^"]*"', "<g", text)
+    text = re.sub(r"font: ([^;\"]*?)(\d[\d.]*px)[^;\"]*", r"font: \1\2 system-ui, sans-serif", text)
+    text = re.sub(r"\n\s*\n+", "\n", text)
+    text = text.replace(INK, "currentColor")
+    for name, (light, _) in VARIABLES.items():
+        text = text.replace(light, f"var({name}, {light})")
+    return text.replace("<svg ", f'<svg role="img" aria-label="{html.escape(label)}" ', 1)

@@ -1,0 +1,275 @@
+"""One HTML file that tells a stranger what a study found, how sure that is, and how to do it again."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from actlift.files import replacing
+from actlift.metrics import METRICS, Metric, mpjpe
+from actlift.report import figures, tables
+from actlift.scores import MEAN_OVER_ACTIONS, MEAN_OVER_FRAMES, Scores
+from actlift.skeleton import Skeleton
+
+ARMS = {
+    "generalist": "one network for all actions",
+    "experts": "one network per action; the true action is known (oracle)",
+    "random-experts": "control: one network per random part of the clips, as many and as large as the actions",
+    "cluster-experts": "control: one network per cluster of similar poses",
+}
+EQUALITIES = {
+    "pooled": "all its networks together train for as many steps as the generalist",
+    "each": "each of its networks trains for as many steps as the generalist",
+    "frames": "each of its networks sees as many training frames as the generalist",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class ReportContext:
+    """All that a page shows.
+
+    Attributes:
+        title: heading of the page.
+        scores: of every arm and seed; arms named like "generalist", "experts", "experts (pooled)".
+        study: what to print under "How it was made", in this order: arms, seeds, equality, steps, split, corpus
+            digest, commit, command ... Values may be nested lists and mappings.
+        curves: (label, table with columns step and loss); a label that is an arm's name takes the arm's colour.
+        examples: mappings with `title`, `action`, `truth` (j, 3) and `predictions`, a mapping from arm to (j, 3);
+            camera coordinates in metres, each about its own root when drawn and measured.
+        data_note: where the 2D keypoints come from; printed beside the verdict.
+        skeleton: of the examples.
+        runs: mappings with `arm`, `seed`, `folder`, `steps` and `seconds`.
+        reference: the arm that all others are compared with.
+    """
+
+    title: str
+    scores: Scores
+    study: Mapping[str, Any]
+    curves: Sequence[tuple[str, pd.DataFrame]]
+    examples: Sequence[Mapping[str, Any]]
+    data_note: str
+    skeleton: Skeleton
+    runs: Sequence[Mapping[str, Any]]
+    reference: str = "generalist"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A sentence on one metric, and whether it names a winner."""
+
+    text: str
+    decided: bool
+
+
+def write_page(path: str | Path, context: ReportContext) -> None:
+    """Write the report as one HTML file that needs no network.
+
+    Raises:
+        ValueError: where the scores lack the reference, or arms were not scored on the same clips.
+        OSError: where the file cannot be written; an older one is then left as it was.
+    """
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    html = environment.get_template("page.html").render(_contents(context))
+    with replacing(Path(path)) as beside:
+        beside.write_text(html, encoding="utf-8")
+
+
+def verdict(scores: Scores, metric: str, what: str, *, reference: str = "generalist") -> Verdict:
+    """One plain sentence: which arm has the best mean over actions, by how much, and how sure that is.
+
+    The best arm is set against the reference (the reference, where it is itself the best, against the next best). It is
+    decided only where the interval over clips excludes zero and, with several seeds each, the difference also exceeds
+    what seeds explain (two-sided t test at 5 %). `what` begins the sentence: "Position (MPJPE)".
+    """
+    from scipy.stats import t
+
+    measure = METRICS[metric]
+    means = tables.arms_table(scores, metric, reference=reference)[MEAN_OVER_ACTIONS]
+    ranked = list(means.sort_values(ascending=measure.better == "lower").index)
+    best = ranked[0]
+    if len(ranked) == 1:
+        return Verdict(
+            f"{what}: {_quoted(best)} has {_amount(means[best], measure)}, and nothing to compare with.", False
+        )
+    rival = ranked[1] if best == reference else reference
+    row = scores.compare(metric, best, rival).T[MEAN_OVER_ACTIONS]
+    gap = abs(row["difference"])
+
+    def size(difference: float) -> str:
+        return f"{tables.signed(abs(difference), measure)[1:]}\N{NO-BREAK SPACE}{measure.unit}"
+
+    way = "below" if measure.better == "lower" else "above"
+    lead = (
+        f"{_quoted(best)} is best with {_amount(means[best], measure)}, {size(gap)} "
+        f"({100 * gap / means[rival]:.1f} %) {way} {_quoted(rival)}"
+    )
+    if np.isnan(row["low"]):
+        return Verdict(f"{what}: undecided. {lead}, but with one clip per action there is no interval.", False)
+    if row["low"] <= 0 <= row["high"]:
+        ends = f"{tables.signed(row['low'], measure)} to {tables.signed(row['high'], measure)} {measure.unit}"
+        return Verdict(f"{what}: undecided. {lead}, which may be chance (95 % interval {ends}).", False)
+
+    near, far = sorted((row["low"], row["high"]), key=abs)
+    ends = f"95 % interval {size(near)} to {size(far)} {way}"
+    spread = scores.seed_spread(metric).loc[[best, rival]]
+    if (spread["seeds"] == 1).any():
+        return Verdict(f"{what}: {lead} ({ends}; trained with one seed, another may differ).", True)
+    standard_error = np.sqrt((spread[MEAN_OVER_ACTIONS] ** 2 / spread["seeds"]).sum())
+    if gap < t.ppf(0.975, spread["seeds"].sum() - 2) * standard_error:
+        return Verdict(f"{what}: undecided. {lead} ({ends}), but training with other seeds may undo it.", False)
+    return Verdict(f"{what}: {lead} ({ends}).", True)
+
+
+def arm_note(arm: str) -> str:
+    """What an arm is, in words, from its name and the equality in brackets behind it; "" if it is none of ours."""
+    name, _, equality = arm.partition(" (")
+    notes = [ARMS.get(name, ""), EQUALITIES.get(equality.rstrip(")"), "")]
+    return "; ".join(note for note in notes if note)
+
+
+def _contents(context: ReportContext) -> dict[str, Any]:
+    """What the template prints, every number already in words."""
+    from markupsafe import Markup
+
+    scores, reference = context.scores, context.reference
+    order = sorted(scores.metrics, key=lambda name: (name not in ("mpjpe", "mpjve"), list(METRICS).index(name)))
+    arms = list(tables.arms_table(scores, order[0], reference=reference).index)
+    sections = [_metric_section(scores, metric, reference) for metric in order]
+    sentences = {"mpjpe": "Where joints are (position error, MPJPE)", "mpjve": "How they move (velocity error, MPJVE)"}
+    return {
+        "title": context.title,
+        "light": Markup(figures.css_variables("light")),
+        "dark": Markup(figures.css_variables("dark")),
+        "verdicts": [verdict(scores, m, what, reference=reference) for m, what in sentences.items() if m in order],
+        "data_note": context.data_note,
+        "evidence": _evidence(scores, order[0], arms),
+        "arms": [_arm(arm, place) for place, arm in enumerate(arms)],
+        "reference": reference,
+        "sections": sections,
+        "curves": Markup(figures.learning_curves(context.curves, arms)) if context.curves else "",
+        "examples": [_example(example, context.skeleton) for example in context.examples],
+        "study": [(key.replace("_", " "), _printed(value)) for key, value in context.study.items()],
+        "runs": [{**run, "steps": f"{run['steps']:,}", "duration": _duration(run["seconds"])} for run in context.runs],
+        "means": (MEAN_OVER_ACTIONS, MEAN_OVER_FRAMES),
+    }
+
+
+def _arm(arm: str, place: int) -> dict[str, Any]:
+    head, bracket, tail = arm.partition(" (")
+    color = place % len(figures.ARM_COLORS)
+    return {"name": arm, "head": head, "tail": bracket + tail, "place": color, "note": arm_note(arm)}
+
+
+def _metric_section(scores: Scores, metric: str, reference: str) -> dict[str, Any]:
+    from markupsafe import Markup
+
+    measure = METRICS[metric]
+    table = tables.arms_table(scores, metric, reference=reference)
+    compared = tables.comparisons(scores, metric, reference=reference)
+    best = tables.best_cells(table, measure)
+    clips = tables.clips_per_action(scores, metric)
+    main = metric in ("mpjpe", "mpjve")
+
+    def row(column: str) -> dict[str, Any]:
+        cells = [
+            {"text": tables.number(table.loc[a, column], measure), "best": best.loc[a, column]} for a in table.index
+        ]
+        against = [
+            {
+                "text": tables.signed(comparison.T[column]["difference"], measure),
+                "interval": tables.interval(comparison.T[column], measure),
+                "judgement": tables.judgement(comparison.T[column], measure),
+            }
+            for comparison in compared.values()
+        ]
+        return {"name": column, "clips": int(clips[column]), "cells": cells, "against": against}
+
+    rows = [row(str(column)) for column in table.columns]
+    return {
+        "title": measure.title,
+        "unit": measure.unit,
+        "better": measure.better,
+        "main": main,
+        "rows": rows[:-2],
+        "means": rows[-2:],
+        "dots": Markup(figures.error_dots(table, metric)) if main else "",
+        "differences": Markup(figures.difference_bars(table, compared, metric)) if main and compared else "",
+    }
+
+
+def _evidence(scores: Scores, metric: str, arms: Sequence[str]) -> dict[str, Any]:
+    """How much data and how many seeds stand behind the numbers, and how far seeds spread."""
+    rows = scores.table[scores.table["metric"] == metric]
+    spread = scores.seed_spread(metric)
+    seeds = sorted({int(n) for n in spread["seeds"]})
+    return {
+        "clips": _counted(rows["clip"].nunique(), "test clip"),
+        "actions": _counted(rows["action"].nunique(), "action"),
+        "people": _counted(rows["subject"].nunique(), "person", "people"),
+        "cameras": _counted(rows["camera"].nunique(), "camera"),
+        "metric": METRICS[metric].title,
+        "unit": METRICS[metric].unit,
+        "seeds": f"{seeds[0]} to {seeds[-1]} seeds" if len(seeds) > 1 else _counted(seeds[0], "seed"),
+        "of_arms": [
+            {
+                "seeds": _counted(int(spread["seeds"][arm]), "seed"),
+                "spread": "" if spread["seeds"][arm] < 2 else f"{spread[MEAN_OVER_ACTIONS][arm]:.2f}",
+            }
+            for arm in arms
+        ],
+    }
+
+
+def _example(example: Mapping[str, Any], skeleton: Skeleton) -> dict[str, Any]:
+    from markupsafe import Markup
+
+    truth, predictions = example["truth"], example["predictions"]
+    reach_m = figures.reach(skeleton, [truth, *predictions.values()])
+    name = f"{example['title']}, {example['action']}"
+    panels = [
+        {"label": "truth", "error": "", "svg": Markup(figures.pose(skeleton, truth, None, reach_m, f"{name}: truth"))}
+    ]
+    for arm, pred in predictions.items():
+        errors = mpjpe((pred - pred[skeleton.root])[None], (truth - truth[skeleton.root])[None])
+        svg = Markup(figures.pose(skeleton, truth, pred, reach_m, f"{name}: {arm}"))
+        panels.append({"label": arm, "error": f"{errors.mean() * METRICS['mpjpe'].scale:.0f} mm", "svg": svg})
+    return {"title": example["title"], "action": example["action"], "panels": panels}
+
+
+def _printed(value: object) -> str:
+    if isinstance(value, Mapping):
+        return "; ".join(f"{key}: {_printed(entry)}" for key, entry in value.items())
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return ", ".join(_printed(entry) for entry in value)
+    return (
+        f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) and abs(value) >= 10_000 else str(value)
+    )
+
+
+def _counted(n: int, one: str, many: str = "") -> str:
+    return f"{n} {one if n == 1 else many or one + 's'}"
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
+def _amount(value: float, measure: Metric) -> str:
+    return f"{tables.number(value, measure)}\N{NO-BREAK SPACE}{measure.unit}"
+
+
+def _quoted(arm: str) -> str:
+    return f"“{arm}”" + (" (told the true action)" if arm.partition(" (")[0] == "experts" else "")

@@ -1,0 +1,101 @@
+"""The page of a study folder: reads study.json, the runs and their scores, and nothing else."""
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from actlift.data.archive import read_npz
+from actlift.files import read_json
+from actlift.report.page import ReportContext, write_page
+from actlift.run import Run
+from actlift.scores import Scores
+from actlift.skeleton import H36M_17
+
+
+def write_study_page(folder: Path) -> Path:
+    """Write ``report.html`` into a study folder and give its path.
+
+    Raises:
+        FileNotFoundError: where the folder holds no finished study.
+        OSError: where the page cannot be written.
+    """
+    for name in ("study.json", "scores.parquet"):
+        if not (folder / name).is_file():
+            raise FileNotFoundError(f"{folder} holds no finished study: it has no {name}. `actlift study` makes one.")
+    study = read_json(folder / "study.json")
+    scores = Scores.read(folder / "scores.parquet")
+    arm_of = {str(run): str(arm) for run, arm in scores.table.groupby("run")["arm"].first().items()}
+    seed_of = {str(run): int(seed) for run, seed in scores.table.groupby("run")["seed"].first().items()}
+    ordered = sorted(arm_of, key=lambda run: (scores.arms.index(arm_of[run]), seed_of[run]))
+    runs = {name: Run.open(folder / name) for name in ordered}
+    first_seed = [name for name in ordered if seed_of[name] == min(seed_of.values())]
+    plan, training, test = study["plan"], study["training"], study["test"]
+    noise = study["provenance"]["keypoints"]
+    described = ", ".join(f"{key} {value}" for key, value in noise.items() if key != "kind")
+    path = folder / "report.html"
+    write_page(
+        path,
+        ReportContext(
+            title="Who wins under equal budgets: one network for all actions, or one for each?",
+            scores=scores,
+            study={
+                "arms": list(scores.arms),
+                "seeds": sorted(set(seed_of.values())),
+                "generalist's budget": f"{plan['budget']['steps']:,} steps of {plan['budget']['batch']} windows",
+                "training frames of each network": plan["frames"] or "all",
+                "network": plan["network"],
+                "trained on": f"{training['frames']:,} frames of {', '.join(training['subjects'])}",
+                "tested on": f"{test['frames']:,} frames of {', '.join(test['subjects'])}",
+                "actions": ", ".join(test["actions"]),
+                "frame rate": f"{study['fps']:g} per second",
+                "corpus": study["corpus_folder"],
+                "corpus digest": study["fixed"]["corpus"],
+                "sources": study["provenance"]["sources"],
+                "cameras": f"{study['provenance']['cameras']} virtual ones per clip, rig {study['provenance']['rig']}",
+                "command": study["command"],
+                "commit": study["commit"],
+                "versions": study["versions"],
+            },
+            curves=[(arm_of[name], _curve(runs[name])) for name in first_seed],
+            examples=_examples(folder, {name: arm_of[name] for name in first_seed}),
+            data_note=(
+                f"2D keypoints are synthetic: projections of motion capture by virtual cameras, {noise['kind']}"
+                + (f" ({described})." if described else ".")
+            ),
+            skeleton=H36M_17,
+            runs=[_run(name, runs[name], arm_of[name], seed_of[name]) for name in ordered],
+        ),
+    )
+    return path
+
+
+def _curve(run: Run) -> pd.DataFrame:
+    """Training loss in mm over the steps of a member, the mean over members."""
+    log = run.log()
+    means = log.groupby("step")["loss_mm"].mean()
+    return pd.DataFrame({"step": means.index, "loss": means.to_numpy()})
+
+
+def _run(name: str, run: Run, arm: str, seed: int) -> dict[str, Any]:
+    members = run.config["identity"]["members"].values()
+    return {
+        "arm": arm,
+        "seed": seed,
+        "folder": name,
+        "steps": sum(member["steps"] for member in members),
+        "seconds": float(run.log()["seconds"].max()),
+    }
+
+
+def _examples(folder: Path, arms: dict[str, str]) -> list[dict[str, Any]]:
+    """The frames that every run saved, truth beside each arm's prediction."""
+    examples: list[dict[str, Any]] = []
+    for name, arm in arms.items():
+        found = read_npz(folder / name / "examples.npz")
+        for i, title in enumerate(found["title"]):
+            if i == len(examples):
+                action, _, rest = str(title).partition(", ")
+                examples.append({"title": rest, "action": action, "truth": found["truth"][i], "predictions": {}})
+            examples[i]["predictions"][arm] = found["predicted"][i]
+    return examples

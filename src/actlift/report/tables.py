@@ -1,0 +1,145 @@
+"""Tables of the comparison: arms against actions, the best marked, every difference with its interval."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from actlift.metrics import METRICS, Metric
+from actlift.scores import MEAN_OVER_ACTIONS, MEAN_OVER_FRAMES, Scores
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+def arms_table(scores: Scores, metric: str, *, reference: str = "generalist") -> pd.DataFrame:
+    """Rows arms, the reference first; columns actions, "mean over actions", "mean over frames"; reported units.
+
+    Raises ValueError if the metric or the reference is not among the scores.
+    """
+    table = scores.per_action(metric)
+    scores.seeds(reference)  # names the known arms if this is none
+    return table.loc[[reference, *(arm for arm in table.index if arm != reference)]]
+
+
+def comparisons(scores: Scores, metric: str, *, reference: str = "generalist") -> dict[str, pd.DataFrame]:
+    """`Scores.compare` of every other arm against the reference, in the order of `arms_table`."""
+    arms = arms_table(scores, metric, reference=reference).index
+    return {arm: scores.compare(metric, arm, reference) for arm in arms if arm != reference}
+
+
+def best_cells(table: pd.DataFrame, measure: Metric) -> pd.DataFrame:
+    """True where an arm prints the best value of its column; arms whose values print alike are best together."""
+    printed = table.round(decimals(measure))
+    best = printed.min() if measure.better == "lower" else printed.max()
+    return printed.eq(best, axis="columns")
+
+
+def decimals(measure: Metric) -> int:
+    """One decimal for mm and %, two for velocities and accelerations."""
+    return 1 if measure.unit in ("mm", "%") else 2
+
+
+def number(value: float, measure: Metric) -> str:
+    """A value as tables print it; "n/a" for NaN."""
+    return "n/a" if np.isnan(value) else f"{value:.{decimals(measure)}f}"
+
+
+def signed(value: float, measure: Metric) -> str:
+    """A difference as tables print it: with a sign and one decimal more than a value; what rounds to zero is ±0."""
+    if np.isnan(value):
+        return "n/a"
+    text = f"{value:+.{decimals(measure) + 1}f}"
+    return ("±" + text[1:] if float(text) == 0 else text).replace("-", "\N{MINUS SIGN}")
+
+
+def interval(row: pd.Series, measure: Metric) -> str:
+    """The interval of a row of `Scores.compare`: "[−2.9, −1.3]"."""
+    if np.isnan(row["low"]):
+        return "[no interval]"
+    return f"[{signed(row['low'], measure)}, {signed(row['high'], measure)}]"
+
+
+def judgement(row: pd.Series, measure: Metric) -> str:
+    """What a row of `Scores.compare` says of its arm: "better", "worse", or "undecided" where 0 is in the interval."""
+    if np.isnan(row["low"]) or row["low"] <= 0 <= row["high"]:
+        return "undecided"
+    return "better" if (row["difference"] < 0) == (measure.better == "lower") else "worse"
+
+
+def clips_per_action(scores: Scores, metric: str) -> pd.Series:
+    """How many clips each action, and all of them together (under both means), are scored on."""
+    rows = scores.table[scores.table["metric"] == metric]
+    counts = rows.groupby("action")["clip"].nunique()
+    total = int(counts.sum())
+    return pd.concat([counts, pd.Series({MEAN_OVER_ACTIONS: total, MEAN_OVER_FRAMES: total})])
+
+
+def print_arms_table(console: "Console", scores: Scores, metric: str, *, reference: str = "generalist") -> None:
+    """Print rows actions, columns arms (20 actions fit a terminal downwards, not across), the best of a row starred.
+
+    The row below each mean tells how every arm differs from the reference: the difference and, in brackets, its 95 %
+    interval (paired bootstrap over clips); green is better, red worse, and dim undecided.
+    """
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+    from rich.text import Text
+
+    measure = METRICS[metric]
+    table = arms_table(scores, metric, reference=reference)
+    compared = comparisons(scores, metric, reference=reference)
+    best = best_cells(table, measure)
+    clips = clips_per_action(scores, metric)
+
+    grid = Table(
+        box=SIMPLE_HEAD,
+        collapse_padding=True,
+        pad_edge=False,
+        title=f"{measure.title}, {measure.unit}, {measure.better} is better; * best of a row",
+        title_justify="left",
+        min_width=len(measure.title) + 50,
+    )
+    grid.add_column("action", no_wrap=True)
+    grid.add_column("clips", justify="right", style="dim")
+    for arm in table.index:
+        grid.add_column(arm, justify="right", overflow="fold", min_width=max(map(len, arm.split())))
+    for column in table.columns:
+        is_mean = column in (MEAN_OVER_ACTIONS, MEAN_OVER_FRAMES)
+        if is_mean:
+            grid.add_section()
+        cells = [
+            Text(f"* {text}", style="bold") if best.loc[arm, column] else Text(text)
+            for arm, text in ((arm, number(table.loc[arm, column], measure)) for arm in table.index)
+        ]
+        grid.add_row(Text(column, style="bold" if is_mean else ""), str(clips[column]), *cells)
+        if is_mean and compared:
+            colors = {"better": "green", "worse": "red", "undecided": "dim"}
+            against = []
+            for rows in compared.values():
+                row = rows.T[column]
+                text = f"{signed(row['difference'], measure)}\n{interval(row, measure)}"
+                against.append(Text(text, style=colors[judgement(row, measure)]))
+            grid.add_row(Text(f"  minus {reference}", style="dim"), "", "", *against)
+    console.print(grid)
+
+
+def to_markdown(scores: Scores, metric: str, *, reference: str = "generalist") -> str:
+    """The same as Markdown: rows actions and means, columns arms, the best bold, differences in a last row."""
+    measure = METRICS[metric]
+    table = arms_table(scores, metric, reference=reference)
+    best = best_cells(table, measure)
+    lines = [
+        f"| {measure.title}, {measure.unit} | {' | '.join(table.index)} |",
+        f"|---|{'---:|' * len(table.index)}",
+    ]
+    for column in table.columns:
+        cells = [number(table.loc[arm, column], measure) for arm in table.index]
+        marked = [
+            f"**{cell}**" if best.loc[arm, column] else cell for arm, cell in zip(table.index, cells, strict=True)
+        ]
+        lines.append(f"| {column} | {' | '.join(marked)} |")
+    rows = [compared.T[MEAN_OVER_ACTIONS] for compared in comparisons(scores, metric, reference=reference).values()]
+    if rows:
+        cells = [f"{signed(row['difference'], measure)} {interval(row, measure)}" for row in rows]
+        lines.append(f"| {MEAN_OVER_ACTIONS}, minus {reference} [95 %] | | {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"

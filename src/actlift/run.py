@@ -1,0 +1,132 @@
+"""A run: a folder anyone can read, which training writes and everything else only reads.
+
+======================  ================================================================================================
+``config.json``         what was trained on what, with which budget, seed, versions, commit and command
+``log.jsonl``           one line now and then: step, progress, seconds, learning rate, loss per member in mm
+``weights.safetensors`` every member's weights at the last step; there only when training is done
+``state.safetensors``   what an unfinished training resumes from
+======================  ================================================================================================
+
+A run has one member (a generalist) or several of one shape (experts), named in its config.
+"""
+
+import json
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from actlift.files import read_json, write_json
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run folder, opened. ``config["identity"]`` holds all that determines the weights."""
+
+    folder: Path
+    config: dict[str, Any]
+
+    @classmethod
+    def open(cls, folder: Path | str) -> "Run":
+        """Open a run folder.
+
+        Raises:
+            FileNotFoundError: where it holds no ``config.json``.
+            ValueError: for a config that is no run's, or of another format.
+        """
+        folder = Path(folder)
+        path = folder / "config.json"
+        if not path.is_file():
+            raise FileNotFoundError(f"{folder} is no run folder: it has no config.json. `actlift train` makes one.")
+        config = read_json(path)
+        if not isinstance(config, dict) or config.get("format") != FORMAT or "identity" not in config:
+            raise ValueError(
+                f"{path} is not the config of a run of format {FORMAT}: was it made by another version of actlift?"
+            )
+        return cls(folder, config)
+
+    @classmethod
+    def create(cls, folder: Path, identity: Mapping[str, Any]) -> "Run":
+        """Make a run folder, or reopen the one there if all that determines its weights is the same.
+
+        Raises:
+            ValueError: if another run lies there; it tells what differs.
+        """
+        identity = json.loads(json.dumps(identity))
+        if (folder / "config.json").exists():
+            run = cls.open(folder)
+            if differing := _differences(run.config["identity"], identity):
+                shown = "; ".join(f"{key}: there {old!r}, asked for {new!r}" for key, old, new in differing)
+                raise ValueError(f"{folder} holds another run ({shown}). Choose another folder, or delete this one.")
+            return run
+        if folder.exists() and any(folder.iterdir()):
+            raise ValueError(f"{folder} is not empty and holds no run: choose another folder")
+        config = {"format": FORMAT, "identity": identity, **environment()}
+        write_json(folder / "config.json", config)
+        return cls(folder, config)
+
+    @property
+    def members(self) -> tuple[str, ...]:
+        return tuple(self.config["identity"]["members"])
+
+    @property
+    def weights(self) -> Path:
+        return self.folder / "weights.safetensors"
+
+    @property
+    def done(self) -> bool:
+        return self.weights.exists()
+
+    def log(self) -> pd.DataFrame:
+        """The log, a row per line and member: step, progress, seconds, learning_rate, member, loss_mm."""
+        rows = []
+        path = self.folder / "log.jsonl"
+        for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else ():
+            entry = json.loads(line)
+            for name, loss in entry.pop("loss_mm").items():
+                rows.append({**entry, "member": name, "loss_mm": loss})
+        return pd.DataFrame(rows, columns=["step", "progress", "seconds", "learning_rate", "member", "loss_mm"])
+
+
+def environment() -> dict[str, Any]:
+    """What a figure has to name beside its data and seed: command, commit, versions."""
+    packages = ("actlift", "torch", "numpy")
+    return {
+        "command": " ".join(sys.argv),
+        "commit": commit(),
+        "versions": {"python": sys.version.split()[0], **{name: version(name) for name in packages}},
+    }
+
+
+@cache
+def commit() -> str:
+    """The commit of the source tree that runs, "+" behind it where files differ; "unknown" for an installed package."""
+    here = Path(__file__).resolve().parent
+
+    def git(*words: str) -> str:
+        return subprocess.run(
+            ["git", "-C", str(here), *words], capture_output=True, text=True, check=True
+        ).stdout.strip()
+
+    try:
+        if Path(git("rev-parse", "--show-toplevel")) != here.parent.parent:
+            return "unknown"
+        return git("rev-parse", "--short=12", "HEAD") + ("+" if git("status", "--porcelain", "-uno") else "")
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+
+
+def _differences(old: Any, new: Any, prefix: str = "") -> list[tuple[str, Any, Any]]:
+    """Where two nested dicts differ: dotted key, old value, new value."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        keys = dict.fromkeys([*old, *new])
+        return [d for k in keys for d in _differences(old.get(k), new.get(k), f"{prefix}.{k}" if prefix else str(k))]
+    return [] if old == new else [(prefix, old, new)]

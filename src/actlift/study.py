@@ -1,0 +1,215 @@
+"""The study: train and score the arms of the comparison under a named equality of budgets, over several seeds.
+
+Arms: ``generalist`` (one network for everything), ``experts`` (one per action, the true action known at test time),
+and the controls ``random-experts`` and ``cluster-experts`` (see :mod:`actlift.experts`).
+
+Equalities, all in optimiser steps of one batch size:
+
+``pooled``  all experts together spend what the generalist spends (the paper's common problem)
+``each``    every expert spends what the generalist spends
+``frames``  every network sees the same number of training frames and takes the same steps; the generalist spreads its
+            frames evenly over the actions (the paper's action-oriented problem)
+
+A study folder holds ``study.json``, ``runs/`` with one run folder per arm, equality and seed, and ``scores.parquet``.
+Running the same study again resumes what is unfinished and retrains nothing that is done; arms, equalities and seeds
+can be added.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Int
+
+from actlift.budget import shared
+from actlift.data.corpus import Corpus, View
+from actlift.data.windows import rows_of
+from actlift.evaluate import root_relative, score_poses
+from actlift.experts import PARTITIONS, Partition
+from actlift.files import read_json, replacing, write_json
+from actlift.plan import ARMS, GENERALIST, Plan
+from actlift.predict import Lifted, Poses, Predictor, Routed, load_lifter
+from actlift.run import Run, environment
+from actlift.scores import Scores
+from actlift.train import Member, Moment, train
+
+EVERYTHING = "everything"
+EXAMPLES = 4
+
+
+@dataclass(frozen=True)
+class Job:
+    """One training of a study: the members of an arm under an equality, with one seed."""
+
+    arm: str
+    equality: str | None
+    seed: int
+    partition: Partition | None
+    members: tuple[Member, ...]
+
+    @property
+    def label(self) -> str:
+        """How tables name the arm: "generalist", "experts (pooled)"."""
+        return self.arm if self.equality is None else f"{self.arm} ({self.equality})"
+
+    @property
+    def windows(self) -> int:
+        return sum(m.budget.windows for m in self.members)
+
+    @property
+    def folder(self) -> str:
+        return "-".join(filter(None, (self.arm, self.equality, f"seed{self.seed}")))
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a study is: the training under way, its number of how many, windows of all trainings, the moment."""
+
+    job: Job
+    number: int
+    jobs: int
+    windows: int
+    windows_total: int
+    moment: Moment
+
+
+def run_study(
+    folder: Path, corpus: Corpus, plan: Plan, *, watch: Callable[[Progress], None] = lambda _: None
+) -> Scores:
+    """Train and score everything the plan names, into ``folder``; see the module.
+
+    Args:
+        watch: told now and then how far the study is.
+
+    Raises:
+        ValueError: for a folder that holds another study or no study, unknown subjects, or a corpus without people or
+            actions on both sides of the split.
+        OSError: where the folder cannot be written.
+        Interrupted: after Ctrl-C; the same call resumes.
+    """
+    train_part, test_part = corpus.split(plan.test_subjects, shared_actions_only=not plan.all_actions)
+    jobs = plan_jobs(train_part, plan)
+    _claim(folder, corpus, plan, train_part, test_part)
+    total = sum(job.windows for job in jobs)
+    parts = []
+    for number, job in enumerate(jobs, 1):
+        at = folder / "runs" / job.folder
+        before = sum(j.windows for j in jobs[: number - 1])
+
+        def watch_job(moment: Moment, job: Job = job, number: int = number, before: int = before) -> None:
+            watch(Progress(job, number, len(jobs), before + moment.windows, total, moment))
+
+        run = train(
+            at,
+            train_part,
+            job.members,
+            model=plan.network.keywords(),
+            seed=job.seed,
+            precision=plan.precision,
+            device=plan.device,
+            watch=watch_job,
+        )
+        if not (at / "scores.parquet").exists():
+            poses = predictor_of(run, job.partition)(test_part.views)
+            _save_examples(at / "examples.npz", poses, test_part.views)
+            score_poses(poses, test_part.views, arm=job.label, seed=job.seed, run=f"runs/{job.folder}").save(
+                at / "scores.parquet"
+            )
+        parts.append(Scores.read(at / "scores.parquet"))
+    scores = Scores.concat(parts)
+    scores.save(folder / "scores.parquet")
+    return scores
+
+
+def plan_jobs(training: Corpus, plan: Plan) -> list[Job]:
+    """Every training of the plan, the generalists first."""
+    actions = training.actions
+    jobs = []
+    for seed in plan.seeds:
+        if plan.frames is None:
+            rows = rows_of(training.views)
+        else:
+            own = PARTITIONS["action"](training.views).training
+            rows = np.concatenate([some_rows(own[a], plan.frames // len(actions), seed) for a in actions])
+        jobs.append(Job(GENERALIST, None, seed, None, (Member(EVERYTHING, rows, plan.budget),)))
+    for arm in plan.arms:
+        if arm == GENERALIST:
+            continue
+        for equality in plan.equalities:
+            for seed in plan.seeds:
+                partition = PARTITIONS[ARMS[arm]](training.views, seed=seed)
+                spends = shared(plan.budget, len(partition.training)) if equality == "pooled" else plan.budget
+                members = tuple(
+                    Member(part, rows_of(views) if plan.frames is None else some_rows(views, plan.frames, seed), spends)
+                    for part, views in partition.training.items()
+                )
+                jobs.append(Job(arm, equality, seed, partition, members))
+    return jobs
+
+
+def some_rows(views: Sequence[View], frames: int, seed: int) -> Int[np.ndarray, " n"]:
+    """The rows of ``frames`` frames: whole views in a random order, the last one cut; all where there are fewer."""
+    if frames < 1:
+        raise ValueError("too few training frames to give every action one: raise the number of frames")
+    order = np.random.default_rng((seed, 0xF4)).permutation(len(views))
+    return rows_of([views[i] for i in order])[:frames]
+
+
+def predictor_of(run: Run, partition: Partition | None, *, device: str = "cpu") -> Predictor:
+    """The predictor of a finished run: its one lifter, or its experts routed by the partition."""
+    if partition is None:
+        return Lifted(load_lifter(run).to(device))
+    return Routed({name: Lifted(load_lifter(run, name).to(device)) for name in run.members}, partition.part_of)
+
+
+def _claim(folder: Path, corpus: Corpus, plan: Plan, training: Corpus, test: Corpus) -> None:
+    """Write study.json, or check that the folder holds the same study."""
+    path = folder / "study.json"
+    fixed = plan.fixed(corpus.digest)
+    if path.exists():
+        there = read_json(path)["fixed"]
+        if differing := [k for k in fixed if there.get(k) != fixed[k]]:
+            shown = "; ".join(f"{k}: there {there.get(k)!r}, asked for {fixed[k]!r}" for k in differing)
+            raise ValueError(f"{folder} holds another study ({shown}). Choose another folder, or delete this one.")
+    elif folder.exists() and any(folder.iterdir()):
+        raise ValueError(f"{folder} is not empty and holds no study: choose another folder")
+    write_json(
+        path,
+        {
+            "fixed": fixed,
+            "plan": asdict(plan),
+            "corpus_folder": str(corpus.folder),
+            "provenance": corpus.provenance,
+            "fps": corpus.fps,
+            "training": {
+                "subjects": training.subjects,
+                "actions": training.actions,
+                "views": len(training.views),
+                "frames": training.frames,
+            },
+            "test": {
+                "subjects": test.subjects,
+                "actions": test.actions,
+                "views": len(test.views),
+                "frames": test.frames,
+            },
+            **environment(),
+        },
+    )
+
+
+def _save_examples(path: Path, poses: Poses, views: Sequence[View]) -> None:
+    """Truth and prediction at the middle of a few views, evenly spread over the views (which are sorted by action)."""
+    chosen = np.unique(np.linspace(0, len(views) - 1, EXAMPLES + 2).round().astype(int)[1:-1])
+    middle = [views[i].frames // 2 for i in chosen]
+    truth = [root_relative(views[i].pose3d_cam[m : m + 1])[0] for i, m in zip(chosen, middle, strict=True)]
+    with replacing(path) as beside, beside.open("wb") as stream:
+        np.savez(
+            stream,
+            title=np.array(
+                [f"{views[i].action}, {views[i].clip}, frame {m}" for i, m in zip(chosen, middle, strict=True)]
+            ),
+            truth=np.stack(truth),
+            predicted=np.stack([poses[i][m] for i, m in zip(chosen, middle, strict=True)]).astype(np.float64),
+        )

@@ -1,0 +1,422 @@
+"""The one training loop: one lifter, or several of one shape side by side, within their budgets, into a run folder.
+
+Every random number is a function of (seed, member's name, step), and the weights of a member do not depend on who
+trains beside it (to rounding). On a CPU the same call gives the same bits; a run that was killed resumes from its last
+saved state to the bits of an unbroken one.
+"""
+
+import json
+import signal
+import threading
+import time
+import zlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from actlift.budget import Budget, Exponential
+from actlift.data.corpus import Corpus
+from actlift.data.windows import Sampler, Windows
+from actlift.files import replacing
+from actlift.models.tcn import TCN, member, stack
+from actlift.models.weights import read_tensors, write_tensors
+from actlift.run import Run
+
+LEARNING_RATE = Exponential(2e-3, 2e-5)
+BATCH_NORM_MOMENTUM = Exponential(0.1, 0.001)  # Pavllo et al. 2019, section 5
+LOG_LINES = 200
+
+
+class Interrupted(Exception):
+    """Training was stopped by Ctrl-C after saving its state; the same call resumes it."""
+
+
+@dataclass(frozen=True)
+class Member:
+    """One network to train: its name, the corpus rows of its target frames, and what it may spend."""
+
+    name: str
+    rows: Int[np.ndarray, " n"]
+    budget: Budget
+
+
+@dataclass(frozen=True)
+class Moment:
+    """What a progress display is told: windows seen and to see over all members, their mean loss, windows a second."""
+
+    windows: int
+    windows_total: int
+    loss_mm: float
+    windows_per_second: float
+
+
+def train(
+    folder: Path,
+    corpus: Corpus,
+    members: Sequence[Member],
+    *,
+    model: Mapping[str, Any],
+    seed: int = 0,
+    learning_rate: Exponential = LEARNING_RATE,
+    precision: str = "auto",
+    device: str = "auto",
+    save_every_s: float = 30.0,
+    watch: Callable[[Moment], None] = lambda _: None,
+) -> Run:
+    """Train, or resume, or return what is done.
+
+    Args:
+        folder: the run folder; made, or resumed where it holds the same run unfinished.
+        corpus: the training selection that the members' rows lie in.
+        members: what to train side by side. Budgets may differ in steps, not in batch size.
+        model: keywords of :class:`TCN`, shared by all members.
+        precision: "float32", "bfloat16" (activations and products; masters stay float32), or "auto": bfloat16 where
+            the processor multiplies it natively.
+        device: "cpu", "cuda", or "auto": a GPU where there is one.
+        save_every_s: seconds between saved states.
+        watch: called now and then with the :class:`Moment`.
+
+    Raises:
+        ValueError: for members of unequal batch, no frames, or a folder that holds another run.
+        OSError: where the folder cannot be written; the last saved state stays.
+        Interrupted: after Ctrl-C, once the state is saved.
+    """
+    if len({m.budget.batch for m in members}) != 1:
+        raise ValueError("members that train side by side need the same batch size")
+    if len({m.name for m in members}) != len(members):
+        raise ValueError(f"members need different names, got {', '.join(m.name for m in members)}")
+    where = resolve_device(device)
+    identity = {
+        "corpus": corpus.digest,
+        "members": {
+            m.name: {"frames": len(m.rows), "rows": f"{zlib.crc32(m.rows.tobytes()):08x}", "steps": m.budget.steps}
+            for m in members
+        },
+        "batch": members[0].budget.batch,
+        "trained_on": {"subjects": list(corpus.subjects), "actions": list(corpus.actions)},
+        "model": dict(model),
+        "seed": seed,
+        "learning_rate": [learning_rate.first, learning_rate.last],
+        "precision": str(resolve_precision(precision, where)).removeprefix("torch."),
+        "device": where.type,
+        "threads": torch.get_num_threads() if where.type == "cpu" else None,
+    }
+    run = Run.create(folder, identity)
+    if run.done:
+        return run
+    loop = _Loop(run, corpus, members, learning_rate, where)
+    loop.resume()
+    with _interrupt_noted() as interrupted:
+        loop.run_to_end(interrupted, save_every_s, watch)
+    return run
+
+
+def resolve_device(device: str) -> torch.device:
+    """The device of a name; "auto" is a GPU where there is one."""
+    if device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if device not in ("cpu", "cuda"):
+        raise ValueError(f"unknown device {device!r}; known: auto, cpu, cuda")
+    if device == "cuda" and not torch.cuda.is_available():
+        raise ValueError(
+            "device 'cuda' was asked for, but torch sees no GPU: use cpu, or install a CUDA build of torch"
+        )
+    return torch.device(device)
+
+
+def resolve_precision(precision: str, device: torch.device) -> torch.dtype:
+    """The dtype of activations; "auto" is bfloat16 where the device multiplies it natively."""
+    if precision == "auto":
+        native = device.type == "cuda" or any(
+            torch.cpu.get_capabilities().get(flag) for flag in ("avx512_bf16", "amx_bf16", "amx_tile")
+        )
+        return torch.bfloat16 if native else torch.float32
+    if precision not in ("float32", "bfloat16"):
+        raise ValueError(f"unknown precision {precision!r}; known: auto, float32, bfloat16")
+    return torch.bfloat16 if precision == "bfloat16" else torch.float32
+
+
+class _Stack:
+    """The networks still in training: one TCN with a members axis, and one Adam over a flat buffer per member.
+
+    ``master[e]`` holds all parameters of member e one behind the other; the network's parameters are views of it, so an
+    optimiser step is one fused pass per member and members may have learning rates of their own.
+    """
+
+    def __init__(self, names: Sequence[str], networks: Sequence[TCN], device: torch.device) -> None:
+        self.names = list(names)
+        self.network = stack(networks).to(device).train()
+        parameters = list(self.network.parameters())
+        e = len(names)
+        self.master = torch.cat([p.detach().reshape(e, -1) for p in parameters], dim=1)
+        offset = 0
+        for p in parameters:
+            size = p.numel() // e
+            p.data = self.master[:, offset : offset + size].view(p.shape)
+            offset += size
+        self.gradient = torch.zeros_like(self.master)
+        self._leaves = [row.detach().requires_grad_() for row in self.master]
+        for leaf, gradient in zip(self._leaves, self.gradient, strict=True):
+            leaf.grad = gradient
+        groups = [{"params": [leaf], "lr": 0.0} for leaf in self._leaves]
+        self.adam = torch.optim.Adam(groups, lr=0.0, amsgrad=True, fused=True)
+
+    def step(self, loss: Tensor, rates: Sequence[float]) -> None:
+        """One optimiser step down the gradient of ``loss``, at a learning rate per member."""
+        parameters = list(self.network.parameters())
+        gradients = torch.autograd.grad(loss, parameters)
+        torch.cat([g.reshape(len(self.names), -1) for g in gradients], dim=1, out=self.gradient)
+        for group, rate in zip(self.adam.param_groups, rates, strict=True):
+            group["lr"] = rate
+        self.adam.step()
+
+    def state(self) -> dict[str, Tensor]:
+        """Weights and moments of every member, by "name/tensor"."""
+        tensors = {}
+        for e, name in enumerate(self.names):
+            for key, value in self.network.state_dict().items():
+                tensors[f"{name}/{key}"] = value[e]
+            for key, value in self.adam.state[self._leaves[e]].items():
+                tensors[f"{name}/adam.{key}"] = value
+        return tensors
+
+    def load_moments(self, tensors: Mapping[str, Tensor]) -> None:
+        for name, leaf in zip(self.names, self._leaves, strict=True):
+            prefix = f"{name}/adam."
+            moments = {k.removeprefix(prefix): v.clone() for k, v in tensors.items() if k.startswith(prefix)}
+            if moments:
+                device = leaf.device
+                self.adam.state[leaf] = {k: v.to(device) for k, v in moments.items()}
+
+
+class _Loop:
+    def __init__(
+        self,
+        run: Run,
+        corpus: Corpus,
+        members: Sequence[Member],
+        learning_rate: Exponential,
+        device: torch.device,
+    ) -> None:
+        identity = run.config["identity"]
+        self.run = run
+        self.members = {m.name: m for m in members}
+        self.learning_rate = learning_rate
+        self.device = device
+        self.dtype = getattr(torch, identity["precision"])
+        self.seed: int = identity["seed"]
+        self.batch = members[0].budget.batch
+        model = identity["model"]
+        self.model = model
+        receptive_field = TCN(**model).receptive_field
+        causal, self.trajectory = model.get("causal", False), model.get("trajectory", False)
+        self.windows = Windows(corpus, receptive_field, causal=causal, trajectory=self.trajectory, device=device)
+        self.samplers = {m.name: Sampler(m.rows, self.batch, seed=self.seed, name=m.name) for m in members}
+        self.keys = {m.name: (self.seed, zlib.crc32(m.name.encode())) for m in members}
+        self.step = 0
+        self.seconds = 0.0
+        self.finished: dict[str, Tensor] = {}
+        self.loss = torch.zeros(0)
+        self.losses = 0
+
+    def resume(self) -> None:
+        """Begin anew, or go on from the saved state; log lines written after it are cut off."""
+        path = self.run.folder / "state.safetensors"
+        log = self.run.folder / "log.jsonl"
+        if not path.exists():
+            log.unlink(missing_ok=True)
+            self._stack(list(self.members), [self._fresh(name) for name in self.members])
+            return
+        tensors, metadata = read_tensors(path)
+        self.step, self.seconds, self.losses = metadata["step"], metadata["seconds"], metadata["losses"]
+        active: list[str] = metadata["active"]
+        own = {
+            name: {k.removeprefix(f"{name}/"): v for k, v in tensors.items() if k.startswith(f"{name}/")}
+            for name in self.members
+        }
+        networks = []
+        for name in active:
+            network = TCN(**self.model)
+            network.load_state_dict({k: v for k, v in own[name].items() if not k.startswith("adam.")})
+            networks.append(network)
+        self._stack(active, networks)
+        self.stack.load_moments(tensors)
+        self.loss = tensors["/loss"].to(self.device)
+        self.finished = {f"{name}/{k}": v for name in self.members if name not in active for k, v in own[name].items()}
+        kept = [x for x in log.read_text(encoding="utf-8").splitlines() if x.endswith("}")] if log.exists() else []
+        kept = [line for line in kept if json.loads(line)["step"] <= self.step]
+        with replacing(log) as beside:
+            beside.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
+
+    def run_to_end(self, interrupted: threading.Event, save_every_s: float, watch: Callable[[Moment], None]) -> None:
+        longest = max(m.budget.steps for m in self.members.values())
+        total = sum(m.budget.windows for m in self.members.values())
+        log_every = max(1, longest // LOG_LINES)
+        began = last_saved = last_watched = time.perf_counter()
+        before = self.seconds
+        seen_before = self._windows_seen()
+        recent = 0.0
+        while True:
+            self._retire()
+            if not self.stack.names:
+                break
+            self._one_step()
+            self.step += 1
+            now = time.perf_counter()
+            self.seconds = before + now - began
+            if self.step % log_every == 0 or self.step == longest:
+                recent = self._write_log()
+            if now - last_watched > 0.2:
+                seen = self._windows_seen()
+                rate = (seen - seen_before) / (now - began)
+                watch(Moment(seen, total, recent or float(self.loss.mean()) / max(1, self.losses), rate))
+                last_watched = now
+            if interrupted.is_set():
+                self._save()
+                raise Interrupted(
+                    f"stopped at step {self.step} of {longest}; the same command resumes {self.run.folder}"
+                )
+            if now - last_saved > save_every_s:
+                self._save()
+                last_saved = time.perf_counter()
+        write_tensors(self.run.weights, self.finished, {"steps": longest, "seconds": self.seconds})
+        (self.run.folder / "state.safetensors").unlink(missing_ok=True)
+        watch(Moment(total, total, recent, (total - seen_before) / max(1e-9, self.seconds - before)))
+
+    def _one_step(self) -> None:
+        names = self.stack.names
+        budgets = [self.members[name].budget for name in names]
+        progress = [budget.progress(self.step) for budget in budgets]
+        picks = [self.samplers[name](self.step) for name in names]
+        rows, flips = (np.concatenate(part) for part in zip(*picks, strict=True))
+        pose2d, target = self.windows.gather(rows, flips)
+        e, b = len(names), self.batch
+        pose2d = pose2d.reshape(e, b, *pose2d.shape[1:]).to(self.dtype)
+        network = self.stack.network
+        momenta = torch.tensor([[BATCH_NORM_MOMENTUM(p)] for p in progress])
+        network.batch_norm_momentum = momenta.to(self.device)
+        noise = None
+        if network.threshold:
+            noise = dropout_noise([self.keys[name] for name in names], self.step, network.noise_size(b), self.device)
+        predicted = network(pose2d, noise)[:, :, 0]  # (e, b, j, 3)
+        loss = lifting_loss(predicted, target.reshape(e, b, *target.shape[1:]), trajectory=self.trajectory)
+        self.stack.step(loss.sum(), [self.learning_rate(p) for p in progress])
+        self.loss += loss.detach() * 1000
+        self.losses += 1
+
+    def _fresh(self, name: str) -> TCN:
+        """A member's network before its first step: its weights depend on the seed and its name alone."""
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(int(np.random.SeedSequence((*self.keys[name], 3)).generate_state(1, np.uint64)[0] >> 1))
+            return TCN(**self.model)
+
+    def _stack(self, names: list[str], networks: list[TCN]) -> None:
+        self.stack = _Stack(names, networks, self.device)
+        self.loss = torch.zeros(len(names), device=self.device)
+
+    def _retire(self) -> None:
+        """Take members whose budget is spent out of the stack."""
+        stays = [n for n in self.stack.names if self.members[n].budget.steps > self.step]
+        if len(stays) == len(self.stack.names):
+            return
+        state = self.stack.state()
+        for name in self.stack.names:
+            if name not in stays:
+                own = {k: v.clone() for k, v in state.items() if k.startswith(f"{name}/")}
+                self.finished |= {k: v for k, v in own.items() if not k.removeprefix(f"{name}/").startswith("adam.")}
+        index = [self.stack.names.index(n) for n in stays]
+        if not stays:
+            self.stack.names = []
+            return
+        loss = self.loss[index]
+        self._stack(stays, [member(self.stack.network, i) for i in index])
+        self.stack.load_moments(state)
+        self.loss = loss
+
+    def _windows_seen(self) -> int:
+        return sum(min(self.step, m.budget.steps) * self.batch for m in self.members.values())
+
+    def _write_log(self) -> float:
+        """Append a line with the mean loss since the last; gives the members' mean."""
+        means = (self.loss / self.losses).tolist()
+        first = self.members[self.stack.names[0]].budget
+        entry = {
+            "step": self.step,
+            "progress": self.step / max(m.budget.steps for m in self.members.values()),
+            "seconds": round(self.seconds, 3),
+            "learning_rate": self.learning_rate(first.progress(self.step - 1)),
+            "loss_mm": dict(zip(self.stack.names, (round(m, 4) for m in means), strict=True)),
+        }
+        with (self.run.folder / "log.jsonl").open("a", encoding="utf-8") as log:
+            log.write(json.dumps(entry) + "\n")
+        self.loss.zero_()
+        self.losses = 0
+        return float(np.mean(means))
+
+    def _save(self) -> None:
+        tensors = {**self.stack.state(), **self.finished, "/loss": self.loss}
+        metadata = {
+            "step": self.step,
+            "seconds": self.seconds,
+            "losses": self.losses,
+            "active": self.stack.names,
+        }
+        write_tensors(self.run.folder / "state.safetensors", tensors, metadata)
+
+
+def lifting_loss(
+    predicted: Float[Tensor, "e b j 3"], target: Float[Tensor, "e b j 3"], *, trajectory: bool
+) -> Float[Tensor, " e"]:
+    """Mean distance between predicted and true joints in metres, per member.
+
+    With ``trajectory`` the last row is the root's position, whose error is weighed by the inverse of the true depth
+    (Pavllo et al. 2019, equation 1: far away, a precise trajectory is neither possible nor important).
+    """
+    distance = (predicted - target).norm(dim=-1)
+    joints = distance[..., :-1] if trajectory else distance
+    loss: Tensor = joints.mean(dim=(1, 2))
+    if trajectory:
+        loss = loss + (distance[..., -1] / target[..., -1, 2]).mean(dim=1)
+    return loss
+
+
+def dropout_noise(keys: Sequence[tuple[int, int]], step: int, size: int, device: torch.device) -> Tensor:
+    """Random bytes for each key's dropout at this step: (len(keys), size) uint8, a pure function of key and step."""
+    sequences = [np.random.SeedSequence((*key, 2, step)) for key in keys]
+    if device.type == "cpu":
+        words = -(-size // 8)
+        drawn = np.stack([np.random.SFC64(s).random_raw(words) for s in sequences])
+        return torch.from_numpy(drawn.view(np.uint8)[:, :size])
+    noise = torch.empty(len(keys), size, dtype=torch.uint8, device=device)
+    for own, sequence in zip(noise, sequences, strict=True):
+        generator = torch.Generator(device)
+        generator.manual_seed(int(sequence.generate_state(1, np.uint64)[0] >> 1))
+        torch.randint(0, 256, own.shape, dtype=torch.uint8, device=device, generator=generator, out=own)
+    return noise
+
+
+@contextmanager
+def _interrupt_noted() -> Iterator[threading.Event]:
+    """Within, the first Ctrl-C sets an event that the loop reads between steps; a second one stops at once."""
+    noted = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield noted
+        return
+    before = signal.getsignal(signal.SIGINT)
+
+    def note(*_: object) -> None:
+        signal.signal(signal.SIGINT, before)
+        noted.set()
+
+    signal.signal(signal.SIGINT, note)
+    try:
+        yield noted
+    finally:
+        signal.signal(signal.SIGINT, before)
