@@ -132,6 +132,22 @@ def test_twenty_actions_and_six_arms_fit_a_terminal_of_120() -> None:
     assert difference.count("\N{MINUS SIGN}") == 5
 
 
+@pytest.mark.parametrize("width", [60, 80, 100, 120, 160])
+def test_no_arm_is_lost_where_the_terminal_is_narrow(width: int) -> None:
+    kinds = ("experts", "random-experts", "cluster-experts")
+    arms = ["generalist", *(f"{kind} ({equality})" for kind in kinds for equality in ("pooled", "each"))]
+    of = scores({arm: -30.0 * i for i, arm in enumerate(arms)})
+    text = printed(of, width)
+    assert max(map(len, text.splitlines())) <= width
+    assert "…" not in text
+    columns = [line.split()[2:] for line in text.splitlines() if line.startswith(" action0")]
+    assert all(len(values) > 1 for values in columns)  # the generalist stands in every table
+    found = [value for i, values in enumerate(columns) for value in values[i > 0 :] if value != "*"]
+    assert found == [number(value, MPJPE) for value in arms_table(of, "mpjpe")["action0"]]
+    assert text.count("random-") == text.count("cluster-") == 2
+    assert text.count("minus generalist") == 2 * len(columns)
+
+
 def test_one_arm_alone_prints_without_differences() -> None:
     text = printed(scores({"generalist": 0}), 80)
     assert MEAN_OVER_FRAMES in text

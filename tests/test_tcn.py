@@ -2,9 +2,9 @@
 
 import pytest
 import torch
+from benchmarks.conventional import ConvolutionalTCN
 from torch import nn
 
-from actlift.models.block import EPS, TrainBlock, keep_threshold
 from actlift.models.tcn import TCN, member, stack
 from actlift.plan import widths_of
 
@@ -18,6 +18,11 @@ def test_parameter_counts_of_the_published_network(receptive_field, millions):
 
 def test_parameter_count_of_the_papers_one_frame_network():
     assert TCN(widths_of(1), 1024).parameters_per_member == 89_139
+
+
+def integers(*shape: int) -> torch.Tensor:
+    """Dropout's random numbers."""
+    return torch.randint(-(1 << 15), 1 << 15, shape, dtype=torch.int16)
 
 
 def trained_statistics(network: TCN) -> TCN:
@@ -56,39 +61,25 @@ def test_both_forms_train_alike():
     torch.testing.assert_close(network.layers[0].running_var, other.layers[0].running_var)
 
 
-class Reference(nn.Module):
-    """The block from torch's own layers, differentiated by autograd."""
-
-    def __init__(self, weight, gamma, beta):
-        super().__init__()
-        self.weight, self.norm = nn.Parameter(weight), nn.BatchNorm1d(len(gamma), eps=EPS).double()
-        self.norm.weight, self.norm.bias = nn.Parameter(gamma), nn.Parameter(beta)
-
-    def forward(self, x, keep, scale):
-        return torch.relu(self.norm(x @ self.weight)) * keep * scale
-
-
-@pytest.mark.parametrize("dropout", [0.0, 0.25])
-def test_gradients_of_the_block_are_autograds(dropout):
+@pytest.mark.parametrize("widths", [(1,), (3, 3), (3, 5, 3)])
+def test_training_form_is_that_of_plain_convolution_layers(widths):
+    """Outputs, gradients and running statistics, against Conv1d and BatchNorm1d, differentiated by autograd."""
     torch.manual_seed(0)
-    x = torch.randn(40, 12, dtype=torch.double, requires_grad=True)
-    weight, gamma, beta = torch.randn(12, 7).double(), torch.rand(7).double() + 0.5, torch.randn(7).double()
-    noise = torch.randint(0, 256, (40, 7), dtype=torch.uint8)
-    threshold = keep_threshold(dropout)
-    reference = Reference(weight, gamma, beta)
-    expected = reference(x, noise >= threshold, 1 / (1 - dropout))
-    upstream = torch.randn_like(expected)
-    expected_gradients = torch.autograd.grad(
-        expected, [x, reference.weight, reference.norm.weight, reference.norm.bias], upstream
-    )
-    leaves = [x, *(t.clone().requires_grad_() for t in (weight, gamma, beta))]
-    y, mean, inverse_deviation = TrainBlock.apply(*leaves, noise, threshold)
-    gradients = torch.autograd.grad(y, leaves, upstream)
-    torch.testing.assert_close(y, expected)
-    torch.testing.assert_close(mean, (x @ weight).mean(0))
-    torch.testing.assert_close(inverse_deviation, ((x @ weight).var(0, correction=0) + EPS).rsqrt())
-    for found, wanted in zip(gradients, expected_gradients, strict=True):
-        torch.testing.assert_close(found, wanted, atol=1e-10, rtol=1e-8)
+    network = TCN(widths, 12, dropout=0.0).double()
+    reference = ConvolutionalTCN(widths, 12, dropout=0.0, strided=True).double().load_rows(network)
+    x = torch.randn(20, network.receptive_field, 17, 2, dtype=torch.double)
+    upstream = torch.randn(20, 1, 17, 3, dtype=torch.double)
+    found, expected = network(x), reference(x)
+    torch.testing.assert_close(found, expected)
+    found.backward(upstream)
+    expected.backward(upstream)
+    first, last = network.layers[0], reference.expand
+    torch.testing.assert_close(first.weight.grad, last.weight.grad.permute(2, 1, 0).reshape(first.weight.shape))
+    torch.testing.assert_close(first.gamma.grad, reference.expand_norm.weight.grad)
+    torch.testing.assert_close(first.beta.grad, reference.expand_norm.bias.grad)
+    torch.testing.assert_close(network.head.grad, reference.shrink.weight.grad[..., 0].T)
+    torch.testing.assert_close(first.running_mean, reference.expand_norm.running_mean)
+    torch.testing.assert_close(first.running_var, reference.expand_norm.running_var)
 
 
 def test_running_statistics_are_those_of_batch_norm():
@@ -108,7 +99,7 @@ def test_members_of_a_stack_are_the_networks_they_were(training):
     torch.manual_seed(0)
     networks = [trained_statistics(TCN((3, 3), 16, trajectory=True)).double().train(training) for _ in range(3)]
     x = torch.randn(3, 5, 9, 17, 2, dtype=torch.double)
-    noise = torch.randint(0, 256, (3, networks[0].noise_size(5)), dtype=torch.uint8)
+    noise = integers(3, networks[0].noise_size(5))
     stacked = stack(networks).double()
     together = stacked(x, noise)
     assert together.shape == (3, 5, 1, 18, 3)
@@ -119,12 +110,15 @@ def test_members_of_a_stack_are_the_networks_they_were(training):
             torch.testing.assert_close(again.state_dict()[key], value)
 
 
-def test_dropout_keeps_the_expectation_and_drops_the_stated_share():
+def test_dropout_drops_the_stated_share_and_keeps_the_expectation():
     torch.manual_seed(0)
-    x = torch.ones(20_000, 1)
-    noise = torch.randint(0, 256, (20_000, 4), dtype=torch.uint8)
-    gamma, beta = torch.zeros(4), torch.ones(4)
-    y, _, _ = TrainBlock.apply(x, torch.ones(1, 4), gamma, beta, noise, keep_threshold(0.25))
+    network = TCN((1,), 64, dropout=0.25)
+    layer = network.layers[0]
+    with torch.no_grad():
+        layer.gamma.zero_()
+        layer.beta.fill_(1)
+    keep = (integers(2000, 64) > network.threshold) * network.dropout_scale
+    y = layer(torch.randn(2000, 34), 0.1, keep).detach()
     assert (y == 0).double().mean() == pytest.approx(0.25, abs=0.005)
     assert y.mean() == pytest.approx(1.0, abs=0.01)
 

@@ -25,9 +25,14 @@ class Exponential:
 
 @dataclass(frozen=True)
 class Budget:
-    """What one network may spend: ``steps`` optimiser steps of ``batch`` windows each."""
+    """What one network may spend.
 
-    steps: int
+    Attributes:
+        steps: optimiser steps.
+        batch: windows of a step.
+    """
+
+    steps: int = 6000
     batch: int = 256
 
     def __post_init__(self) -> None:

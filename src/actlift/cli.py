@@ -1,31 +1,47 @@
 """The verbs: ``actlift demo | data prepare | data info | train | evaluate | study | report``."""
 
+import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn, get_args
 
 import cyclopts
 import rich.progress
+import yaml
 from cyclopts import Parameter
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from actlift import __version__
 from actlift.budget import Budget
-from actlift.plan import Network, Plan
+from actlift.plan import Device, Network, Plan, Precision
 
-CONSOLE = Console(width=None if sys.stdout.isatty() else 120)
-DATA_NOTE = "2D keypoints are projections of motion capture by virtual cameras (synthetic keypoints), {keypoints}."
+if TYPE_CHECKING:
+    from actlift.train import Moment
+
+# names of clips and folders may hold brackets, which are no markup here
+CONSOLE = Console(
+    width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else 120, markup=False, highlight=False, emoji=False
+)
+LINE_EVERY_S = 30.0
 
 app = cyclopts.App(
     name="actlift",
     help="Lift 2D human keypoints to 3D motion with networks that know the action, and measure when that pays.",
     version=__version__,
     help_format="markdown",
+    # options take several words, as in --test-subjects S7 S8, and have no --empty-... twins
+    default_parameter=Parameter(consume_multiple=True, negative_iterable=()),
+    print_error=False,
+    exit_on_error=False,
+    suppress_keyboard_interrupt=False,  # main says how to resume
 )
+app.meta.suppress_keyboard_interrupt = False
 corpus_app = cyclopts.App(name="data", help="Make corpora out of motion capture, and look at them.")
 app.command(corpus_app)
 
@@ -34,7 +50,7 @@ app.command(corpus_app)
 def demo(out: Path = Path("out/demo"), *, steps: int = 1900, seeds: tuple[int, ...] = (0, 1)) -> None:
     """The whole comparison on motions that actlift makes itself: a few minutes, no download, a report to open.
 
-    Examples:
+    For example:
 
         actlift demo
         actlift demo out/quick --steps 400 --seeds 0
@@ -48,20 +64,17 @@ def demo(out: Path = Path("out/demo"), *, steps: int = 1900, seeds: tuple[int, .
     seeds
         One training of every arm for each.
     """
-    from actlift.data.corpus import Corpus
-
-    folder = out / "corpus"
-    if not (folder / "manifest.json").exists():
-        data_prepare(["synthetic"], out=folder, keypoints="independent")
-    subjects = Corpus.open(folder).subjects
     plan = Plan(
-        test_subjects=subjects[-2:],
+        test_subjects=("syn5", "syn6"),
         arms=("generalist", "experts", "random-experts"),
         equalities=("pooled", "each"),
         seeds=seeds,
         budget=Budget(steps),
         network=Network(receptive_field=27, channels=64),
     )
+    folder = out / "corpus"
+    if not (folder / "manifest.json").exists():
+        data_prepare(["synthetic"], out=folder, keypoints="independent")
     study(folder, out / "study", plan=plan)
 
 
@@ -81,7 +94,7 @@ def data_prepare(
 ) -> None:
     """Turn motion capture into a corpus: clips seen by virtual cameras, in memory-mapped arrays beside a manifest.
 
-    Examples:
+    For example:
 
         actlift data prepare synthetic --out corpus
         actlift data prepare cmu.npz hdm05.npz --out corpus --keypoints independent --sigma-px 3
@@ -90,7 +103,8 @@ def data_prepare(
     Parameters
     ----------
     sources
-        A mocap .npz, a folder of one ASF and its AMC files, or the word "synthetic"; several make one corpus.
+        Any number of: a mocap .npz; a folder of one ASF and its AMC files, with their actions in labels.csv; the word
+        "synthetic".
     out
         Folder of the corpus, which appears whole or not at all.
     rig
@@ -119,7 +133,7 @@ def data_prepare(
         "detector": DetectorNoise(),
     }
     began = time.perf_counter()
-    with CONSOLE.status(f"preparing {out}"):
+    with CONSOLE.status(Text(f"preparing {out}")):
         prepare(
             sources,
             out,
@@ -139,7 +153,7 @@ def data_prepare(
 def data_info(corpus: Path, *, verify: bool = False) -> None:
     """Print what a corpus holds: clips, frames, subjects x actions, frame rate, exclusions, digest.
 
-    Examples:
+    For example:
 
         actlift data info corpus
         actlift data info corpus --verify
@@ -156,28 +170,27 @@ def data_info(corpus: Path, *, verify: bool = False) -> None:
     opened = Corpus.open(corpus)
     if verify:
         opened.verify()
-    cameras = {v.camera_name for v in opened.views}
-    table = Table(title="frames of motion (each seen by every camera)", title_justify="left")
-    table.add_column("action")
-    for subject in opened.subjects:
-        table.add_column(subject.removeprefix("CMUx_"), justify="right", overflow="fold")
-    table.add_column("all", justify="right", style="bold")
-    first = min(cameras)
+    cameras = sorted({v.camera_name for v in opened.views})
+    once = [v for v in opened.views if v.camera_name == cameras[0]]
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, title=f"frames as {cameras[0]} sees them", title_justify="left")
+    table.add_column("action", no_wrap=True)
+    table.add_column("clips", justify="right")
+    table.add_column("frames", justify="right")
+    table.add_column("subjects")
     for action in opened.actions:
-        own = [v for v in opened.views if v.action == action and v.camera_name == first]
-        counts = [sum(v.frames for v in own if v.subject == s) for s in opened.subjects]
-        table.add_row(action, *(f"{c:,}" if c else "·" for c in counts), f"{sum(counts):,}")
+        own = [v for v in once if v.action == action]
+        counts = {s: sum(v.frames for v in own if v.subject == s) for s in sorted({v.subject for v in own})}
+        people = ", ".join(f"{subject} {count:,}" for subject, count in counts.items())
+        table.add_row(action, str(len(own)), f"{sum(counts.values()):,}", people)
     CONSOLE.print(table)
-    clips = {v.clip for v in opened.views}
     CONSOLE.print(
-        f"{len(clips)} clips, {len(opened.views)} views by {len(cameras)} cameras, {opened.frames:,} frames at "
-        f"{opened.fps:g} fps, {len(opened.subjects)} subjects, {len(opened.actions)} actions"
+        f"{len({v.clip for v in opened.views})} clips, {len(opened.views)} views by {len(cameras)} cameras, "
+        f"{opened.frames:,} frames at {opened.fps:g} fps, {len(opened.subjects)} subjects, "
+        f"{len(opened.actions)} actions",
     )
     for row in opened.exclusions:
-        CONSOLE.print(
-            f"left out: {row.clip} ({row.camera}) frames {row.first} to {row.last}: {row.reason}", highlight=False
-        )
-    CONSOLE.print(f"digest {opened.digest[:16]}{' (verified)' if verify else ''}", highlight=False)
+        CONSOLE.print(f"left out: {row.clip} ({row.camera}) frames {row.first} to {row.last}: {row.reason}")
+    CONSOLE.print(f"digest {opened.digest[:16]}{' (verified)' if verify else ''}")
 
 
 @app.command(name="train")
@@ -187,16 +200,16 @@ def train_verb(
     *,
     test_subjects: list[str],
     actions: list[str] | None = None,
-    budget: Budget = Budget(6000),  # noqa: B008 - frozen
+    budget: Budget = Budget(),  # noqa: B008 - frozen
     network: Network = Network(),  # noqa: B008 - frozen
     seed: int = 0,
-    precision: Literal["auto", "float32", "bfloat16"] = "auto",
-    device: Literal["auto", "cpu", "cuda"] = "auto",
+    precision: Precision = "auto",
+    device: Device = "auto",
     save_every_s: float = 30.0,
 ) -> None:
     """Train one lifter, a generalist or the expert of some actions, into a run folder. Resumes where it stopped.
 
-    Examples:
+    For example:
 
         actlift train corpus runs/generalist --test-subjects S7 S8 --budget.steps 6000
         actlift train corpus runs/walking --test-subjects S7 --actions Walking --network.receptive-field 81
@@ -232,8 +245,7 @@ def train_verb(
     if actions:
         training = training.select(actions=actions)
     name = "+".join(actions) if actions else "everything"
-    with _bar() as bar:
-        task = bar.add_task(f"training {name}", total=budget.windows, loss="")
+    with _progress() as show:
         run = train(
             out,
             training,
@@ -243,13 +255,12 @@ def train_verb(
             precision=precision,
             device=device,
             save_every_s=save_every_s,
-            watch=lambda m: bar.update(
-                task, completed=m.windows, loss=f"{m.loss_mm:.1f} mm {m.windows_per_second:,.0f} windows/s"
-            ),
+            watch=lambda moment: show(f"training {name}", moment),
         )
     identity = run.config["identity"]
     CONSOLE.print(
-        f"{out}: done, {identity['precision']} on {identity['device']}; `actlift evaluate {out} {corpus}` scores it"
+        f"{out}: done, {identity['precision']} on {identity['device']}; `actlift evaluate {out} {corpus}` scores it",
+        soft_wrap=True,
     )
 
 
@@ -267,7 +278,7 @@ def evaluate_verb(
 ) -> None:
     """Score a run on people it was not trained on, per action.
 
-    Examples:
+    For example:
 
         actlift evaluate runs/generalist corpus
         actlift evaluate runs/generalist corpus --subjects S7 --metrics mpjpe mpjve --out scores.parquet
@@ -295,12 +306,11 @@ def evaluate_verb(
     from actlift.evaluate import evaluate
     from actlift.metrics import METRICS, metric
     from actlift.predict import Lifted, load_lifter
-    from actlift.report.tables import arms_table
+    from actlift.report.tables import number
     from actlift.run import Run
+    from actlift.scores import MEAN_OVER_ACTIONS
 
     opened = Run.open(run)
-    for name in metrics or ():
-        metric(name)
     everything = Corpus.open(corpus)
     trained_on = set(opened.config["identity"]["trained_on"]["subjects"])
     unseen = [s for s in everything.subjects if s not in trained_on]
@@ -312,26 +322,29 @@ def evaluate_verb(
         raise ValueError(f"{run} was trained on everybody in {corpus}: there is nobody to score it on")
     chosen = everything.select(subjects=subjects or unseen, actions=actions)
     if everything.digest != opened.config["identity"]["corpus"]:
-        CONSOLE.print(f"note: {run} was trained on another corpus than {corpus}")
+        CONSOLE.print(f"note: {run} was trained on another corpus than {corpus}", soft_wrap=True)
     scores = evaluate(
         Lifted(load_lifter(opened, member), flip=flip),
         chosen.views,
-        arm=run.name,
+        arm=run.resolve().name,
         seed=opened.config["identity"]["seed"],
         run=str(run),
         metrics=metrics or tuple(METRICS),
     )
-    table = Table(title=f"{run} on {', '.join(chosen.subjects)}", title_justify="left")
-    table.add_column("action")
-    columns = {name: arms_table(scores, name).iloc[0] for name in scores.metrics}
+    title = f"{run} on {', '.join(chosen.subjects)}"
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True, title=title, title_justify="left")
+    table.add_column("action", no_wrap=True)
+    columns = {name: scores.per_action(name).iloc[0] for name in scores.metrics}
     for name in columns:
-        table.add_column(f"{metric(name).title}\n{metric(name).unit}", justify="right")
+        table.add_column(f"{metric(name).title}\n{metric(name).unit}", justify="right", overflow="fold")
     for action in next(iter(columns.values())).index:
-        table.add_row(str(action), *(f"{column[action]:.2f}" for column in columns.values()))
+        if action == MEAN_OVER_ACTIONS:
+            table.add_section()
+        table.add_row(str(action), *(number(column[action], metric(name)) for name, column in columns.items()))
     CONSOLE.print(table)
     if out:
         scores.save(out)
-        CONSOLE.print(f"scores written to {out}")
+        CONSOLE.print(f"scores written to {out}", soft_wrap=True)
 
 
 @app.command(name="study")
@@ -341,7 +354,7 @@ def study_verb(corpus: Path, out: Path, *, plan: Annotated[Plan, Parameter(name=
     Running it again resumes what is unfinished and retrains nothing that is done; arms, equalities and seeds can be
     added.
 
-    Examples:
+    For example:
 
         actlift study corpus studies/first --test-subjects S7 S8 --budget.steps 6000
         actlift study corpus studies/first --test-subjects S7 S8 --arms experts cluster-experts --equalities pooled each
@@ -362,7 +375,7 @@ def study_verb(corpus: Path, out: Path, *, plan: Annotated[Plan, Parameter(name=
 def report_verb(study: Path) -> None:
     """Write report.html of a study again, and print its tables.
 
-    Examples:
+    For example:
 
         actlift report studies/first
 
@@ -379,51 +392,79 @@ def study(corpus: Path, out: Path, *, plan: Plan) -> None:
     from actlift.data.corpus import Corpus
     from actlift.study import Progress, run_study
 
-    with _bar() as bar:
-        whole = bar.add_task("the whole study", total=None, loss="")
-        current = bar.add_task("", total=None, loss="")
+    with _progress() as show:
 
-        def watch(progress: Progress) -> None:
-            moment = progress.moment
-            bar.update(whole, completed=progress.windows, total=progress.windows_total)
-            bar.update(
-                current,
-                description=f"{progress.number}/{progress.jobs} {progress.job.label}, seed {progress.job.seed}",
-                completed=moment.windows,
-                total=moment.windows_total,
-                loss=f"{moment.loss_mm:.1f} mm {moment.windows_per_second:,.0f} windows/s",
-            )
+        def watch(at: Progress) -> None:
+            label = f"{at.number}/{at.jobs} {at.job.label}, seed {at.job.seed}"
+            show(label, at.moment, (at.windows, at.windows_total))
 
         run_study(out, Corpus.open(corpus), plan, watch=watch)
     _report(out)
 
 
 @contextmanager
-def _bar() -> Iterator[rich.progress.Progress]:
-    """A progress bar with loss, speed and time left; a plain line now and then where there is no terminal."""
+def _progress() -> Iterator[Callable[..., None]]:
+    """Shows how far training is: bars with the time left in a terminal, elsewhere a line every half minute.
+
+    What it yields takes a label, a moment, and, for one of several trainings, the windows seen and to see in all.
+    """
     columns = (
-        rich.progress.TextColumn("{task.description}"),
-        rich.progress.BarColumn(),
+        rich.progress.TextColumn("{task.description}", markup=False),
+        rich.progress.BarColumn(bar_width=None),
         rich.progress.TaskProgressColumn(),
         rich.progress.TimeElapsedColumn(),
         rich.progress.TextColumn("ETA"),
-        rich.progress.TimeRemainingColumn(elapsed_when_finished=True),
-        rich.progress.TextColumn("{task.fields[loss]}"),
+        rich.progress.TimeRemainingColumn(),
+        rich.progress.TextColumn("{task.fields[speed]}", markup=False),
     )
-    with rich.progress.Progress(*columns, console=CONSOLE, speed_estimate_period=120) as bar:
-        yield bar
+    terminal = CONSOLE.is_terminal
+    tasks: dict[str, rich.progress.TaskID] = {}
+    current, said = "", time.perf_counter()
+    with rich.progress.Progress(
+        *columns, console=CONSOLE, expand=True, speed_estimate_period=120, disable=not terminal
+    ) as bars:
+
+        def bar(row: str, label: str, seen: int, total: int, speed: str = "") -> None:
+            if row not in tasks:
+                tasks[row] = bars.add_task(label, total=total, speed=speed)
+            elif row == "one" and label != current:
+                bars.reset(tasks[row])
+            bars.update(tasks[row], description=label, completed=seen, total=total, speed=speed)
+
+        def show(label: str, moment: "Moment", whole: tuple[int, int] | None = None) -> None:
+            nonlocal current, said
+            speed = f"{moment.loss_mm:.1f} mm {moment.windows_per_second:,.0f} windows/s"
+            if terminal:
+                if whole:
+                    bar("all", "the whole study", *whole)
+                bar("one", label, moment.windows, moment.windows_total, speed)
+            elif moment.windows == moment.windows_total or time.perf_counter() - said > LINE_EVERY_S:
+                so_far = f", {whole[0] / whole[1]:.0%} of the whole study" if whole else ""
+                CONSOLE.print(f"{label}: {moment.windows / moment.windows_total:.0%}, {speed}{so_far}")
+                said = time.perf_counter()
+            current = label
+
+        yield show
 
 
 def _report(folder: Path) -> None:
-    """Write report.html of a study folder and print its tables."""
-    from actlift.report.study import write_study_page
+    """Write report.html of a study folder and print its tables, what the arms are, who wins, and where the page is."""
+    from actlift.files import read_json
+    from actlift.report.page import HEADLINES, arm_note, verdict
+    from actlift.report.study import data_note, write_study_page
     from actlift.report.tables import print_arms_table
     from actlift.scores import Scores
 
+    page = write_study_page(folder)
     scores = Scores.read(folder / "scores.parquet")
-    for name in ("mpjpe", "mpjve"):
+    for name in HEADLINES:
         print_arms_table(CONSOLE, scores, name)
-    CONSOLE.print(f"report: {write_study_page(folder)}", highlight=False, soft_wrap=True)
+    told = [f"{arm}: {arm_note(arm)}." for arm in scores.arms]
+    told += ["", *(f"{verdict(scores, name, what).text}" for name, what in HEADLINES.items())]
+    told += ["", data_note(read_json(folder / "study.json")["provenance"]), ""]
+    for line in told:
+        CONSOLE.print(line)
+    CONSOLE.print(f"report: {page}", soft_wrap=True)
 
 
 @app.meta.default
@@ -433,21 +474,51 @@ def _launch(
         Path | None, Parameter(help="YAML file with the options of the verb; the command line wins.")
     ] = None,
 ) -> None:
-    if config is not None:
-        app.config = cyclopts.config.Yaml(config, must_exist=True, use_commands_as_keys=False)
+    app.config = (*([] if config is None else [_read_config(config)]), _whole_numbers_only)
     app(tokens)
+
+
+def _read_config(path: Path) -> cyclopts.config.Dict:
+    """The options in a YAML file, as keys of the verb: `budget: {steps: 6000}` is `--budget.steps 6000`."""
+    try:
+        with path.open("rb") as stream:
+            options = yaml.safe_load(stream)
+    except FileNotFoundError:
+        raise FileNotFoundError(f"{path}: no such file; --config takes a YAML file of options") from None
+    except yaml.YAMLError as error:
+        raise ValueError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
+    options = {} if options is None else options
+    if not isinstance(options, dict):
+        raise ValueError(f"{path}: wanted options such as `seed: 1`, one a line; got {type(options).__name__}")
+    if verbs := [key for key in options if key in app]:
+        raise ValueError(f"{path}: unknown option [{verbs[0]}]; the options of one verb stand there, without its name")
+    return cyclopts.config.Dict(options, source=str(path), use_commands_as_keys=False)
+
+
+def _whole_numbers_only(_app: cyclopts.App, _commands: tuple[str, ...], arguments: Any) -> None:
+    """Refuse 2.5 where a whole number is wanted, which would otherwise be rounded."""
+    for argument in arguments:
+        if int in (argument.hint, *get_args(argument.hint)):
+            for token in argument.tokens:
+                if "." in token.value:
+                    raise cyclopts.CoercionError(argument=argument, token=token, target_type=int)
 
 
 def main() -> None:
     """The command ``actlift``: errors about input are one clear line, Ctrl-C says how to resume."""
-    from actlift.train import Interrupted
 
-    errors = Console(stderr=True)
+    def stop(why: object, code: int) -> NoReturn:
+        line = f"actlift: {' '.join(str(why).split())}"
+        Console(stderr=True).print(line, style="red", markup=False, highlight=False, soft_wrap=True)
+        sys.exit(code)
+
     try:
-        app.meta()
+        app.meta(sys.argv[1:])
+    except cyclopts.CycloptsError as error:
+        error.verbose = False
+        verb = " ".join(("actlift", *(error.command_chain or ())))
+        stop(f"{error} `{verb} --help` lists what there is.", 1)
     except (ValueError, OSError) as error:
-        errors.print(f"actlift: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
-        sys.exit(1)
-    except (Interrupted, KeyboardInterrupt) as stop:
-        errors.print(f"actlift: {stop or 'stopped'}", markup=False, highlight=False, soft_wrap=True)
-        sys.exit(130)
+        stop(error, 1)
+    except KeyboardInterrupt as interrupt:  # train.Interrupted is one, and says how to resume
+        stop(str(interrupt) or "stopped", 130)

@@ -30,6 +30,8 @@ def evaluate(
     skeleton: Skeleton = H36M_17,
 ) -> Scores:
     """Predict these views and score the root-relative poses; see :func:`score_poses`."""
+    for name in metrics:
+        metric(name)
     return score_poses(predictor(views), views, arm=arm, seed=seed, run=run, metrics=metrics, skeleton=skeleton)
 
 
@@ -50,15 +52,24 @@ def score_poses(
         frames than a metric spans has no row for it.
 
     Raises:
-        ValueError: for an unknown metric (lists the known), no views, or poses that do not fit their views.
+        ValueError: for an unknown metric (lists the known), no views, or poses that do not fit their views or are not
+            finite.
     """
     chosen = [metric(name) for name in metrics]
     if not views:
         raise ValueError("nothing to score: the selection holds no views")
+    if len(poses) != len(views):
+        raise ValueError(f"{len(poses)} predictions for {len(views)} views: give one for each")
     for pose, view in zip(poses, views, strict=True):
         if pose.shape != view.pose3d_cam.shape:
             raise ValueError(
                 f"{view.clip} seen by {view.camera_name}: predicted {pose.shape}, the truth is {view.pose3d_cam.shape}"
+            )
+        if not np.isfinite(pose).all():
+            frame, joint = np.argwhere(~np.isfinite(pose))[0, :2]
+            raise ValueError(
+                f"{view.clip} seen by {view.camera_name}: the prediction is not finite, first in frame {frame} at "
+                f"{skeleton.joints[joint]}; did the training diverge?"
             )
     lengths = np.array([v.frames for v in views])
     pred = np.concatenate(poses).astype(np.float64)

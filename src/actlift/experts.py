@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float
-from scipy.cluster.vq import kmeans2
+from scipy.cluster.vq import ClusterError, kmeans2
 
 from actlift.data.corpus import View
 
@@ -75,21 +75,35 @@ def by_cluster(views: Sequence[View], seed: int = 0, parts: int | None = None) -
     k = parts or len({v.action for v in views})
     described = np.stack([_describe(v) for v in views])
     centre, spread = described.mean(axis=0), described.std(axis=0) + 1e-6
-    normal = (described - centre) / spread
-    if k > len(views):
-        raise ValueError(f"{k} clusters were asked for, but there are only {len(views)} views")
-    codebook, labels = kmeans2(normal, k, seed=np.random.default_rng((seed, 0xC1)), minit="++", missing="raise")
-    training = {f"cluster{c}": [v for v, label in zip(views, labels, strict=True) if label == c] for c in range(k)}
-    _none_empty(training, "cluster")
+    if k > (different := len(np.unique(described, axis=0))):
+        raise ValueError(f"{k} clusters were asked for, but only {different} of {len(views)} views differ")
+    codebook = _codebook((described - centre) / spread, k, np.random.default_rng((seed, 0xC1)))
 
     def part_of(view: View) -> str:
         distance = np.linalg.norm(codebook - (_describe(view) - centre) / spread, axis=1)
         return f"cluster{int(distance.argmin())}"
 
+    training: dict[str, list[View]] = {f"cluster{c}": [] for c in range(k)}
+    for view in views:
+        training[part_of(view)].append(view)
+    _none_empty(training, "cluster")
     return Partition("cluster", training, part_of, oracle=False)
 
 
 PARTITIONS: dict[str, Callable[..., Partition]] = {"action": by_action, "random": by_random, "cluster": by_cluster}
+
+
+def _codebook(
+    points: Float[np.ndarray, "n features"], k: int, generator: np.random.Generator
+) -> Float[np.ndarray, "k features"]:
+    """Centres of k clusters, of which none came out empty; begun anew where one did."""
+    for _ in range(10):
+        try:
+            codebook, _ = kmeans2(points, k, iter=100, seed=generator, minit="++", missing="raise")
+            return np.asarray(codebook)
+        except ClusterError:
+            continue
+    raise ValueError(f"k-means leaves some of {k} clusters empty, in ten trials: ask for fewer clusters")
 
 
 def _describe(view: View) -> Float[np.ndarray, " features"]:

@@ -3,7 +3,7 @@
 import json
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,21 +15,28 @@ def replacing(path: Path) -> Iterator[Path]:
     Raises:
         OSError: what the disk said, with the path that could not be written and what became of the old file.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         yield beside
         with beside.open("rb") as written:
             os.fsync(written.fileno())
         os.replace(beside, path)
     except Exception as error:
         if isinstance(error, OSError) or type(error).__name__ == "SafetensorError":
-            kept = "the file that lay there is as it was" if path.exists() else "nothing was left behind"
+            kept = "the file that lay there is as it was" if os.path.exists(path) else "nothing was left behind"
             raise OSError(
                 f"could not write {path} ({error}); {kept}. Free some space or choose another folder."
             ) from error
         raise
     finally:
+        with suppress(OSError):
+            beside.unlink()
+
+
+def remove_leftovers(path: Path) -> None:
+    """Remove what processes that were killed while writing ``path`` left beside it."""
+    for beside in path.parent.glob(f".{path.name}.*.part"):
         beside.unlink(missing_ok=True)
 
 

@@ -2,7 +2,7 @@
 
 import json
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from actlift.budget import Budget
 
@@ -19,6 +19,9 @@ GENERALIST = "generalist"
 ARMS: dict[str, str] = {"experts": "action", "random-experts": "random", "cluster-experts": "cluster"}
 EQUALITIES = ("pooled", "each", "frames")
 
+Precision = Literal["auto", "float32", "bfloat16"]
+Device = Literal["auto", "cpu", "cuda"]
+
 
 @dataclass(frozen=True)
 class Network:
@@ -29,7 +32,7 @@ class Network:
         widths: odd convolution widths instead of a receptive field known by name.
         channels: hidden channels.
         causal: see the past only (no delay), not the past and the future alike.
-        dropout: probability, in steps of 1/256.
+        dropout: probability, in steps of 1/65536.
         trajectory: a second head for the root's position.
     """
 
@@ -37,7 +40,7 @@ class Network:
     widths: tuple[int, ...] = ()
     channels: int = 128
     causal: bool = False
-    dropout: float = 0.25
+    dropout: float = 0.1
     trajectory: bool = False
 
     def keywords(self) -> dict[str, Any]:
@@ -72,12 +75,12 @@ class Plan:
     arms: tuple[str, ...] = (GENERALIST, "experts", "random-experts")
     equalities: tuple[str, ...] = ("pooled",)
     seeds: tuple[int, ...] = (0, 1, 2)
-    budget: Budget = field(default_factory=lambda: Budget(6000))
+    budget: Budget = field(default_factory=Budget)
     frames: int | None = None
     network: Network = field(default_factory=Network)
     all_actions: bool = False
-    precision: str = "auto"
-    device: str = "auto"
+    precision: Precision = "auto"
+    device: Device = "auto"
 
     def __post_init__(self) -> None:
         known = (GENERALIST, *ARMS)

@@ -6,7 +6,7 @@ lifter runs over it as a valid temporal filter, and the outputs that mix two seq
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -15,14 +15,15 @@ from torch import Tensor
 
 from actlift.data.corpus import View
 from actlift.models.tcn import TCN
-from actlift.models.weights import read_tensors
+from actlift.models.weights import of_member, read_tensors
 from actlift.run import Run
 from actlift.skeleton import H36M_17, Skeleton
 
-Poses = list[Float[np.ndarray, "t j 3"]]
+Poses = list[Float[np.ndarray, "_ j 3"]]
 PACK_FRAMES = 8192
 
 
+@runtime_checkable
 class Predictor(Protocol):
     """Root-relative 3D joints in camera metres, ``(t, 17, 3)`` float32 for each view, in the order of the views."""
 
@@ -91,9 +92,8 @@ def load_lifter(run: Run, member: str | None = None) -> TCN:
         raise FileNotFoundError(f"{run.folder} has no weights yet: its training has not ended. Run it again to resume.")
     network = TCN(**run.config["identity"]["model"])
     tensors, _ = read_tensors(run.weights)
-    prefix = f"{member}/"
     try:
-        network.load_state_dict({k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)})
+        network.load_state_dict(of_member(tensors, member))
     except RuntimeError as error:
         raise ValueError(f"{run.weights} does not fit the network that config.json describes: {error}") from error
     return network.eval()

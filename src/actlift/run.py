@@ -22,9 +22,11 @@ from typing import Any
 
 import pandas as pd
 
-from actlift.files import read_json, write_json
+from actlift import __version__
+from actlift.files import read_json, remove_leftovers, write_json
 
 FORMAT = 1
+FILES = ("config.json", "log.jsonl", "weights.safetensors", "state.safetensors")
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,7 @@ class Run:
         if not path.is_file():
             raise FileNotFoundError(f"{folder} is no run folder: it has no config.json. `actlift train` makes one.")
         config = read_json(path)
-        if not isinstance(config, dict) or config.get("format") != FORMAT or "identity" not in config:
+        if not isinstance(config, dict) or config.get("format") != FORMAT or not _is_identity(config.get("identity")):
             raise ValueError(
                 f"{path} is not the config of a run of format {FORMAT}: was it made by another version of actlift?"
             )
@@ -61,11 +63,20 @@ class Run:
             ValueError: if another run lies there; it tells what differs.
         """
         identity = json.loads(json.dumps(identity))
+        if folder.exists() and not folder.is_dir():
+            raise ValueError(f"{folder} is a file, a run needs a folder: choose another name")
+        for name in FILES:
+            remove_leftovers(folder / name)
         if (folder / "config.json").exists():
             run = cls.open(folder)
-            if differing := _differences(run.config["identity"], identity):
+            differing = _differences(run.config["identity"], identity)
+            if run.done:  # its weights are what they are, however many threads this machine has
+                differing = [difference for difference in differing if difference[0] != "threads"]
+            if differing:
                 shown = "; ".join(f"{key}: there {old!r}, asked for {new!r}" for key, old, new in differing)
                 raise ValueError(f"{folder} holds another run ({shown}). Choose another folder, or delete this one.")
+            for leftover in folder.glob(".tmp??????"):  # what safetensors writes to before it renames
+                leftover.unlink(missing_ok=True)
             return run
         if folder.exists() and any(folder.iterdir()):
             raise ValueError(f"{folder} is not empty and holds no run: choose another folder")
@@ -80,6 +91,10 @@ class Run:
     @property
     def weights(self) -> Path:
         return self.folder / "weights.safetensors"
+
+    @property
+    def state(self) -> Path:
+        return self.folder / "state.safetensors"
 
     @property
     def done(self) -> bool:
@@ -98,11 +113,15 @@ class Run:
 
 def environment() -> dict[str, Any]:
     """What a figure has to name beside its data and seed: command, commit, versions."""
-    packages = ("actlift", "torch", "numpy")
     return {
         "command": " ".join(sys.argv),
         "commit": commit(),
-        "versions": {"python": sys.version.split()[0], **{name: version(name) for name in packages}},
+        "versions": {
+            "actlift": __version__,
+            "python": sys.version.split()[0],
+            "torch": version("torch"),
+            "numpy": version("numpy"),
+        },
     }
 
 
@@ -122,6 +141,10 @@ def commit() -> str:
         return git("rev-parse", "--short=12", "HEAD") + ("+" if git("status", "--porcelain", "-uno") else "")
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
+
+
+def _is_identity(found: Any) -> bool:
+    return isinstance(found, dict) and {"members", "model", "seed"} <= found.keys()
 
 
 def _differences(old: Any, new: Any, prefix: str = "") -> list[tuple[str, Any, Any]]:

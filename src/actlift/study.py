@@ -18,8 +18,10 @@ can be added.
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import torch
 from jaxtyping import Int
 
 from actlift.budget import shared
@@ -28,11 +30,12 @@ from actlift.data.windows import rows_of
 from actlift.evaluate import root_relative, score_poses
 from actlift.experts import PARTITIONS, Partition
 from actlift.files import read_json, replacing, write_json
+from actlift.models.tcn import TCN
 from actlift.plan import ARMS, GENERALIST, Plan
 from actlift.predict import Lifted, Poses, Predictor, Routed, load_lifter
 from actlift.run import Run, environment
 from actlift.scores import Scores
-from actlift.train import Member, Moment, train
+from actlift.train import Member, Moment, resolve_device, train
 
 EVERYTHING = "everything"
 EXAMPLES = 4
@@ -90,6 +93,9 @@ def run_study(
     """
     train_part, test_part = corpus.split(plan.test_subjects, shared_actions_only=not plan.all_actions)
     jobs = plan_jobs(train_part, plan)
+    with torch.device("meta"):
+        TCN(**plan.network.keywords())
+    resolve_device(plan.device)
     _claim(folder, corpus, plan, train_part, test_part)
     total = sum(job.windows for job in jobs)
     parts = []
@@ -168,7 +174,7 @@ def _claim(folder: Path, corpus: Corpus, plan: Plan, training: Corpus, test: Cor
     path = folder / "study.json"
     fixed = plan.fixed(corpus.digest)
     if path.exists():
-        there = read_json(path)["fixed"]
+        there = _fixed(path)
         if differing := [k for k in fixed if there.get(k) != fixed[k]]:
             shown = "; ".join(f"{k}: there {there.get(k)!r}, asked for {fixed[k]!r}" for k in differing)
             raise ValueError(f"{folder} holds another study ({shown}). Choose another folder, or delete this one.")
@@ -199,6 +205,15 @@ def _claim(folder: Path, corpus: Corpus, plan: Plan, training: Corpus, test: Cor
     )
 
 
+def _fixed(path: Path) -> dict[str, Any]:
+    """What a study.json says may not change."""
+    study = read_json(path)
+    if not isinstance(study, dict) or not isinstance(study.get("fixed"), dict):
+        raise ValueError(f"{path} describes no study: choose another folder")
+    fixed: dict[str, Any] = study["fixed"]
+    return fixed
+
+
 def _save_examples(path: Path, poses: Poses, views: Sequence[View]) -> None:
     """Truth and prediction at the middle of a few views, evenly spread over the views (which are sorted by action)."""
     chosen = np.unique(np.linspace(0, len(views) - 1, EXAMPLES + 2).round().astype(int)[1:-1])
@@ -207,9 +222,8 @@ def _save_examples(path: Path, poses: Poses, views: Sequence[View]) -> None:
     with replacing(path) as beside, beside.open("wb") as stream:
         np.savez(
             stream,
-            title=np.array(
-                [f"{views[i].action}, {views[i].clip}, frame {m}" for i, m in zip(chosen, middle, strict=True)]
-            ),
+            action=np.array([views[i].action for i in chosen]),
+            title=np.array([f"{views[i].clip}, frame {m}" for i, m in zip(chosen, middle, strict=True)]),
             truth=np.stack(truth),
             predicted=np.stack([poses[i][m] for i, m in zip(chosen, middle, strict=True)]).astype(np.float64),
         )

@@ -18,23 +18,24 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Int
 from torch import Tensor
 
 from actlift.budget import Budget, Exponential
 from actlift.data.corpus import Corpus
 from actlift.data.windows import Sampler, Windows
 from actlift.files import replacing
-from actlift.models.tcn import TCN, member, stack
-from actlift.models.weights import read_tensors, write_tensors
+from actlift.models.tcn import TCN, member
+from actlift.models.weights import of_member, read_tensors, write_tensors
 from actlift.run import Run
+from actlift.stack import Stack
 
-LEARNING_RATE = Exponential(2e-3, 2e-5)
+LEARNING_RATE = Exponential(5e-3, 5e-4)
 BATCH_NORM_MOMENTUM = Exponential(0.1, 0.001)  # Pavllo et al. 2019, section 5
 LOG_LINES = 200
 
 
-class Interrupted(Exception):
+class Interrupted(KeyboardInterrupt):
     """Training was stopped by Ctrl-C after saving its state; the same call resumes it."""
 
 
@@ -84,14 +85,24 @@ def train(
         watch: called now and then with the :class:`Moment`.
 
     Raises:
-        ValueError: for members of unequal batch, no frames, or a folder that holds another run.
+        ValueError: for members of unequal batch or none, no frames, a negative seed, a network that cannot be, a
+            damaged state, or a folder that holds another run. Nothing is written then.
         OSError: where the folder cannot be written; the last saved state stays.
         Interrupted: after Ctrl-C, once the state is saved.
     """
-    if len({m.budget.batch for m in members}) != 1:
-        raise ValueError("members that train side by side need the same batch size")
+    if not members:
+        raise ValueError("there is nothing to train: give at least one member")
+    if len(batches := {m.budget.batch for m in members}) != 1:
+        raise ValueError(
+            f"members that train side by side need the same batch size, got {', '.join(map(str, sorted(batches)))}"
+        )
     if len({m.name for m in members}) != len(members):
         raise ValueError(f"members need different names, got {', '.join(m.name for m in members)}")
+    if seed < 0:
+        raise ValueError(f"a seed is 0 or more, got {seed}")
+    samplers = {m.name: Sampler(m.rows, m.budget.batch, seed=seed, name=m.name) for m in members}
+    with torch.device("meta"):
+        TCN(**model)
     where = resolve_device(device)
     identity = {
         "corpus": corpus.digest,
@@ -110,8 +121,10 @@ def train(
     }
     run = Run.create(folder, identity)
     if run.done:
+        if run.state.exists():  # killed between the last two file operations
+            run.state.unlink()
         return run
-    loop = _Loop(run, corpus, members, learning_rate, where)
+    loop = _Loop(run, corpus, members, samplers, learning_rate, where)
     loop.resume()
     with _interrupt_noted() as interrupted:
         loop.run_to_end(interrupted, save_every_s, watch)
@@ -143,65 +156,13 @@ def resolve_precision(precision: str, device: torch.device) -> torch.dtype:
     return torch.bfloat16 if precision == "bfloat16" else torch.float32
 
 
-class _Stack:
-    """The networks still in training: one TCN with a members axis, and one Adam over a flat buffer per member.
-
-    ``master[e]`` holds all parameters of member e one behind the other; the network's parameters are views of it, so an
-    optimiser step is one fused pass per member and members may have learning rates of their own.
-    """
-
-    def __init__(self, names: Sequence[str], networks: Sequence[TCN], device: torch.device) -> None:
-        self.names = list(names)
-        self.network = stack(networks).to(device).train()
-        parameters = list(self.network.parameters())
-        e = len(names)
-        self.master = torch.cat([p.detach().reshape(e, -1) for p in parameters], dim=1)
-        offset = 0
-        for p in parameters:
-            size = p.numel() // e
-            p.data = self.master[:, offset : offset + size].view(p.shape)
-            offset += size
-        self.gradient = torch.zeros_like(self.master)
-        self._leaves = [row.detach().requires_grad_() for row in self.master]
-        for leaf, gradient in zip(self._leaves, self.gradient, strict=True):
-            leaf.grad = gradient
-        groups = [{"params": [leaf], "lr": 0.0} for leaf in self._leaves]
-        self.adam = torch.optim.Adam(groups, lr=0.0, amsgrad=True, fused=True)
-
-    def step(self, loss: Tensor, rates: Sequence[float]) -> None:
-        """One optimiser step down the gradient of ``loss``, at a learning rate per member."""
-        parameters = list(self.network.parameters())
-        gradients = torch.autograd.grad(loss, parameters)
-        torch.cat([g.reshape(len(self.names), -1) for g in gradients], dim=1, out=self.gradient)
-        for group, rate in zip(self.adam.param_groups, rates, strict=True):
-            group["lr"] = rate
-        self.adam.step()
-
-    def state(self) -> dict[str, Tensor]:
-        """Weights and moments of every member, by "name/tensor"."""
-        tensors = {}
-        for e, name in enumerate(self.names):
-            for key, value in self.network.state_dict().items():
-                tensors[f"{name}/{key}"] = value[e]
-            for key, value in self.adam.state[self._leaves[e]].items():
-                tensors[f"{name}/adam.{key}"] = value
-        return tensors
-
-    def load_moments(self, tensors: Mapping[str, Tensor]) -> None:
-        for name, leaf in zip(self.names, self._leaves, strict=True):
-            prefix = f"{name}/adam."
-            moments = {k.removeprefix(prefix): v.clone() for k, v in tensors.items() if k.startswith(prefix)}
-            if moments:
-                device = leaf.device
-                self.adam.state[leaf] = {k: v.to(device) for k, v in moments.items()}
-
-
 class _Loop:
     def __init__(
         self,
         run: Run,
         corpus: Corpus,
         members: Sequence[Member],
+        samplers: Mapping[str, Sampler],
         learning_rate: Exponential,
         device: torch.device,
     ) -> None:
@@ -218,29 +179,34 @@ class _Loop:
         receptive_field = TCN(**model).receptive_field
         causal, self.trajectory = model.get("causal", False), model.get("trajectory", False)
         self.windows = Windows(corpus, receptive_field, causal=causal, trajectory=self.trajectory, device=device)
-        self.samplers = {m.name: Sampler(m.rows, self.batch, seed=self.seed, name=m.name) for m in members}
+        self.samplers = samplers
         self.keys = {m.name: (self.seed, zlib.crc32(m.name.encode())) for m in members}
         self.step = 0
         self.seconds = 0.0
         self.finished: dict[str, Tensor] = {}
-        self.loss = torch.zeros(0)
         self.losses = 0
 
     def resume(self) -> None:
         """Begin anew, or go on from the saved state; log lines written after it are cut off."""
-        path = self.run.folder / "state.safetensors"
         log = self.run.folder / "log.jsonl"
-        if not path.exists():
+        if not self.run.state.exists():
             log.unlink(missing_ok=True)
             self._stack(list(self.members), [self._fresh(name) for name in self.members])
             return
-        tensors, metadata = read_tensors(path)
+        tensors, metadata = read_tensors(self.run.state)
+        try:
+            self._load_state(tensors, metadata)
+        except (KeyError, RuntimeError) as error:
+            raise ValueError(
+                f"{self.run.state} holds no state of this run ({error}). Delete it to train from the start."
+            ) from error
+        with replacing(log) as beside:
+            beside.write_text("".join(f"{line}\n" for line in _lines_up_to(log, self.step)), encoding="utf-8")
+
+    def _load_state(self, tensors: Mapping[str, Tensor], metadata: Mapping[str, Any]) -> None:
         self.step, self.seconds, self.losses = metadata["step"], metadata["seconds"], metadata["losses"]
         active: list[str] = metadata["active"]
-        own = {
-            name: {k.removeprefix(f"{name}/"): v for k, v in tensors.items() if k.startswith(f"{name}/")}
-            for name in self.members
-        }
+        own = {name: of_member(tensors, name) for name in self.members}
         networks = []
         for name in active:
             network = TCN(**self.model)
@@ -248,12 +214,8 @@ class _Loop:
             networks.append(network)
         self._stack(active, networks)
         self.stack.load_moments(tensors)
-        self.loss = tensors["/loss"].to(self.device)
+        self.stack.loss.copy_(tensors["/loss"])
         self.finished = {f"{name}/{k}": v for name in self.members if name not in active for k, v in own[name].items()}
-        kept = [x for x in log.read_text(encoding="utf-8").splitlines() if x.endswith("}")] if log.exists() else []
-        kept = [line for line in kept if json.loads(line)["step"] <= self.step]
-        with replacing(log) as beside:
-            beside.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
 
     def run_to_end(self, interrupted: threading.Event, save_every_s: float, watch: Callable[[Moment], None]) -> None:
         longest = max(m.budget.steps for m in self.members.values())
@@ -276,7 +238,7 @@ class _Loop:
             if now - last_watched > 0.2:
                 seen = self._windows_seen()
                 rate = (seen - seen_before) / (now - began)
-                watch(Moment(seen, total, recent or float(self.loss.mean()) / max(1, self.losses), rate))
+                watch(Moment(seen, total, recent or float(self.stack.loss.mean()) / max(1, self.losses), rate))
                 last_watched = now
             if interrupted.is_set():
                 self._save()
@@ -286,8 +248,8 @@ class _Loop:
             if now - last_saved > save_every_s:
                 self._save()
                 last_saved = time.perf_counter()
-        write_tensors(self.run.weights, self.finished, {"steps": longest, "seconds": self.seconds})
-        (self.run.folder / "state.safetensors").unlink(missing_ok=True)
+        write_tensors(self.run.weights, self.finished, {"steps": longest})
+        self.run.state.unlink(missing_ok=True)
         watch(Moment(total, total, recent, (total - seen_before) / max(1e-9, self.seconds - before)))
 
     def _one_step(self) -> None:
@@ -298,17 +260,13 @@ class _Loop:
         rows, flips = (np.concatenate(part) for part in zip(*picks, strict=True))
         pose2d, target = self.windows.gather(rows, flips)
         e, b = len(names), self.batch
-        pose2d = pose2d.reshape(e, b, *pose2d.shape[1:]).to(self.dtype)
-        network = self.stack.network
-        momenta = torch.tensor([[BATCH_NORM_MOMENTUM(p)] for p in progress])
-        network.batch_norm_momentum = momenta.to(self.device)
-        noise = None
-        if network.threshold:
-            noise = dropout_noise([self.keys[name] for name in names], self.step, network.noise_size(b), self.device)
-        predicted = network(pose2d, noise)[:, :, 0]  # (e, b, j, 3)
-        loss = lifting_loss(predicted, target.reshape(e, b, *target.shape[1:]), trajectory=self.trajectory)
-        self.stack.step(loss.sum(), [self.learning_rate(p) for p in progress])
-        self.loss += loss.detach() * 1000
+        self.stack.step(
+            self.step,
+            pose2d.reshape(e, b, *pose2d.shape[1:]),
+            target.reshape(e, b, *target.shape[1:]),
+            rates=[self.learning_rate(p) for p in progress],
+            momenta=[BATCH_NORM_MOMENTUM(p) for p in progress],
+        )
         self.losses += 1
 
     def _fresh(self, name: str) -> TCN:
@@ -318,8 +276,8 @@ class _Loop:
             return TCN(**self.model)
 
     def _stack(self, names: list[str], networks: list[TCN]) -> None:
-        self.stack = _Stack(names, networks, self.device)
-        self.loss = torch.zeros(len(names), device=self.device)
+        keys = [self.keys[name] for name in names]
+        self.stack = Stack(names, networks, keys, dtype=self.dtype, device=self.device)
 
     def _retire(self) -> None:
         """Take members whose budget is spent out of the stack."""
@@ -329,23 +287,23 @@ class _Loop:
         state = self.stack.state()
         for name in self.stack.names:
             if name not in stays:
-                own = {k: v.clone() for k, v in state.items() if k.startswith(f"{name}/")}
-                self.finished |= {k: v for k, v in own.items() if not k.removeprefix(f"{name}/").startswith("adam.")}
+                own = of_member(state, name)
+                self.finished |= {f"{name}/{k}": v.clone() for k, v in own.items() if not k.startswith("adam.")}
         index = [self.stack.names.index(n) for n in stays]
         if not stays:
             self.stack.names = []
             return
-        loss = self.loss[index]
+        loss = self.stack.loss[index]
         self._stack(stays, [member(self.stack.network, i) for i in index])
         self.stack.load_moments(state)
-        self.loss = loss
+        self.stack.loss.copy_(loss)
 
     def _windows_seen(self) -> int:
         return sum(min(self.step, m.budget.steps) * self.batch for m in self.members.values())
 
     def _write_log(self) -> float:
         """Append a line with the mean loss since the last; gives the members' mean."""
-        means = (self.loss / self.losses).tolist()
+        means = (self.stack.loss / self.losses).tolist()
         first = self.members[self.stack.names[0]].budget
         entry = {
             "step": self.step,
@@ -354,52 +312,38 @@ class _Loop:
             "learning_rate": self.learning_rate(first.progress(self.step - 1)),
             "loss_mm": dict(zip(self.stack.names, (round(m, 4) for m in means), strict=True)),
         }
-        with (self.run.folder / "log.jsonl").open("a", encoding="utf-8") as log:
-            log.write(json.dumps(entry) + "\n")
-        self.loss.zero_()
+        path = self.run.folder / "log.jsonl"
+        try:
+            with path.open("a", encoding="utf-8") as log:
+                log.write(json.dumps(entry) + "\n")
+        except OSError as error:
+            raise OSError(
+                f"could not write {path} ({error}); the last saved state stays. Free some space and run it again."
+            ) from error
+        self.stack.loss.zero_()
         self.losses = 0
         return float(np.mean(means))
 
     def _save(self) -> None:
-        tensors = {**self.stack.state(), **self.finished, "/loss": self.loss}
+        tensors = {**self.stack.state(), **self.finished, "/loss": self.stack.loss}
         metadata = {
             "step": self.step,
             "seconds": self.seconds,
             "losses": self.losses,
             "active": self.stack.names,
         }
-        write_tensors(self.run.folder / "state.safetensors", tensors, metadata)
+        write_tensors(self.run.state, tensors, metadata)
 
 
-def lifting_loss(
-    predicted: Float[Tensor, "e b j 3"], target: Float[Tensor, "e b j 3"], *, trajectory: bool
-) -> Float[Tensor, " e"]:
-    """Mean distance between predicted and true joints in metres, per member.
-
-    With ``trajectory`` the last row is the root's position, whose error is weighed by the inverse of the true depth
-    (Pavllo et al. 2019, equation 1: far away, a precise trajectory is neither possible nor important).
-    """
-    distance = (predicted - target).norm(dim=-1)
-    joints = distance[..., :-1] if trajectory else distance
-    loss: Tensor = joints.mean(dim=(1, 2))
-    if trajectory:
-        loss = loss + (distance[..., -1] / target[..., -1, 2]).mean(dim=1)
-    return loss
-
-
-def dropout_noise(keys: Sequence[tuple[int, int]], step: int, size: int, device: torch.device) -> Tensor:
-    """Random bytes for each key's dropout at this step: (len(keys), size) uint8, a pure function of key and step."""
-    sequences = [np.random.SeedSequence((*key, 2, step)) for key in keys]
-    if device.type == "cpu":
-        words = -(-size // 8)
-        drawn = np.stack([np.random.SFC64(s).random_raw(words) for s in sequences])
-        return torch.from_numpy(drawn.view(np.uint8)[:, :size])
-    noise = torch.empty(len(keys), size, dtype=torch.uint8, device=device)
-    for own, sequence in zip(noise, sequences, strict=True):
-        generator = torch.Generator(device)
-        generator.manual_seed(int(sequence.generate_state(1, np.uint64)[0] >> 1))
-        torch.randint(0, 256, own.shape, dtype=torch.uint8, device=device, generator=generator, out=own)
-    return noise
+def _lines_up_to(log: Path, step: int) -> Iterator[str]:
+    """The whole lines of a log that were written at ``step`` or before; what a crash cut short ends it."""
+    for line in log.read_text(encoding="utf-8").splitlines() if log.exists() else ():
+        try:
+            written = json.loads(line)["step"]
+        except json.JSONDecodeError:
+            return
+        if written <= step:
+            yield line
 
 
 @contextmanager

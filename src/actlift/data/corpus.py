@@ -281,10 +281,10 @@ def write_corpus(
 
     Frames at either end of a step in which some joint is faster than `max_speed` are left out (and those between two
     such steps within 0.1 s), recorded among the exclusions with the reason. Where frames are left out the clip is cut,
-    and its pieces are named like slices of the clip's own frames: `13_18[0:118]`. All pieces of a clip are seen by the same cameras. Clips are taken one at a time.
-    The ring is one set of cameras for the whole corpus, as in Human3.6M, set about the middle of each clip's motion;
-    random cameras are drawn anew for every clip. Cameras and noise depend on the seed and the names of clip and camera
-    alone, so neither on order nor on other clips.
+    and its pieces are named like slices of the clip's own frames: `13_18[0:118]`. All pieces of a clip are seen by the
+    same cameras. The ring is one set of cameras for the whole corpus, as in Human3.6M, set about the middle of each
+    clip's motion; random cameras are drawn anew for every clip. Clips are taken one at a time; cameras and noise depend
+    on the seed and on the names of clip and camera alone, neither on their order nor on other clips.
 
     Args:
         folder: a new folder, or an existing corpus, which is replaced.
@@ -554,7 +554,7 @@ def _put_in_place(partial: Path, folder: Path, old: Path) -> None:
 def _read_manifest(folder: Path) -> dict[str, Any]:
     path = folder / MANIFEST
     if not path.is_file():
-        raise FileNotFoundError(f"{folder}: no corpus there (no {MANIFEST}); write one with write_corpus or prepare")
+        raise FileNotFoundError(f"{folder}: no corpus there (no {MANIFEST}); `actlift data prepare` writes one")
     manifest: dict[str, Any] = read_json(path)
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
         raise ValueError(f"{path}: not the manifest of an {FORMAT}")

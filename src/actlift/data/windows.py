@@ -54,10 +54,10 @@ class Windows:
         order = np.argsort(corpus.starts)
         self._starts = torch.from_numpy(corpus.starts[order]).to(self.device)
         self._ends = torch.from_numpy((corpus.starts + corpus.lengths)[order]).to(self.device)
-        back = receptive_field - 1 if causal else receptive_field // 2
-        self._offsets = torch.arange(-back, receptive_field - back, device=self.device)
-        self._flip2d = _mirrored_columns(corpus.skeleton, 2, self.device)
-        self._flip3d = _mirrored_columns(corpus.skeleton, 3, self.device)
+        self._back = receptive_field - 1 if causal else receptive_field // 2
+        self._offsets = torch.arange(receptive_field, device=self.device)
+        self._mirror2d = _mirror_matrix(corpus.skeleton, 2).to(self.device)
+        self._mirror3d = _mirror_matrix(corpus.skeleton, 3).to(self.device)
         self._root = corpus.skeleton.root
         self._joints = joints
 
@@ -70,30 +70,57 @@ class Windows:
             2D keypoints in screen units and root-relative targets in camera metres.
         """
         target = torch.from_numpy(rows).to(self.device)
-        flipped = torch.from_numpy(flips).to(self.device).nonzero().squeeze(-1)
+        mirrored = torch.from_numpy(flips).to(self.device)
         view = torch.searchsorted(self._starts, target, right=True) - 1
-        frames = target[:, None] + self._offsets
-        frames = torch.minimum(torch.maximum(frames, self._starts[view, None]), self._ends[view, None] - 1)
-        n, t = frames.shape
-        pose2d = self._pose2d.index_select(0, frames.reshape(-1)).reshape(n, t, -1)
-        pose3d = self._pose3d.index_select(0, target)
-        if len(flipped):
-            for x, (columns, signs) in ((pose2d, self._flip2d), (pose3d, self._flip3d)):
-                x[flipped] = x[flipped][..., columns] * signs
-        pose3d = pose3d.reshape(n, self._joints, 3)
+        pose2d = self._cut(target - self._back, self._starts[view], self._ends[view])
+        pose2d = _mirror(pose2d, mirrored, self._mirror2d)
+        pose3d = _mirror(self._pose3d.index_select(0, target), mirrored, self._mirror3d)
+        pose3d = pose3d.reshape(-1, self._joints, 3)
         root = pose3d[:, self._root : self._root + 1]
         relative = pose3d - root
         if self.trajectory:
             relative = torch.cat([relative, root], dim=1)
-        return pose2d.reshape(n, t, self._joints, 2), relative
+        return pose2d.reshape(-1, self.receptive_field, self._joints, 2), relative
+
+    def _cut(self, first: Tensor, starts: Tensor, ends: Tensor) -> Tensor:
+        """The windows that begin at rows ``first`` of views from ``starts`` to ``ends``: (n, t, joints * 2).
+
+        A window within its view is one piece of the array, and copied as one. Those that reach beyond it, and all of
+        them on a GPU, are gathered frame by frame.
+        """
+        t, (frames, columns) = self.receptive_field, self._pose2d.shape
+        if self.device.type != "cpu" or frames < t:
+            return self._by_frame(first, starts, ends)
+        pieces = self._pose2d.as_strided((frames - t + 1, t * columns), (columns, 1))
+        windows = pieces.index_select(0, first.clamp(0, frames - t)).view(-1, t, columns)
+        beyond = ((first < starts) | (first + t > ends)).nonzero().squeeze(-1)
+        if len(beyond):
+            windows.index_copy_(0, beyond, self._by_frame(first[beyond], starts[beyond], ends[beyond]))
+        return windows
+
+    def _by_frame(self, first: Tensor, starts: Tensor, ends: Tensor) -> Tensor:
+        frames = first[:, None] + self._offsets
+        frames = torch.minimum(torch.maximum(frames, starts[:, None]), ends[:, None] - 1)
+        return self._pose2d.index_select(0, frames.reshape(-1)).view(len(first), self.receptive_field, -1)
 
 
-def _mirrored_columns(skeleton: Skeleton, axes: int, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Flattened joints x axes: which column comes where in the mirror image, and its sign (x changes sign)."""
+def _mirror_matrix(skeleton: Skeleton, axes: int) -> Tensor:
+    """What flattened joints x axes are multiplied with to give the mirror image: left and right change places, x its
+    sign. Each column holds one number, so products are exact."""
     columns = np.asarray(skeleton.mirror)[:, None] * axes + np.arange(axes)
     signs = np.ones((len(skeleton), axes), np.float32)
     signs[:, 0] = -1
-    return torch.from_numpy(columns.ravel()).to(device), torch.from_numpy(signs.ravel()).to(device)
+    matrix = np.zeros((columns.size, columns.size), np.float32)
+    matrix[columns.ravel(), np.arange(columns.size)] = signs.ravel()
+    return torch.from_numpy(matrix)
+
+
+def _mirror(x: Tensor, mirrored: Tensor, matrix: Tensor) -> Tensor:
+    """The rows of x that are marked, mirrored; in place on a CPU, without waiting for the device on a GPU."""
+    if x.device.type != "cpu":
+        return torch.where(mirrored.reshape(-1, *[1] * (x.ndim - 1)), x @ matrix, x)
+    index = mirrored.nonzero().squeeze(-1)
+    return x.index_copy_(0, index, x.index_select(0, index) @ matrix)
 
 
 class Sampler:

@@ -17,10 +17,17 @@ import math
 from collections.abc import Sequence
 
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Int16
 from torch import Tensor, nn
 
-from actlift.models.block import EPS, keep_threshold, train_block
+EPS = 1e-5
+
+
+def keep_threshold(dropout: float) -> int:
+    """A unit is kept where its random 16-bit integer exceeds this; probabilities move in steps of 1/65536."""
+    if not 0 <= dropout <= 65535 / 65536:
+        raise ValueError(f"dropout is a probability from 0 to 65535/65536, got {dropout}")
+    return round(max(dropout * 65536, 1)) - 32769  # where dropout is 0 none is asked for
 
 
 class Layer(nn.Module):
@@ -42,7 +49,7 @@ class Layer(nn.Module):
         self.register_buffer("running_var", torch.ones(*lead, c_out))
         _uniform(self.weight, width * c_in)
 
-    def forward(self, rows: Tensor, momentum: float | Tensor, noise: Tensor | None, threshold: int) -> Tensor:
+    def forward(self, rows: Tensor, momentum: float | Tensor, keep: Tensor | None) -> Tensor:
         if not self.training:
             scale = self.gamma * torch.rsqrt(self.running_var + EPS)
             shift = self.beta - self.running_mean * scale
@@ -53,11 +60,18 @@ class Layer(nn.Module):
         n = rows.shape[-2]
         if n < 2:
             raise ValueError("BatchNorm needs at least 2 rows to train on: give a larger batch")
-        y, mean, inverse_deviation = train_block(rows, self.weight, self.gamma, self.beta, noise, threshold)
-        variance = (inverse_deviation.pow(-2) - EPS) * (n / (n - 1))  # unbiased, as running variances are kept
+        z = (rows @ self.weight.to(rows.dtype)).to(self.gamma.dtype)
+        variance, mean = torch.var_mean(z, dim=-2, correction=0)
+        deviation = torch.rsqrt(variance + EPS)
+        self.track(mean.detach(), deviation.detach(), n, momentum)
+        y = torch.relu((z - mean.unsqueeze(-2)) * (self.gamma * deviation).unsqueeze(-2) + self.beta.unsqueeze(-2))
+        return (y if keep is None else y * keep).to(rows.dtype)
+
+    def track(self, mean: Tensor, deviation: Tensor, n: int, momentum: float | Tensor) -> None:
+        """Move the running statistics towards a batch's mean and inverse deviation over n rows."""
+        variance = (deviation.pow(-2) - EPS) * (n / (n - 1))  # unbiased, as running variances are kept
         self.running_mean.lerp_(mean, momentum)
         self.running_var.lerp_(variance, momentum)
-        return y
 
 
 class TCN(nn.Module):
@@ -68,13 +82,13 @@ class TCN(nn.Module):
         channels: hidden channels.
         joints_in, joints_out: joints of the input and output skeletons.
         causal: residuals take the last frame and the output belongs to the last input frame, not the middle one.
-        dropout: probability, a multiple of 1/256.
+        dropout: probability, a multiple of 1/65536.
         trajectory: adds one row behind the joints, the root's position in camera metres
             (Pavllo et al. 2019, section 4, as a second head on the shared trunk).
         members: None for one network, or how many networks lie side by side on a leading axis.
 
     Raises:
-        ValueError: for an even or missing width, or a dropout outside [0, 1).
+        ValueError: for an even or missing width, no channel, or a dropout outside [0, 65535/65536].
     """
 
     def __init__(
@@ -93,6 +107,8 @@ class TCN(nn.Module):
         widths = tuple(int(w) for w in widths)
         if not widths or any(w < 1 or w % 2 == 0 for w in widths):
             raise ValueError(f"widths are odd and positive, at least one of them; got {widths}")
+        if channels < 1:
+            raise ValueError(f"a network needs at least 1 channel, got {channels}")
         self.widths = widths
         self.channels = channels
         self.joints_in = joints_in
@@ -102,6 +118,7 @@ class TCN(nn.Module):
         self.trajectory = trajectory
         self.members = members
         self.threshold = keep_threshold(dropout)
+        self.dropout_scale = 65536 / (32767 - self.threshold) if dropout else 1.0
         self.batch_norm_momentum: float | Tensor = 0.1  # or one per member, (e, 1)
         lead = () if members is None else (members,)
         layers = [Layer(widths[0], joints_in * 2, channels, lead)]
@@ -122,8 +139,12 @@ class TCN(nn.Module):
     def parameters_per_member(self) -> int:
         return sum(p.numel() for p in self.parameters()) // (self.members or 1)
 
+    def kept_tap(self, width: int) -> int:
+        """Which tap of a convolution its residual connection keeps: the middle one, or the last where causal."""
+        return width - 1 if self.causal else width // 2
+
     def noise_size(self, b: int) -> int:
-        """Random bytes that the dropout of one member takes for ``b`` windows of one receptive field."""
+        """Random integers that the dropout of one member takes for ``b`` windows of one receptive field."""
         return sum(b * rows for rows in self._rows_per_window()) * self.channels
 
     def _rows_per_window(self) -> list[int]:
@@ -136,13 +157,13 @@ class TCN(nn.Module):
         return rows
 
     def forward(
-        self, pose2d: Float[Tensor, "*e b t j 2"], noise: UInt8[Tensor, "*e bytes"] | None = None
+        self, pose2d: Float[Tensor, "*e b t j 2"], noise: Int16[Tensor, "*e units"] | None = None
     ) -> Float[Tensor, "*e b t2 j2 3"]:
         """Lift windows or whole sequences.
 
         Args:
             pose2d: keypoints in screen units; its dtype is the dtype of the computation.
-            noise: dropout's random bytes in training mode, :meth:`noise_size` per member; drawn from torch's global
+            noise: dropout's random integers in training mode, :meth:`noise_size` per member; drawn from torch's global
                 generator where absent.
 
         Returns:
@@ -161,10 +182,10 @@ class TCN(nn.Module):
             )
         x = pose2d.reshape(*lead, b, t, j * 2)
         strided = t == self.receptive_field
-        drawn = self.training and self.threshold > 0
+        drawn = self.training and self.dropout > 0
         if drawn and noise is None:
             size = sum(self._outputs(b, t, strided)) * self.channels
-            noise = torch.randint(0, 256, (*lead, size), dtype=torch.uint8, device=x.device)
+            noise = torch.randint(-(1 << 15), 1 << 15, (*lead, size), dtype=torch.int16, device=x.device)
         used = 0
         dilation = 1
 
@@ -177,15 +198,16 @@ class TCN(nn.Module):
             n = rows.shape[-2]
             drop = None
             if drawn and noise is not None:
-                drop = noise[..., used : used + n * self.channels].reshape(*lead, n, self.channels)
+                drop = (noise[..., used : used + n * self.channels] > self.threshold) * self.dropout_scale
+                drop = drop.reshape(*lead, n, self.channels)
                 used += n * self.channels
-            y: Tensor = module(rows, self.batch_norm_momentum, drop, self.threshold)
+            y: Tensor = module(rows, self.batch_norm_momentum, drop)
             return y.reshape(*lead, b, -1, self.channels)
 
         x = layer(0, x, 1)
         for i, width in enumerate(self.widths[1:]):
             dilation *= self.widths[i]
-            kept = _kept(x, width, dilation, strided, self.causal)
+            kept = _kept(x, width, dilation, strided, self.kept_tap(width))
             x = layer(2 * i + 1, x, dilation)
             x = kept + layer(2 * i + 2, x, 1)
         rows = x.reshape(*lead, -1, self.channels)
@@ -216,9 +238,8 @@ def _taps(x: Tensor, width: int, dilation: int, strided: bool) -> Tensor:
     return torch.cat([x[..., k * dilation : k * dilation + t2, :] for k in range(width)], dim=-1)
 
 
-def _kept(x: Tensor, width: int, dilation: int, strided: bool, causal: bool) -> Tensor:
-    """The frame that the residual connection keeps: the middle tap, or the last where causal."""
-    tap = width - 1 if causal else width // 2
+def _kept(x: Tensor, width: int, dilation: int, strided: bool, tap: int) -> Tensor:
+    """The frames that the residual connection keeps: one tap of each convolution."""
     *lead, t, c = x.shape
     if strided:
         return x.reshape(*lead, t // width, width, c)[..., tap, :]

@@ -23,6 +23,11 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[s
         save_file(plain, beside, metadata={"actlift": json.dumps(metadata)})
 
 
+def of_member(tensors: Mapping[str, Tensor], name: str) -> dict[str, Tensor]:
+    """The tensors called "name/key", by key. A name may hold slashes, a key holds none."""
+    return {key.removeprefix(f"{name}/"): value for key, value in tensors.items() if key.rpartition("/")[0] == name}
+
+
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Read what :func:`write_tensors` wrote, onto the CPU.
 
@@ -34,5 +39,7 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
             tensors = {key: opened.get_tensor(key) for key in opened.keys()}  # noqa: SIM118 - not a dict
             metadata = json.loads((opened.metadata() or {}).get("actlift", "{}"))
     except (SafetensorError, OSError, json.JSONDecodeError) as error:
-        raise ValueError(f"{path} is damaged or no safetensors file: {error}") from error
+        raise ValueError(
+            f"{path} is damaged or no safetensors file ({error}). Delete it and run the training again to make it anew."
+        ) from error
     return tensors, metadata

@@ -20,6 +20,7 @@ ARMS = {
     "random-experts": "control: one network per random part of the clips, as many and as large as the actions",
     "cluster-experts": "control: one network per cluster of similar poses",
 }
+HEADLINES = {"mpjpe": "Where joints are (position error, MPJPE)", "mpjve": "How they move (velocity error, MPJVE)"}
 EQUALITIES = {
     "pooled": "all its networks together train for as many steps as the generalist",
     "each": "each of its networks trains for as many steps as the generalist",
@@ -146,12 +147,11 @@ def _contents(context: ReportContext) -> dict[str, Any]:
     order = sorted(scores.metrics, key=lambda name: (name not in ("mpjpe", "mpjve"), list(METRICS).index(name)))
     arms = list(tables.arms_table(scores, order[0], reference=reference).index)
     sections = [_metric_section(scores, metric, reference) for metric in order]
-    sentences = {"mpjpe": "Where joints are (position error, MPJPE)", "mpjve": "How they move (velocity error, MPJVE)"}
     return {
         "title": context.title,
         "light": Markup(figures.css_variables("light")),
         "dark": Markup(figures.css_variables("dark")),
-        "verdicts": [verdict(scores, m, what, reference=reference) for m, what in sentences.items() if m in order],
+        "verdicts": [verdict(scores, m, what, reference=reference) for m, what in HEADLINES.items() if m in order],
         "data_note": context.data_note,
         "evidence": _evidence(scores, order[0], arms),
         "arms": [_arm(arm, place) for place, arm in enumerate(arms)],

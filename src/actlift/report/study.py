@@ -1,11 +1,13 @@
 """The page of a study folder: reads study.json, the runs and their scores, and nothing else."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from actlift.data.archive import read_npz
+from actlift.data.prepare import SYNTHETIC
 from actlift.files import read_json
 from actlift.report.page import ReportContext, write_page
 from actlift.run import Run
@@ -31,8 +33,6 @@ def write_study_page(folder: Path) -> Path:
     runs = {name: Run.open(folder / name) for name in ordered}
     first_seed = [name for name in ordered if seed_of[name] == min(seed_of.values())]
     plan, training, test = study["plan"], study["training"], study["test"]
-    noise = study["provenance"]["keypoints"]
-    described = ", ".join(f"{key} {value}" for key, value in noise.items() if key != "kind")
     path = folder / "report.html"
     write_page(
         path,
@@ -59,15 +59,25 @@ def write_study_page(folder: Path) -> Path:
             },
             curves=[(arm_of[name], _curve(runs[name])) for name in first_seed],
             examples=_examples(folder, {name: arm_of[name] for name in first_seed}),
-            data_note=(
-                f"2D keypoints are synthetic: projections of motion capture by virtual cameras, {noise['kind']}"
-                + (f" ({described})." if described else ".")
-            ),
+            data_note=data_note(study["provenance"]),
             skeleton=H36M_17,
             runs=[_run(name, runs[name], arm_of[name], seed_of[name]) for name in ordered],
         ),
     )
     return path
+
+
+def data_note(provenance: Mapping[str, Any]) -> str:
+    """Where the 2D keypoints of a corpus come from, in words that stand beside every verdict."""
+    noise = provenance["keypoints"]
+    described = ", ".join(f"{key} {value}" for key, value in noise.items() if key != "kind")
+    keypoints = f"virtual cameras, {noise['kind']}" + (f" ({described})." if described else ".")
+    if set(provenance["sources"]) == {SYNTHETIC}:
+        return (
+            f"Motions are synthetic, nobody moved, and 2D keypoints are their projections by {keypoints} The numbers "
+            "show that the comparison works, not how well people are lifted."
+        )
+    return f"2D keypoints are synthetic: projections of motion capture by {keypoints}"
 
 
 def _curve(run: Run) -> pd.DataFrame:
@@ -95,7 +105,7 @@ def _examples(folder: Path, arms: dict[str, str]) -> list[dict[str, Any]]:
         found = read_npz(folder / name / "examples.npz")
         for i, title in enumerate(found["title"]):
             if i == len(examples):
-                action, _, rest = str(title).partition(", ")
-                examples.append({"title": rest, "action": action, "truth": found["truth"][i], "predictions": {}})
+                action, truth = str(found["action"][i]), found["truth"][i]
+                examples.append({"title": str(title), "action": action, "truth": truth, "predictions": {}})
             examples[i]["predictions"][arm] = found["predicted"][i]
     return examples

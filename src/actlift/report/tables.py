@@ -79,7 +79,8 @@ def print_arms_table(console: "Console", scores: Scores, metric: str, *, referen
     """Print rows actions, columns arms (20 actions fit a terminal downwards, not across), the best of a row starred.
 
     The row below each mean tells how every arm differs from the reference: the difference and, in brackets, its 95 %
-    interval (paired bootstrap over clips); green is better, red worse, and dim undecided.
+    interval (paired bootstrap over clips); green is better, red worse, and dim undecided. Where the console is too
+    narrow for all arms, a second table begins with the reference again.
     """
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
@@ -90,37 +91,61 @@ def print_arms_table(console: "Console", scores: Scores, metric: str, *, referen
     compared = comparisons(scores, metric, reference=reference)
     best = best_cells(table, measure)
     clips = clips_per_action(scores, metric)
+    means = (MEAN_OVER_ACTIONS, MEAN_OVER_FRAMES)
+    colors = {"better": "green", "worse": "red", "undecided": "dim"}
 
-    grid = Table(
-        box=SIMPLE_HEAD,
-        collapse_padding=True,
-        pad_edge=False,
-        title=f"{measure.title}, {measure.unit}, {measure.better} is better; * best of a row",
-        title_justify="left",
-        min_width=len(measure.title) + 50,
-    )
-    grid.add_column("action", no_wrap=True)
-    grid.add_column("clips", justify="right", style="dim")
+    def value(arm: str, column: str) -> Text:
+        text = number(table.T[arm][column], measure)
+        return Text(f"* {text}", style="bold") if best.loc[arm, column] else Text(text)
+
+    def difference(arm: str, column: str) -> Text:
+        row = compared[arm].T[column]
+        text = f"{signed(row['difference'], measure)}\n{interval(row, measure)}"
+        return Text(text, style=colors[judgement(row, measure)])
+
+    heads = {arm: arm.replace("-", "-\n").replace(" (", "\n(") for arm in table.index}
+    narrowest = {}  # what an arm's column needs: the head's parts, the values, and the differences' words
     for arm in table.index:
-        grid.add_column(arm, justify="right", overflow="fold", min_width=max(map(len, arm.split())))
-    for column in table.columns:
-        is_mean = column in (MEAN_OVER_ACTIONS, MEAN_OVER_FRAMES)
-        if is_mean:
-            grid.add_section()
-        cells = [
-            Text(f"* {text}", style="bold") if best.loc[arm, column] else Text(text)
-            for arm, text in ((arm, number(table.loc[arm, column], measure)) for arm in table.index)
-        ]
-        grid.add_row(Text(column, style="bold" if is_mean else ""), str(clips[column]), *cells)
-        if is_mean and compared:
-            colors = {"better": "green", "worse": "red", "undecided": "dim"}
-            against = []
-            for rows in compared.values():
-                row = rows.T[column]
-                text = f"{signed(row['difference'], measure)}\n{interval(row, measure)}"
-                against.append(Text(text, style=colors[judgement(row, measure)]))
-            grid.add_row(Text(f"  minus {reference}", style="dim"), "", "", *against)
-    console.print(grid)
+        words = [*heads[arm].split("\n"), *(value(arm, column).plain for column in table.columns)]
+        words += [word for column in means if arm in compared for word in difference(arm, column).plain.split()]
+        narrowest[arm] = max(map(len, words))
+    label = f"  minus {reference}"
+    room = console.width - max(map(len, (*table.columns, label))) - len("clips") - 8 - narrowest[reference]
+
+    for lot in _lots([(arm, narrowest[arm] + 3) for arm in compared], room) or [[]]:
+        grid = Table(
+            box=SIMPLE_HEAD,
+            collapse_padding=True,
+            pad_edge=False,
+            title=f"{measure.title}, {measure.unit}, {measure.better} is better; * best of a row",
+            title_justify="left",
+            min_width=len(measure.title) + 50,
+        )
+        grid.add_column("action", no_wrap=True)
+        grid.add_column("clips", justify="right", style="dim")
+        for arm in (reference, *lot):
+            grid.add_column(heads[arm], justify="right", overflow="fold", min_width=narrowest[arm])
+        for column in table.columns:
+            if column in means:
+                grid.add_section()
+            name = Text(column, style="bold" if column in means else "")
+            grid.add_row(name, str(clips[column]), *(value(arm, column) for arm in (reference, *lot)))
+            if column in means and lot:
+                grid.add_row(Text(label, style="dim"), "", "", *(difference(arm, column) for arm in lot))
+        console.print(grid)
+
+
+def _lots(widths: list[tuple[str, int]], room: int) -> list[list[str]]:
+    """Names in lots, each as wide as the room allows and of one name at least."""
+    lots: list[list[str]] = []
+    left = 0
+    for name, width in widths:
+        if not lots or width > left:
+            lots.append([])
+            left = room
+        lots[-1].append(name)
+        left -= width
+    return lots
 
 
 def to_markdown(scores: Scores, metric: str, *, reference: str = "generalist") -> str:

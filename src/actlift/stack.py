@@ -1,0 +1,204 @@
+"""Networks of one shape that train side by side: their weights, their optimiser, and one step of all of them.
+
+``master[e]`` holds all parameters of member e one behind the other; the network's parameters are views of it, so an
+optimiser step is one fused pass per member, and members may have learning rates of their own. On a GPU the whole step,
+forward, backward and optimiser, is captured once as a CUDA graph and replayed, since launching its hundreds of small
+kernels one by one takes longer than running them.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int16, Int32
+from torch import Tensor
+
+from actlift.models.strided import StridedPass, views_of
+from actlift.models.tcn import TCN, stack
+from actlift.models.weights import of_member
+
+EAGER_STEPS = 3  # before a capture, so that every library and buffer the step needs is there
+
+
+class Stack:
+    """The members of a stack in training.
+
+    Args:
+        names: of the members.
+        networks: their networks, in the same order.
+        keys: what each member's dropout depends on, besides the step.
+        dtype: of activations and products.
+        device: where they train.
+
+    Attributes:
+        loss: (e,) sum of each member's loss in millimetres over the steps since it was last set to zero.
+    """
+
+    def __init__(
+        self,
+        names: Sequence[str],
+        networks: Sequence[TCN],
+        keys: Sequence[tuple[int, int]],
+        *,
+        dtype: torch.dtype,
+        device: torch.device,
+    ) -> None:
+        self.names = list(names)
+        self.keys = list(keys)
+        self._hash_keys = hash_keys(keys, device)
+        self.dtype = dtype
+        self.device = device
+        self.network = stack(networks).to(device).train()
+        e = len(names)
+        self.master = torch.cat([p.detach().reshape(e, -1) for p in self.network.parameters()], dim=1)
+        for p, own in zip(self.network.parameters(), views_of(self.network, self.master), strict=True):
+            p.data = own
+        self.gradient = torch.zeros_like(self.master)
+        self._pass: StridedPass | None = None
+        self.leaves = [row.detach().requires_grad_() for row in self.master]
+        for leaf, gradient in zip(self.leaves, self.gradient, strict=True):
+            leaf.grad = gradient
+        self.loss = torch.zeros(e, device=device)
+        self._rates = torch.zeros(e, device=device)
+        self._momenta = torch.zeros(e, 1, device=device)
+        self.network.batch_norm_momentum = self._momenta
+        self.adam = torch.optim.Adam(
+            [{"params": [leaf], "lr": rate} for leaf, rate in zip(self.leaves, self._rates, strict=True)],
+            lr=0.0,
+            amsgrad=True,
+            fused=True,
+            capturable=device.type == "cuda",
+        )
+        self._replay: _Replay | None = None
+        self._eager = 0
+
+    def step(
+        self,
+        number: int,
+        pose2d: Float[Tensor, "e b t j 2"],
+        target: Float[Tensor, "e b j2 3"],
+        *,
+        rates: Sequence[float],
+        momenta: Sequence[float],
+    ) -> None:
+        """One optimiser step of every member on its batch.
+
+        Args:
+            number: of the step, which dropout depends on.
+            pose2d, target: each member's windows and the true joints at their target frames.
+            rates, momenta: learning rate and BatchNorm momentum of each member.
+        """
+        self._rates.copy_(torch.tensor(rates))
+        self._momenta.copy_(torch.tensor(momenta)[:, None])
+        size = self.network.noise_size(pose2d.shape[1])
+        if self.device.type == "cpu":
+            for group, rate in zip(self.adam.param_groups, rates, strict=True):
+                group["lr"] = rate
+            noise = random_integers(self.keys, number, size) if self.network.dropout else None
+            self._compute(pose2d, target, noise)
+        elif self._eager < EAGER_STEPS:
+            self._eager += 1
+            self._compute(pose2d, target, self._hashed(torch.tensor(number, device=self.device), size))
+        else:
+            if self._replay is None:
+                self._replay = _Replay(self, pose2d, target, size)
+            self._replay(number, pose2d, target)
+
+    def _compute(self, pose2d: Tensor, target: Tensor, noise: Tensor | None) -> None:
+        if self._pass is None or self._pass.batch != pose2d.shape[1]:
+            own = list(views_of(self.network, self.gradient))
+            self._pass = StridedPass(self.network, own, pose2d.shape[1], self.dtype)
+        predicted = self._pass.forward(pose2d, noise).requires_grad_()  # (e, b, j, 3)
+        loss = lifting_loss(predicted, target, trajectory=self.network.trajectory)
+        (slope,) = torch.autograd.grad(loss.sum(), predicted)
+        self._pass.backward(slope)
+        self.adam.step()
+        self.loss += loss.detach() * 1000
+
+    def _hashed(self, number: Tensor, size: int) -> Tensor | None:
+        return hashed_integers(self._hash_keys, number, size) if self.network.dropout else None
+
+    def state(self) -> dict[str, Tensor]:
+        """Weights and moments of every member, by "name/tensor"."""
+        tensors = {}
+        for e, name in enumerate(self.names):
+            for key, value in self.network.state_dict().items():
+                tensors[f"{name}/{key}"] = value[e]
+            for key, value in self.adam.state[self.leaves[e]].items():
+                tensors[f"{name}/adam.{key}"] = value
+        return tensors
+
+    def load_moments(self, tensors: Mapping[str, Tensor]) -> None:
+        """Take over the optimiser's moments from a :meth:`state`."""
+        for name, leaf in zip(self.names, self.leaves, strict=True):
+            own = of_member(tensors, name)
+            moments = {k.removeprefix("adam."): v.clone() for k, v in own.items() if k.startswith("adam.")}
+            if moments:
+                self.adam.state[leaf] = {k: v.to(leaf.device) for k, v in moments.items()}
+
+
+class _Replay:
+    """A step captured as a CUDA graph, with the buffers that it reads its inputs from."""
+
+    def __init__(self, owner: Stack, pose2d: Tensor, target: Tensor, size: int) -> None:
+        self.pose2d, self.target = pose2d.clone(), target.clone()
+        self.number = torch.zeros((), dtype=torch.int64, device=owner.device)
+        self.graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(self.graph):
+            owner._compute(self.pose2d, self.target, owner._hashed(self.number, size))
+
+    def __call__(self, number: int, pose2d: Tensor, target: Tensor) -> None:
+        self.number.fill_(number)
+        self.pose2d.copy_(pose2d)
+        self.target.copy_(target)
+        self.graph.replay()
+
+
+def lifting_loss(
+    predicted: Float[Tensor, "e b j 3"], target: Float[Tensor, "e b j 3"], *, trajectory: bool
+) -> Float[Tensor, " e"]:
+    """Mean distance between predicted and true joints in metres, per member.
+
+    With ``trajectory`` the last row is the root's position, whose error is weighed by the inverse of the true depth
+    (Pavllo et al. 2019, equation 1: far away, a precise trajectory is neither possible nor important).
+    """
+    distance = (predicted - target).norm(dim=-1)
+    joints = distance[..., :-1] if trajectory else distance
+    loss: Tensor = joints.mean(dim=(1, 2))
+    if trajectory:
+        loss = loss + (distance[..., -1] / target[..., -1, 2]).mean(dim=1)
+    return loss
+
+
+def random_integers(keys: Sequence[tuple[int, int]], step: int, size: int) -> Int16[Tensor, "e size"]:
+    """Random integers for each key at this step, on the CPU: a pure function of key and step."""
+    words = -(-size // 4)
+    drawn = np.stack([np.random.SFC64(np.random.SeedSequence((*key, 2, step))).random_raw(words) for key in keys])
+    return torch.from_numpy(drawn.view(np.int16)[:, :size])
+
+
+def hash_keys(keys: Sequence[tuple[int, int]], device: torch.device) -> Int32[Tensor, " e"]:
+    """What :func:`hashed_integers` wants of each key, on the device."""
+    mixed = np.array([np.random.SeedSequence(key).generate_state(1)[0] for key in keys], np.uint32)
+    return torch.from_numpy(mixed.view(np.int32)).to(device)
+
+
+def hashed_integers(keys: Int32[Tensor, " e"], step: Tensor, size: int) -> Int16[Tensor, "e size"]:
+    """Random integers for each key, on the device of ``step``, by hashing a counter: nothing but tensor operations, so
+    that a CUDA graph can hold it. A pure function of key and step, but another one than :func:`random_integers`.
+
+    The 32-bit finaliser "lowbias32" of Wellons ("Prospecting for hash functions", 2018), twice: once over the step and
+    the key, once over that and the counter.
+    """
+    start = _mix(keys ^ _mix(step.to(torch.int32) + 1))
+    counter = torch.arange(-(-size // 2), dtype=torch.int32, device=step.device)
+    return _mix(counter + start[:, None]).view(torch.int16)[:, :size]
+
+
+def _mix(x: Tensor) -> Tensor:
+    """lowbias32, on int32 tensors, whose products wrap around; the masks make the shifts logical."""
+    x = x ^ ((x >> 16) & 0xFFFF)
+    x = x * 0x7FEB352D
+    x = x ^ ((x >> 15) & 0x1FFFF)
+    x = x * -2073254261  # 0x846ca68b as a signed number
+    return x ^ ((x >> 16) & 0xFFFF)

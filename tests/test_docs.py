@@ -1,0 +1,194 @@
+"""Every command that the documentation shows can be run: options that are gone, or were never there, fail here."""
+
+import ast
+import inspect
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+
+import cyclopts
+import pytest
+
+from actlift import cli
+
+ROOT = Path(__file__).parents[1]
+DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+FENCE = re.compile(r"^( *)```(?:bash|sh|shell|console)\b[^\n]*\n(.*?)^\1```", re.MULTILINE | re.DOTALL)
+ACTLIFT = re.compile(r"^(?:\S*/)?actlift$")
+
+
+def shell_commands(script: str) -> Iterator[list[str]]:
+    """The words of every command of a script: prompts, comments, assignments in front and redirections left out."""
+    script = re.sub(r"\\\n", " ", script)
+    for line in script.splitlines():
+        lexer = shlex.shlex(re.sub(r"^\s*\$ ", "", line), posix=True, punctuation_chars=True)
+        lexer.whitespace_split = True
+        command: list[str] = []
+        for word in [*lexer, ";"]:
+            if not re.fullmatch(r"[;&|()]+", word):
+                command.append(word)
+                continue
+            while command and re.fullmatch(r"\w+=.*", command[0]):
+                command.pop(0)
+            if command:
+                cut = next((i for i, w in enumerate(command) if re.fullmatch(r"[<>]+", w)), len(command))
+                yield command[:cut]
+            command = []
+
+
+def of_actlift(command: list[str]) -> list[str] | None:
+    """What stands behind `actlift`, `.venv/bin/actlift` or `python -m actlift`; None for another command."""
+    if ACTLIFT.match(command[0]):
+        return command[1:]
+    if re.search(r"python[\d.]*$", command[0]) and command[1:3] == ["-m", "actlift"]:
+        return command[3:]
+    return None
+
+
+def blocks() -> Iterator[tuple[str, str]]:
+    for path in DOCUMENTS:
+        for _, script in FENCE.findall(path.read_text(encoding="utf-8")):
+            yield path.relative_to(ROOT).as_posix(), script
+
+
+def verbs(app: cyclopts.App = cli.app, name: str = "actlift") -> Iterator[tuple[str, cyclopts.App]]:
+    """Every verb by its whole name."""
+    for word in app:
+        if not word.startswith("-"):
+            found = app[word]
+            if found.default_command:
+                yield f"{name} {word}", found
+            yield from verbs(found, f"{name} {word}")
+
+
+def examples(app: cyclopts.App) -> list[str]:
+    """The indented commands of a verb's help."""
+    lines = inspect.getdoc(app.default_command).splitlines()
+    return [line.strip() for line in lines if line.startswith("    actlift")]
+
+
+def shown() -> Iterator[tuple[str, str]]:
+    """Where a command of actlift is shown, and the command."""
+    for name, app in verbs():
+        for example in examples(app):
+            yield f"{name} --help", example
+    for path, script in blocks():
+        for command in shell_commands(script):
+            if of_actlift(command) is not None:
+                yield path, shlex.join(command)
+
+
+def parse(command: str) -> None:
+    """Raises a CycloptsError or ValueError if the command line would refuse these words. Runs nothing."""
+    words = of_actlift(shlex.split(command))
+    assert words is not None
+    _, bound, *_ = cli.app.meta.parse_args(words)
+    cli.app.config = cli._whole_numbers_only
+    words = list(bound.args)
+    while True:
+        try:
+            cli.app.parse_args(words)
+            return
+        except cyclopts.MissingArgumentError as error:
+            if "config" not in bound.arguments:
+                raise
+            words += [error.argument.name, "1"]  # the file may hold what is missing here
+
+
+@pytest.mark.parametrize(("where", "command"), sorted(set(shown())))
+def test_a_command_shown_can_be_run(where, command):
+    words = of_actlift(shlex.split(command))
+    if words and set(words) & {"--help", "-h", "--version"}:
+        path = [word for word in words if not word.startswith("-")]
+        assert not path or f"actlift {' '.join(path)}" in {name for name, _ in verbs()} | {"actlift data"}, where
+        return
+    parse(command)
+
+
+@pytest.mark.parametrize(("name", "app"), list(verbs()), ids=[name for name, _ in verbs()])
+def test_every_verb_shows_an_example_of_itself(name, app):
+    assert examples(app)
+    assert all(example.startswith(f"{name} ") or example == name for example in examples(app))
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "actlift trane corpus run --test-subjects S7",
+        "actlift train corpus run",
+        "actlift train corpus run --test-subjects S7 --learning-rate 3",
+        "actlift train corpus run --test-subjects S7 --budget.epochs 3",
+        "actlift train corpus run --test-subjects S7 --budget.steps 2.5",
+        "actlift train corpus run --test-subjects S7 --precision half",
+        "actlift study corpus s --test-subjects S7 --arms specialists",
+        "actlift demo here there",
+        "actlift train corpus run --config train.yaml --learning-rate 3",
+    ],
+)
+def test_a_command_that_cannot_be_run_would_be_found(command):
+    with pytest.raises((cyclopts.CycloptsError, ValueError)):
+        parse(command)
+
+
+def test_commands_are_found_in_scripts():
+    script = """
+    # prepare first
+    $ OMP_NUM_THREADS=2 actlift data prepare \\
+        "my file.npz" --out corpus   # a comment
+    cd there && .venv/bin/actlift demo out --steps 3 > log.txt; python3 -m actlift report s | head
+    pip install actlift
+    """
+    found = [words for command in shell_commands(script) if (words := of_actlift(command)) is not None]
+    assert found == [
+        ["data", "prepare", "my file.npz", "--out", "corpus"],
+        ["demo", "out", "--steps", "3"],
+        ["report", "s"],
+    ]
+    text = "text\n```bash\nactlift demo\n```\n- item\n\n  ```sh\n  actlift report s\n  ```\n```python\nactlift\n```\n"
+    assert [script.strip() for _, script in FENCE.findall(text)] == ["actlift demo", "actlift report s"]
+
+
+def test_make_targets_shown_are_there():
+    targets = set(re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    for where, script in [*blocks(), ("Makefile", "make demo; make test")]:
+        for command in shell_commands(script):
+            if command[0] == "make":
+                wanted = {word for word in command[1:] if "=" not in word and not word.startswith("-")}
+                assert wanted <= targets, where
+
+
+def test_the_makefile_runs_commands_that_exist():
+    recipes = re.findall(r"^\t[@-]?\$\(BIN\)/(actlift .*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert recipes
+    for command in recipes:
+        parse(command)
+
+
+def test_links_to_files_lead_somewhere():
+    for path in DOCUMENTS:
+        for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", path.read_text(encoding="utf-8")):
+            if not re.match(r"[a-z]+:", target):
+                assert (path.parent / target).exists(), f"{path.name} links to {target}"
+
+
+def python_blocks() -> Iterator[tuple[str, str]]:
+    for path in DOCUMENTS:
+        for script in re.findall(r"^```python\n(.*?)^```", path.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL):
+            yield path.relative_to(ROOT).as_posix(), script
+
+
+def test_python_shown_imports_what_is_there():
+    for where, script in python_blocks():
+        tree = ast.parse(script, where)
+        tree.body = [node for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom)]
+        exec(compile(tree, where, "exec"), {})
+
+
+def test_the_tree_in_the_readme_is_the_tree():
+    (tree,) = re.findall(r"^src/actlift/\n(.*?)^```", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL)
+    listed = set(re.findall(r"^  (\S+)", tree, re.MULTILINE))
+    package = ROOT / "src" / "actlift"
+    there = {path.name for path in package.glob("*.py") if not path.name.startswith("__")}
+    there |= {f"{path.name}/" for path in package.iterdir() if path.is_dir() and not path.name.startswith("_")}
+    assert listed == there
