@@ -163,8 +163,11 @@ class Scores:
             )
         weighted = pd.DataFrame({"frames": frames, "sum": frames * (mine - theirs)})
         index = weighted.index.to_frame(index=False)
-        whole = index["clip"].str.replace(r"\[\d+:\d+\]$", "", regex=True)  # the pieces of a cut clip are one clip
-        clips = weighted.groupby([index["action"].to_numpy(), whole.to_numpy()]).sum().rename_axis(["action", "clip"])
+        clips = (
+            weighted.groupby([index["action"].to_numpy(), whole_clips(index["clip"]).to_numpy()])
+            .sum()
+            .rename_axis(["action", "clip"])
+        )
 
         rng = np.random.default_rng(seed)
         counts: list[int] = []
@@ -228,6 +231,11 @@ class Scores:
                 f"(action, clip, camera) {uneven.idxmax()}; evaluate every seed on the same corpus"
             )
         return frames, grouped["value"].mean()
+
+
+def whole_clips(names: pd.Series) -> pd.Series:
+    """The clips that these are or were cut from: pieces are named like slices, `13_18[0:118]`."""
+    return names.str.replace(r"\[\d+:\d+\]$", "", regex=True)
 
 
 def _as_kind(column: pd.Series, kind: type) -> pd.Series:

@@ -107,7 +107,7 @@ def learning_curves(curves: Sequence[tuple[str, pd.DataFrame]], arms: Sequence[s
     axes.set_yscale("log")
     axes.grid(color=RULE, linewidth=0.8)
     axes.set_xlabel("optimiser step")
-    axes.set_ylabel("training loss")
+    axes.set_ylabel("training loss, mm")
     _plain_ticks(axes)
     axes.legend(frameon=False, fontsize=9, labelcolor=INK, loc="upper right")
     return _svg(figure, "Training loss over optimiser steps: " + ", ".join(labels))

@@ -11,7 +11,7 @@ import pandas as pd
 from actlift.files import replacing
 from actlift.metrics import METRICS, Metric, mpjpe
 from actlift.report import figures, tables
-from actlift.scores import MEAN_OVER_ACTIONS, MEAN_OVER_FRAMES, Scores
+from actlift.scores import MEAN_OVER_ACTIONS, MEAN_OVER_FRAMES, Scores, whole_clips
 from actlift.skeleton import Skeleton
 
 ARMS = {
@@ -153,6 +153,7 @@ def _contents(context: ReportContext) -> dict[str, Any]:
         "dark": Markup(figures.css_variables("dark")),
         "verdicts": [verdict(scores, m, what, reference=reference) for m, what in HEADLINES.items() if m in order],
         "data_note": context.data_note,
+        "cost": _cost(context.runs, arms),
         "evidence": _evidence(scores, order[0], arms),
         "arms": [_arm(arm, place) for place, arm in enumerate(arms)],
         "reference": reference,
@@ -214,7 +215,7 @@ def _evidence(scores: Scores, metric: str, arms: Sequence[str]) -> dict[str, Any
     spread = scores.seed_spread(metric)
     seeds = sorted({int(n) for n in spread["seeds"]})
     return {
-        "clips": _counted(rows["clip"].nunique(), "test clip"),
+        "clips": _counted(whole_clips(rows["clip"]).nunique(), "test clip"),
         "actions": _counted(rows["action"].nunique(), "action"),
         "people": _counted(rows["subject"].nunique(), "person", "people"),
         "cameras": _counted(rows["camera"].nunique(), "camera"),
@@ -229,6 +230,14 @@ def _evidence(scores: Scores, metric: str, arms: Sequence[str]) -> dict[str, Any
             for arm in arms
         ],
     }
+
+
+def _cost(runs: Sequence[Mapping[str, Any]], arms: Sequence[str]) -> str:
+    """What each arm's training took, all its networks together: nothing is said of equal error at unequal cost."""
+    steps = {arm: round(np.mean([run["steps"] for run in runs if run["arm"] == arm] or [0])) for arm in arms}
+    amounts = sorted(set(steps.values()) - {0})
+    named = (f"{n:,} steps for {', '.join(arm for arm in arms if steps[arm] == n)}" for n in amounts)
+    return "; ".join(named)
 
 
 def _example(example: Mapping[str, Any], skeleton: Skeleton) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from actlift.metrics import METRICS, Metric
-from actlift.scores import MEAN_OVER_ACTIONS, MEAN_OVER_FRAMES, Scores
+from actlift.scores import MEAN_OVER_ACTIONS, MEAN_OVER_FRAMES, Scores, whole_clips
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -70,7 +70,7 @@ def judgement(row: pd.Series, measure: Metric) -> str:
 def clips_per_action(scores: Scores, metric: str) -> pd.Series:
     """How many clips each action, and all of them together (under both means), are scored on."""
     rows = scores.table[scores.table["metric"] == metric]
-    counts = rows.groupby("action")["clip"].nunique()
+    counts = whole_clips(rows["clip"]).groupby(rows["action"]).nunique()
     total = int(counts.sum())
     return pd.concat([counts, pd.Series({MEAN_OVER_ACTIONS: total, MEAN_OVER_FRAMES: total})])
 
