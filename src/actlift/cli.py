@@ -1,4 +1,4 @@
-"""The verbs: ``actlift demo | data prepare | data info | train | evaluate | study | report``."""
+"""The verbs: ``actlift demo | data prepare | data info | train | evaluate | export | study | report``."""
 
 import os
 import sys
@@ -347,6 +347,41 @@ def evaluate_verb(
         CONSOLE.print(f"scores written to {out}", soft_wrap=True)
 
 
+@app.command
+def export(run: Path, *, out: Path, member: str | None = None) -> None:
+    """Write a network of a run as an ONNX file, for runtimes without torch. Needs `pip install actlift[onnx]`.
+
+    It takes (batch, frames, joints, 2) to (batch, frames - receptive field + 1, joints, 3), for any batch and length;
+    skeleton, receptive field and units stand in the file's metadata.
+
+    For example:
+
+        actlift export runs/generalist --out generalist.onnx
+        actlift export studies/first/runs/experts-each-seed0 --member Walking --out walking.onnx
+
+    Parameters
+    ----------
+    run
+        The run folder.
+    out
+        The file to write.
+    member
+        Which of the run's networks, where it holds several.
+    """
+    from actlift.export.onnx import export_onnx
+    from actlift.predict import load_lifter
+    from actlift.run import Run
+
+    lifter = load_lifter(Run.open(run), member)
+    export_onnx(lifter, out)
+    CONSOLE.print(
+        f"{out}: {lifter.receptive_field} frames receptive field, {lifter.parameters_per_member:,} parameters",
+        markup=False,
+        highlight=False,
+        soft_wrap=True,
+    )
+
+
 @app.command(name="study")
 def study_verb(corpus: Path, out: Path, *, plan: Annotated[Plan, Parameter(name="*")]) -> None:
     """Train and score generalist, experts and controls under equal budgets, and say who wins and how sure that is.
@@ -518,7 +553,7 @@ def main() -> None:
         error.verbose = False
         verb = " ".join(("actlift", *(error.command_chain or ())))
         stop(f"{error} `{verb} --help` lists what there is.", 1)
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, ModuleNotFoundError) as error:
         stop(error, 1)
     except KeyboardInterrupt as interrupt:  # train.Interrupted is one, and says how to resume
         stop(str(interrupt) or "stopped", 130)

@@ -29,7 +29,7 @@ from actlift.data.corpus import Corpus, View
 from actlift.data.windows import rows_of
 from actlift.evaluate import root_relative, score_poses
 from actlift.experts import PARTITIONS, Partition
-from actlift.files import read_json, replacing, write_json
+from actlift.files import read_json, remove_leftovers, replacing, write_json
 from actlift.models.tcn import TCN
 from actlift.plan import ARMS, GENERALIST, Plan
 from actlift.predict import Lifted, Poses, Predictor, Routed, load_lifter
@@ -162,17 +162,18 @@ def some_rows(views: Sequence[View], frames: int, seed: int) -> Int[np.ndarray, 
     return rows_of([views[i] for i in order])[:frames]
 
 
-def predictor_of(run: Run, partition: Partition | None, *, device: str = "cpu") -> Predictor:
+def predictor_of(run: Run, partition: Partition | None) -> Predictor:
     """The predictor of a finished run: its one lifter, or its experts routed by the partition."""
     if partition is None:
-        return Lifted(load_lifter(run).to(device))
-    return Routed({name: Lifted(load_lifter(run, name).to(device)) for name in run.members}, partition.part_of)
+        return Lifted(load_lifter(run))
+    return Routed({name: Lifted(load_lifter(run, name)) for name in run.members}, partition.part_of)
 
 
 def _claim(folder: Path, corpus: Corpus, plan: Plan, training: Corpus, test: Corpus) -> None:
     """Write study.json, or check that the folder holds the same study."""
     path = folder / "study.json"
     fixed = plan.fixed(corpus.digest)
+    remove_leftovers(path)
     if path.exists():
         there = _fixed(path)
         if differing := [k for k in fixed if there.get(k) != fixed[k]]:
