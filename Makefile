@@ -3,19 +3,23 @@ PYTHON ?= python3
 BIN := .venv/bin
 JOBS ?= 2
 
-.PHONY: demo test lint clean
+.PHONY: demo test lint bench clean
 
 demo: .venv/installed
 	$(BIN)/actlift demo out/demo
 
 test: .venv/developed lint
-	$(BIN)/python -m pytest -n $(JOBS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS)
 
 lint: .venv/developed
-	$(BIN)/ruff check src tests
-	$(BIN)/ruff format --check src tests
+	$(BIN)/ruff check src tests benchmarks
+	$(BIN)/ruff format --check src tests benchmarks
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
+
+bench: .venv/developed
+	$(BIN)/python -m benchmarks
+	$(BIN)/python -m benchmarks.memory
 
 # the environment, made anew when what it is made from changes
 .venv/installed: pyproject.toml constraints.txt

@@ -1,4 +1,4 @@
-"""``python -m benchmarks [names]``: one table of actlift against the conventional implementation; also into results/."""
+"""``python -m benchmarks [names]``: actlift against the conventional implementation, in one table and into results/."""
 
 import datetime
 import json

@@ -18,8 +18,8 @@ Work = Callable[[], object]
 class Measured:
     """Seconds of either side over the rounds, and what one round of it is.
 
-    unit: what ``amount`` counts ("windows", "frames"). floor_s: seconds of the bare matrix products of the same work, if
-    known.
+    unit: what ``amount`` counts ("windows", "frames"). floor_s: seconds of the bare matrix products of the same work,
+    if known.
     """
 
     name: str

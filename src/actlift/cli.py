@@ -47,7 +47,7 @@ app.command(corpus_app)
 
 
 @app.command
-def demo(out: Path = Path("out/demo"), *, steps: int = 1900, seeds: tuple[int, ...] = (0, 1)) -> None:
+def demo(out: Path = Path("out/demo"), *, steps: int = 800, seeds: tuple[int, ...] = (0, 1)) -> None:
     """The whole comparison on motions that actlift makes itself: a few minutes, no download, a report to open.
 
     For example:

@@ -1,8 +1,8 @@
 """Predictors: whatever is scored or used maps views to their 3D joints. Padding and flip averaging live here and
 nowhere else.
 
-Sequences are packed: each is padded by repeating its end frames, all lie one behind the other in one long sequence, a
-lifter runs over it as a valid temporal filter, and the outputs that mix two sequences are left out.
+Each sequence is padded by repeating its end frames, and a lifter runs over it as a valid temporal filter. Sequences of
+about one length run side by side; the shorter ones go on repeating their last frame, and what that gives is left out.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -10,17 +10,19 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
 
 from actlift.data.corpus import View
+from actlift.models.folded import Folded
 from actlift.models.tcn import TCN
 from actlift.models.weights import of_member, read_tensors
 from actlift.run import Run
 from actlift.skeleton import H36M_17, Skeleton
 
 Poses = list[Float[np.ndarray, "_ j 3"]]
-PACK_FRAMES = 8192
+PACK_FRAMES = 1 << 16
+PACK_WASTE = 0.1  # largest part of a pack that may be padding to its longest sequence
 
 
 @runtime_checkable
@@ -34,22 +36,21 @@ class Lifted:
     """The predictor of one lifter.
 
     Args:
-        lifter: the network, in evaluation mode.
+        lifter: the network, as it is now: what it learns later does not reach the predictor.
         skeleton: of its input (for flips) and output.
         flip: averages the prediction with that of the mirrored input, mirrored back, as is usual for reported figures.
-        dtype: of the computation.
+        dtype: of the computation, float32 or bfloat16.
     """
 
     def __init__(
         self, lifter: TCN, *, skeleton: Skeleton = H36M_17, flip: bool = True, dtype: torch.dtype = torch.float32
     ) -> None:
-        self.lifter = lifter.eval()
+        self.lifter = Folded(lifter, dtype)
         self.skeleton = skeleton
         self.flip = flip
-        self.dtype = dtype
 
     def __call__(self, views: Sequence[View]) -> Poses:
-        return lift(self.lifter, [v.pose2d for v in views], skeleton=self.skeleton, flip=self.flip, dtype=self.dtype)
+        return lift(self.lifter, [v.pose2d for v in views], skeleton=self.skeleton, flip=self.flip)
 
 
 class Routed:
@@ -101,7 +102,7 @@ def load_lifter(run: Run, member: str | None = None) -> TCN:
 
 @torch.inference_mode()
 def lift(
-    lifter: TCN,
+    lifter: TCN | Folded,
     sequences: Sequence[Float[np.ndarray, "_ j 2"]],
     *,
     skeleton: Skeleton = H36M_17,
@@ -110,67 +111,56 @@ def lift(
 ) -> list[Float[np.ndarray, "_ j2 3"]]:
     """Lift whole sequences of 2D keypoints in screen units, each to as many frames as it has.
 
+    Args:
+        lifter: a network, whatever its mode, or one that is folded already.
+        sequences: keypoints.
+        skeleton: of keypoints (for flips) and poses.
+        flip: as for :class:`Lifted`.
+        dtype: of the computation, float32 or bfloat16; a folded network has its own.
+
     Raises:
         ValueError: for an empty sequence or another number of joints.
     """
-    device = lifter.head.device
-    poses: list[Float[np.ndarray, "_ j2 3"]] = []
-    for pack in _packs(sequences, lifter.receptive_field):
-        lengths = np.array([len(s) for s in pack])
-        if lengths.min(initial=1) < 1:
+    folded = lifter if isinstance(lifter, Folded) else Folded(lifter, dtype)
+    for sequence in sequences:
+        folded.check_joints(sequence.shape[1])
+        if not len(sequence):
             raise ValueError("a sequence of no frames cannot be lifted")
-        rows, outputs = _padded_rows(lengths, lifter.receptive_field, lifter.causal)
-        frames = torch.from_numpy(np.concatenate(pack)).to(device, torch.float32)
-        padded = frames[torch.from_numpy(rows).to(device)].to(dtype)
-        lifted = _filter(lifter, padded)
+    context = folded.receptive_field - 1
+    before = context if folded.causal else context // 2
+    poses: dict[int, Float[np.ndarray, "_ j2 3"]] = {}
+    for pack in _packs([len(s) for s in sequences], context):
+        longest = len(sequences[pack[-1]])
+        position = np.arange(-before, longest + context - before)
+        padded = np.stack([sequences[i].take(position.clip(0, len(sequences[i]) - 1), axis=0) for i in pack])
+        pose2d = torch.from_numpy(padded).to(folded.device, torch.float32)
         if flip:
-            mirrored = _mirror(padded, skeleton)
-            lifted = (lifted + _mirror(_filter(lifter, mirrored), skeleton)) / 2
-        kept = lifted[torch.from_numpy(outputs).to(device)].cpu().numpy()
-        poses += np.split(kept, np.cumsum(lengths)[:-1])
-    return poses
+            both = folded(torch.stack([pose2d, _mirror(pose2d, skeleton)]))[..., : folded.joints_out, :]
+            lifted = (both[0] + _mirror(both[1], skeleton)) / 2
+        else:
+            lifted = folded(pose2d)[..., : folded.joints_out, :]
+        poses |= {i: pose[: len(sequences[i])] for i, pose in zip(pack, lifted.cpu().numpy(), strict=True)}
+    return [poses[i] for i in range(len(sequences))]
 
 
-def _filter(lifter: TCN, padded: Float[Tensor, "t j 2"]) -> Float[Tensor, "t2 j2 3"]:
-    """The lifter over one long sequence, in pieces that stay in the processor's cache."""
-    receptive_field = lifter.receptive_field
-    size = PACK_FRAMES if padded.device.type == "cpu" else 1 << 18
-    outputs = len(padded) - receptive_field + 1
-    pieces = [padded[i : i + size + receptive_field - 1] for i in range(0, outputs, size)]
-    lifted = torch.cat([lifter(piece[None])[0] for piece in pieces])
-    return lifted[:, : lifter.joints_out]
-
-
-def _mirror(points: Float[Tensor, "t j axes"], skeleton: Skeleton) -> Float[Tensor, "t j axes"]:
+def _mirror(points: Float[Tensor, "*n j axes"], skeleton: Skeleton) -> Float[Tensor, "*n j axes"]:
     """The mirror image: x changes sign, left and right joints change places."""
-    swapped = points[:, list(skeleton.mirror)].clone()
+    swapped = points[..., list(skeleton.mirror), :].clone()
     swapped[..., 0] *= -1
     return swapped
 
 
-def _packs(sequences: Sequence[np.ndarray], receptive_field: int) -> Iterator[list[np.ndarray]]:
-    """Runs of sequences of about PACK_FRAMES frames together, padding counted."""
-    pack: list[np.ndarray] = []
-    size = 0
-    for sequence in sequences:
-        if pack and size > PACK_FRAMES * 8:
+def _packs(lengths: Sequence[int], context: int) -> Iterator[list[int]]:
+    """Which sequences run side by side, shortest first: of about one length, and not more than PACK_FRAMES together."""
+    pack: list[int] = []
+    frames = 0
+    for i in np.argsort(lengths, kind="stable").tolist():
+        own = lengths[i] + context
+        padded = own * (len(pack) + 1)
+        if pack and (padded > PACK_FRAMES or frames + own < padded * (1 - PACK_WASTE)):
             yield pack
-            pack, size = [], 0
-        pack.append(sequence)
-        size += len(sequence) + receptive_field - 1
+            pack, frames = [], 0
+        pack.append(i)
+        frames += own
     if pack:
         yield pack
-
-
-def _padded_rows(
-    lengths: Int[np.ndarray, " n"], receptive_field: int, causal: bool
-) -> tuple[Int[np.ndarray, " padded"], Int[np.ndarray, " t"]]:
-    """Which frame of the concatenated sequences comes where in the padded ones, and which outputs belong to frames."""
-    before = receptive_field - 1 if causal else receptive_field // 2
-    padded = lengths + receptive_field - 1
-    first = np.cumsum(lengths) - lengths
-    first_padded = np.cumsum(padded) - padded
-    position = np.arange(padded.sum()) - np.repeat(first_padded + before, padded)
-    rows = np.repeat(first, padded) + np.clip(position, 0, np.repeat(lengths - 1, padded))
-    outputs = np.arange(lengths.sum()) + np.repeat(first_padded - first, lengths)
-    return rows, outputs
