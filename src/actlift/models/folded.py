@@ -13,9 +13,9 @@ views, added up in place::
 
 and several sequences cost what one of as many frames costs: no row is computed that mixes two of them.
 
-Everything runs in pieces, several short sequences or a part of a long one, through three buffers in turn. A part
-computes up to R - 1 rows per layer more than it answers, R the receptive field, so small ones waste work, and large ones
-leave the cache. On a core with 1 MiB of its own and 32 MiB of shared cache, microseconds a frame by outputs of a part::
+Work is done in pieces, several short sequences or a part of a long one, through three buffers in turn. A part computes
+up to R - 1 rows per layer more than it answers, R the receptive field, so small ones waste work, and large ones leave
+the cache. On a core with 1 MiB of its own and 32 MiB of shared cache, microseconds a frame by outputs of a part::
 
     frames channels            512   1024   2048   4096   8192
         27      128 float32    3.5    3.4    3.3    3.3    3.7      (Conv1d network 5.2)
@@ -157,16 +157,18 @@ class Folded:
         together = max(1, most // frames)  # sequences
         size = math.ceil(frames / math.ceil(frames / most))  # frames of a piece, all of about one size
         sequences = pose2d.reshape(math.prod(lead), t, j * 2).float()
-        out = sequences.new_empty(len(sequences), frames, (self.joints_out + self.trajectory) * 3)
+        j2 = self.joints_out + self.trajectory
+        out = sequences.new_empty(len(sequences), frames, j2 * 3)
         buffers = self._buffers((size + context) * min(together, len(sequences)))
-        for x, poses in zip(sequences.split(together), out.split(together), strict=True):
-            b = len(x)
-            rows = x.transpose(0, 1).reshape(t * b, j * 2)
+        for i in range(0, len(sequences), together):
+            x = sequences[i : i + together].transpose(0, 1)
+            b = x.shape[1]
+            rows = x.reshape(t * b, j * 2)
             for start in range(0, frames, size):
                 stop = min(start + size, frames)
                 y = self._piece(rows[start * b : (stop + context) * b], b, buffers)
-                poses[:, start:stop] = y.view(stop - start, b, -1).transpose(0, 1)
-        return out.view(*lead, frames, -1, 3)
+                out[i : i + b, start:stop] = y.view(stop - start, b, -1).transpose(0, 1)
+        return out.view(*lead, frames, j2, 3)
 
     def _buffers(self, rows: int) -> list[Tensor]:
         """For activations: of the first layer, which is float32, and two more."""
