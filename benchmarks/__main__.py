@@ -18,7 +18,7 @@ from benchmarks.works import all_works, benchmark_corpus
 
 def main(wanted: list[str]) -> None:
     """Measure the works whose names begin with one of those wanted; all, without any."""
-    console = Console()
+    console = Console(width=None if sys.stdout.isatty() else 140)
     works = [(n, w) for n, w in all_works(benchmark_corpus()) if not wanted or n.startswith(tuple(wanted))]
     table = Table(
         title=f"{processor()}; torch {torch.__version__}, {torch.get_num_threads()} threads; commit {commit()}"

@@ -23,7 +23,7 @@ from actlift.run import Run
 from actlift.scores import Scores
 from test_asfamc import ASF, amc
 
-VERBS = ("demo", "data", "data prepare", "data info", "train", "evaluate", "study", "report")
+VERBS = ("demo", "data", "data prepare", "data info", "train", "evaluate", "export", "study", "report")
 TINY = ["--budget.steps", "4", "--budget.batch", "16", "--network.receptive-field", "9", "--network.channels", "16"]
 
 

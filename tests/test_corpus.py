@@ -86,13 +86,14 @@ def test_writing_to_a_mapped_array_changes_no_file(folder):
     assert Corpus.open(folder).pose2d[0].max() < 7
 
 
-def test_digest_does_not_depend_on_order_but_on_everything_else(tmp_path, corpus):
+def test_digest_does_not_depend_on_order_or_names_of_sources_but_on_everything_else(tmp_path, corpus):
     def digest(clips, **changes):
         keywords = {"keypoints": Exact(), "sources": ["made up"]} | changes
         return write_corpus(tmp_path / "other", clips, **keywords).digest
 
     clips = some_clips()
     assert digest(clips) == corpus.digest
+    assert digest(clips, sources=["/some/where/else.npz"]) == corpus.digest
     others = [digest(clips, seed=1), digest(clips[1:]), digest(clips, keypoints=IndependentNoise(1.0))]
     others += [digest(clips, rig="random"), digest(clips, cameras=2), digest(clips, max_speed=11.0)]
     assert len({corpus.digest, *others}) == 7

@@ -97,7 +97,7 @@ class Corpus:
         views: the selection, sorted by action, clip, camera.
         pose2d, confidence, pose3d_cam: (f, ...) all frames on disk, memory-mapped: writing to them changes no file.
         exclusions: what was left out when it was written, and why.
-        digest: sha256 over arrays and manifest, as written.
+        digest: sha256 over arrays and manifest (but for the sources' names), as written: the same on every machine.
         provenance: sources, rig, keypoints, seed and so on, as written.
     """
 
@@ -583,9 +583,12 @@ def _map_array(path: Path, shape: tuple[int, ...]) -> np.ndarray:
 
 
 def _digest(arrays: Sequence[str], manifest: Mapping[str, Any]) -> str:
-    """sha256 over the digests of the arrays and all of the manifest but the digest itself."""
-    content = [list(arrays), {key: value for key, value in manifest.items() if key != "digest"}]
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+    """sha256 over the digests of the arrays and the manifest, but for the digest itself and what changes no number: the
+    words on sources, which are paths of one machine, and the version of actlift that wrote it."""
+    kept = {key: value for key, value in manifest.items() if key != "digest"}
+    words = ("sources", "actlift")
+    kept["provenance"] = {key: value for key, value in manifest["provenance"].items() if key not in words}
+    return hashlib.sha256(json.dumps([list(arrays), kept], sort_keys=True).encode()).hexdigest()
 
 
 def _listed(names: Iterable[str], most: int = 40) -> str:
