@@ -8,26 +8,14 @@ from benchmarks.conventional import ConvolutionalTCN, evaluate_one_by_one
 from actlift import predict
 from actlift.budget import Budget
 from actlift.data.windows import rows_of
-from actlift.models.tcn import TCN
 from actlift.models.weights import write_tensors
 from actlift.predict import Lifted, Routed, lift, load_lifter
 from actlift.run import Run
 from actlift.skeleton import H36M_17
 from actlift.train import Member, train
+from networks import network_of
 
 LENGTHS = (1, 40, 2, 26, 27, 28, 300, 1)
-
-
-def network_of(widths, *, seed=0, **options) -> TCN:
-    """A network whose weights and running statistics all matter, in evaluation mode."""
-    torch.manual_seed(seed)
-    network = TCN(widths, 48, **options)
-    for layer in network.layers:
-        torch.nn.init.normal_(layer.gamma, 1, 0.2)
-        torch.nn.init.normal_(layer.beta, 0, 0.2)
-        layer.running_mean.normal_(0, 0.1)
-        layer.running_var.uniform_(0.5, 1.5)
-    return network.eval()
 
 
 def sequences_of(lengths=LENGTHS, seed=0) -> list[np.ndarray]:
@@ -45,7 +33,7 @@ def assert_close(found, expected, atol=1e-5):
 @pytest.mark.parametrize("widths", [(1,), (3,), (3, 3, 3), (5, 3), (3, 3, 3, 3, 3)])
 def test_the_network_is_the_convolutional_one(widths, strided):
     network = network_of(widths)
-    reference = ConvolutionalTCN(widths, 48, strided=strided).load_rows(network).eval()
+    reference = ConvolutionalTCN(widths, 24, strided=strided).load_rows(network).eval()
     t = network.receptive_field + (0 if strided else 30)
     pose2d = torch.randn(4, t, 17, 2, generator=torch.Generator().manual_seed(1))
     with torch.no_grad():
@@ -56,7 +44,7 @@ def test_the_network_is_the_convolutional_one(widths, strided):
 def test_lifting_is_evaluation_one_by_one(widths):
     """Padding by the end frames, flips and all, for sequences longer and shorter than the receptive field."""
     network = network_of(widths)
-    reference = ConvolutionalTCN(widths, 48).load_rows(network).eval()
+    reference = ConvolutionalTCN(widths, 24).load_rows(network).eval()
     expected = evaluate_one_by_one(reference, sequences_of(), network.receptive_field, H36M_17.mirror)
     assert_close(lift(network, sequences_of()), expected)
 
