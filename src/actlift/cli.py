@@ -125,13 +125,9 @@ def data_prepare(
         Frames in which a joint is faster, in m/s, are left out and listed with the reason.
     """
     from actlift.data.prepare import prepare, read_exclusions
-    from actlift.keypoints2d import DetectorNoise, Exact, IndependentNoise
+    from actlift.keypoints2d import KEYPOINTS
 
-    observers: dict[str, Exact | IndependentNoise | DetectorNoise] = {
-        "exact": Exact(),
-        "independent": IndependentNoise(sigma_px),
-        "detector": DetectorNoise(),
-    }
+    options = {"sigma_px": sigma_px} if keypoints == "independent" else {}
     began = time.perf_counter()
     with CONSOLE.status(Text(f"preparing {out}")):
         prepare(
@@ -139,7 +135,7 @@ def data_prepare(
             out,
             rig=rig,
             cameras=cameras,
-            keypoints=observers[keypoints],
+            keypoints=KEYPOINTS[keypoints](**options),
             fps=fps,
             seed=seed,
             exclusions=read_exclusions(exclude) if exclude else (),
@@ -376,8 +372,6 @@ def export(run: Path, *, out: Path, member: str | None = None) -> None:
     export_onnx(lifter, out)
     CONSOLE.print(
         f"{out}: {lifter.receptive_field} frames receptive field, {lifter.parameters_per_member:,} parameters",
-        markup=False,
-        highlight=False,
         soft_wrap=True,
     )
 

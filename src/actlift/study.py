@@ -21,7 +21,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from jaxtyping import Int
 
 from actlift.budget import shared
@@ -30,7 +29,7 @@ from actlift.data.windows import rows_of
 from actlift.evaluate import root_relative, score_poses
 from actlift.experts import PARTITIONS, Partition
 from actlift.files import read_json, remove_leftovers, replacing, write_json
-from actlift.models.tcn import TCN
+from actlift.models.tcn import check_network
 from actlift.plan import ARMS, GENERALIST, Plan
 from actlift.predict import Lifted, Poses, Predictor, Routed, load_lifter
 from actlift.run import Run, environment
@@ -93,8 +92,7 @@ def run_study(
     """
     train_part, test_part = corpus.split(plan.test_subjects, shared_actions_only=not plan.all_actions)
     jobs = plan_jobs(train_part, plan)
-    with torch.device("meta"):
-        TCN(**plan.network.keywords())
+    check_network(plan.network.keywords())
     resolve_device(plan.device)
     _claim(folder, corpus, plan, train_part, test_part)
     total = sum(job.windows for job in jobs)

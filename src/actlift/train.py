@@ -25,7 +25,7 @@ from actlift.budget import Budget, Exponential
 from actlift.data.corpus import Corpus
 from actlift.data.windows import Sampler, Windows
 from actlift.files import replacing
-from actlift.models.tcn import TCN, member
+from actlift.models.tcn import TCN, check_network, member
 from actlift.models.weights import of_member, read_tensors, write_tensors
 from actlift.run import Run
 from actlift.stack import Stack
@@ -101,8 +101,7 @@ def train(
     if seed < 0:
         raise ValueError(f"a seed is 0 or more, got {seed}")
     samplers = {m.name: Sampler(m.rows, m.budget.batch, seed=seed, name=m.name) for m in members}
-    with torch.device("meta"):
-        TCN(**model)
+    check_network(model)
     where = resolve_device(device)
     identity = {
         "corpus": corpus.digest,

@@ -14,7 +14,8 @@ every parameter, input and output, so that E networks of one shape train side by
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from jaxtyping import Float, Int16
@@ -145,16 +146,7 @@ class TCN(nn.Module):
 
     def noise_size(self, b: int) -> int:
         """Random integers that the dropout of one member takes for ``b`` windows of one receptive field."""
-        return sum(b * rows for rows in self._rows_per_window()) * self.channels
-
-    def _rows_per_window(self) -> list[int]:
-        """Rows that one receptive field has after each layer: 9, 3, 3, 1, 1 for widths 3, 3, 3."""
-        frames = self.receptive_field // self.widths[0]
-        rows = [frames]
-        for width in self.widths[1:]:
-            frames //= width
-            rows += [frames, frames]
-        return rows
+        return sum(self._outputs(b, self.receptive_field, strided=True)) * self.channels
 
     def forward(
         self, pose2d: Float[Tensor, "*e b t j 2"], noise: Int16[Tensor, "*e units"] | None = None
@@ -167,7 +159,8 @@ class TCN(nn.Module):
                 generator where absent.
 
         Returns:
-            Root-relative joints in camera metres (then the root, where ``trajectory``), float32, t - R + 1 frames.
+            Root-relative joints in camera metres (then the root, where ``trajectory``), t - R + 1 frames, in the dtype
+            of the parameters.
 
         Raises:
             ValueError: for fewer frames than the receptive field, or another number of joints.
@@ -215,15 +208,13 @@ class TCN(nn.Module):
         return out.to(self.head.dtype).reshape(*lead, b, x.shape[-2], self.joints_out + self.trajectory, 3)
 
     def _outputs(self, b: int, t: int, strided: bool) -> list[int]:
-        """Rows after each layer for b sequences of t frames."""
-        if strided:
-            return [b * rows for rows in self._rows_per_window()]
-        dilation, frames = 1, t - self.widths[0] + 1
-        rows = [b * frames]
-        for i, width in enumerate(self.widths[1:]):
-            dilation *= self.widths[i]
-            frames -= (width - 1) * dilation
-            rows += [b * frames, b * frames]
+        """Rows after each layer for b sequences of t frames: 9, 3, 3, 1, 1 times b for one receptive field of 27."""
+        rows: list[int] = []
+        frames, dilation = t, 1
+        for width in self.widths:
+            frames = frames // width if strided else frames - (width - 1) * dilation
+            dilation *= width
+            rows += [b * frames] * (2 if rows else 1)
         return rows
 
 
@@ -251,6 +242,12 @@ def _uniform(parameter: nn.Parameter, fan_in: int) -> None:
     """torch's own default for linear and convolution layers: uniform within 1 / sqrt(fan in)."""
     bound = 1 / math.sqrt(fan_in)
     nn.init.uniform_(parameter, -bound, bound)
+
+
+def check_network(keywords: Mapping[str, Any]) -> None:
+    """Raise what :class:`TCN` raises of keywords that make no network, without the cost of making one."""
+    with torch.device("meta"):
+        TCN(**keywords)
 
 
 def stack(networks: Sequence[TCN]) -> TCN:
