@@ -59,19 +59,26 @@ class ConvolutionalTCN(nn.Module):
 
     def load_rows(self, network: TCN) -> "ConvolutionalTCN":
         """Take over the weights and statistics of actlift's network."""
+        self._exchange(network, give=False)
+        return self
+
+    def give_rows(self, network: TCN) -> TCN:
+        """Hand weights and statistics to actlift's network of the same shape, and give it back."""
+        self._exchange(network, give=True)
+        return network
+
+    @torch.no_grad()
+    def _exchange(self, network: TCN, *, give: bool) -> None:
         convolutions = [self.expand, *(m for pair in zip(self.wide, self.narrow, strict=True) for m in pair)]
         norms = [self.expand_norm, *(m for pair in zip(self.wide_norms, self.narrow_norms, strict=True) for m in pair)]
-        with torch.no_grad():
-            for layer, convolution, norm in zip(network.layers, convolutions, norms, strict=True):
-                c_out, c_in, width = convolution.weight.shape
-                convolution.weight.copy_(layer.weight.reshape(width, c_in, c_out).permute(2, 1, 0))
-                norm.weight.copy_(layer.gamma)
-                norm.bias.copy_(layer.beta)
-                norm.running_mean.copy_(layer.running_mean)
-                norm.running_var.copy_(layer.running_var)
-            self.shrink.weight.copy_(network.head.mT[..., None])
-            self.shrink.bias.copy_(network.head_bias)
-        return self
+        pairs = [(self.shrink.weight, network.head.mT[..., None]), (self.shrink.bias, network.head_bias)]
+        for layer, convolution, norm in zip(network.layers, convolutions, norms, strict=True):
+            c_out, c_in, width = convolution.weight.shape
+            pairs.append((convolution.weight, layer.weight.view(width, c_in, c_out).permute(2, 1, 0)))
+            pairs += [(norm.weight, layer.gamma), (norm.bias, layer.beta)]
+            pairs += [(norm.running_mean, layer.running_mean), (norm.running_var, layer.running_var)]
+        for mine, theirs in pairs:
+            theirs.copy_(mine) if give else mine.copy_(theirs)
 
 
 def assemble(

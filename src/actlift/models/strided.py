@@ -108,7 +108,7 @@ class StridedPass:
         network, states = self.network, self._states
         g = gradient.flatten(2).to(self.dtype)  # (e, b, j2 * 3)
         of_head, of_bias = self._head_gradients
-        of_head.copy_(self._last.mT @ g)
+        of_head.copy_((g.mT @ self._last).mT)  # this way round no large matrix is transposed
         torch.sum(gradient.flatten(2), dim=1, out=of_bias)
         g = g @ self._head.mT
         for i in reversed(range(len(network.widths) - 1)):
