@@ -16,14 +16,16 @@ from rich.console import Console
 
 from actlift import cli
 from actlift.data.corpus import Corpus
+from actlift.data.h36m import JOINTS_OF_32, h36m_cameras
 from actlift.data.mocap_npz import read_mocap_npz, write_mocap_npz
 from actlift.data.synthetic import synthetic_clips
 from actlift.metrics import METRICS
 from actlift.run import Run
 from actlift.scores import Scores
+from actlift.skeleton import H36M_17
 from test_asfamc import ASF, amc
 
-VERBS = ("demo", "data", "data prepare", "data info", "train", "evaluate", "export", "study", "report")
+VERBS = ("demo", "data", "data prepare", "data info", "train", "evaluate", "export", "study", "report", "audit")
 TINY = ["--budget.steps", "4", "--budget.batch", "16", "--network.receptive-field", "9", "--network.channels", "16"]
 
 
@@ -368,6 +370,35 @@ def test_one_call_does_not_remember_the_config_of_another(actlift, corpus_folder
     assert "(verified)" not in actlift("data", "info", corpus_folder).out
 
 
+def test_prepare_uses_the_cameras_and_detections_of_human36m(actlift, tmp_path):
+    clips = [*synthetic_clips(0, subjects=1, clips=1, seconds=0.4, fps=50.0, actions=["Waving"])]
+    joints = np.zeros((20, 32, 3), np.float32)
+    joints[:, JOINTS_OF_32] = clips[0].joints_world - clips[0].joints_world[0, 0] * (1, 1, 0)
+    source, pair, corpus = tmp_path / "data_3d_h36m.npz", tmp_path / "data_2d_h36m_cpn.npz", tmp_path / "corpus"
+    np.savez(source, positions_3d={"S9": {"Greeting": joints}, "S11": {"Directions": joints}})
+    exact = [camera.cam_to_px(camera.world_to_cam(joints[:, JOINTS_OF_32])) for camera in h36m_cameras("S9")]
+    metadata = {"num_joints": 17, "keypoints_symmetry": [H36M_17.left, H36M_17.right]}
+    np.savez(pair, positions_2d={"S9": {"Greeting": [points + 4.0 for points in exact]}}, metadata=metadata)
+
+    result = actlift("data", "prepare", source, "--detections", pair, "--out", corpus)
+    assert (result.code, result.err) == (0, "")
+    assert "1 clips, 4 views by 4 cameras, 80 frames at 50 fps" in result.out
+    assert "left out: S11/Directions (*) frames 0 to -1: the video of camera 54138969 is corrupt" in result.out
+    assert "digest" in actlift("data", "info", corpus, "--verify").out
+    view = Corpus.open(corpus).views[0]
+    np.testing.assert_allclose(view.camera.screen_to_px(view.pose2d), exact[0] + 4.0, atol=1e-3)
+
+    before = tree(tmp_path)
+    both = actlift("data", "prepare", source, "--detections", pair, "--keypoints", "exact", "--out", tmp_path / "new")
+    assert_refused(both, "--keypoints exact makes 2D keypoints, --detections brings them; give one of the two")
+    assert_refused(
+        actlift("data", "prepare", "synthetic", "--detections", pair, "--out", tmp_path / "new"), "Human3.6M"
+    )
+    ring = actlift("data", "prepare", source, "--detections", pair, "--rig", "ring", "--out", tmp_path / "new")
+    assert_refused(ring, "S9/Greeting", "own cameras", "leave out rig 'ring'")
+    assert tree(tmp_path) == before
+
+
 # words that cannot be
 
 
@@ -451,7 +482,7 @@ def test_objects_are_refused_and_never_unpickled(assert_no_corpus, tmp_path):
             return (open, (str(created), "w"))
 
     path = npz(tmp_path / "trap.npz", description=np.array([Trap(), Trap()], dtype=object))
-    assert_no_corpus(path, "array 'description' holds Python objects", "refused", "plain numbers or strings")
+    assert_no_corpus(path, "array 'description' holds Python objects", "refused", "plain numbers or text")
     assert not created.exists()
 
 
@@ -473,7 +504,7 @@ def test_a_motion_that_does_not_match_its_skeleton(assert_no_corpus, tmp_path):
 
 
 def test_sources_that_are_not_there_or_no_sources(assert_no_corpus, tmp_path):
-    wanted = "wanted a motion capture .npz, a folder with an .asf and its .amc files, or the word synthetic"
+    wanted = "wanted a motion capture .npz, a folder with an .asf and its .amc files"
     assert_no_corpus(tmp_path / "gone.npz", "nothing there", wanted)
     (tmp_path / "empty").mkdir()
     assert_no_corpus(tmp_path / "empty", "a folder without an .asf file", wanted)

@@ -1,15 +1,17 @@
 import errno
 import json
 import os
+import re
 import shutil
 import weakref
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from actlift.camera import RIGS
+from actlift.camera import RIGS, human36m_like_ring
 from actlift.data import corpus as corpus_module
-from actlift.data.clip import Clip
+from actlift.data.clip import Clip, Detections
 from actlift.data.corpus import Corpus, Exclusion, person_disjoint, write_corpus
 from actlift.data.synthetic import synthetic_clips
 from actlift.keypoints2d import DetectorNoise, Exact, IndependentNoise
@@ -316,7 +318,7 @@ def test_names_must_differ(tmp_path):
 
 
 def test_unknown_rig_and_no_clip(tmp_path):
-    with pytest.raises(ValueError, match="unknown rig 'circle'; known are 'random', 'ring'"):
+    with pytest.raises(ValueError, match="unknown rig 'circle'; known are 'own', 'random', 'ring'"):
         write_corpus(tmp_path / "new", [standing()], keypoints=Exact(), rig="circle")
     with pytest.raises(ValueError, match="no frame is left"):
         write_corpus(tmp_path / "new", [], keypoints=Exact())
@@ -418,3 +420,115 @@ def test_rigs(tmp_path, rig):
 
 def test_repr_is_short(corpus):
     assert len(repr(corpus)) < 300
+
+
+# clips that come with cameras, and with detections
+
+
+def filmed(name="filmed", missing=(), **fields):
+    """A clip with three cameras of its own and detections that are off by 3 and 4 px, but for some cameras."""
+    clip = standing(name, frames=40)
+    cameras = tuple(human36m_like_ring(clip.joints_world, 5, 3))
+    exact = {camera.name: camera.cam_to_px(camera.world_to_cam(clip.joints_world)) for camera in cameras}
+    found = tuple(None if name in missing else points + np.array([3.0, -4.0]) for name, points in exact.items())
+    return replace(clip, **{"cameras": cameras, "detections": Detections("found.npz", "h36m_17", found)} | fields)
+
+
+def test_own_cameras_and_detections_are_used(tmp_path):
+    clips = [filmed(), filmed("other")]
+    made = write_corpus(tmp_path / "new", reversed(clips), keypoints=IndependentNoise(50.0))
+    assert (made.provenance["rig"], made.provenance["cameras"]) == ("own", 3)
+    made.verify()
+    assert made.provenance["keypoints"] == {
+        "kind": "Detections",
+        "file": "found.npz",
+        "layout": "h36m_17",
+        "off_px": pytest.approx(5.0, abs=0.01),
+    }
+    assert [view.camera_name for view in made.views] == ["ring0", "ring1", "ring2"] * 2
+    for view, camera in zip(made.views, clips[0].cameras * 2, strict=True):
+        np.testing.assert_array_equal(view.camera.t_cam_world, camera.t_cam_world)
+        off = view.camera.screen_to_px(view.pose2d) - view.camera.cam_to_px(view.pose3d_cam)
+        np.testing.assert_allclose(off, np.broadcast_to((3.0, -4.0), off.shape), atol=1e-3)
+
+
+def test_detections_are_cut_with_the_clip(tmp_path):
+    whole = write_corpus(tmp_path / "whole", [filmed()], keypoints=Exact())
+    rows = [Exclusion("filmed", "*", 10, 14, "fog"), Exclusion("filmed", "ring1", 30, -1, "a fly")]
+    made = write_corpus(tmp_path / "cut", [filmed()], keypoints=Exact(), exclusions=rows)
+    assert {(view.clip, view.camera_name) for view in made.views if view.camera_name == "ring1"} == {
+        ("filmed[0:10]", "ring1"),
+        ("filmed[15:30]", "ring1"),
+    }
+    for view in made.views:
+        first, stop = map(int, view.clip.removeprefix("filmed[").removesuffix("]").split(":"))
+        (source,) = (other for other in whole.views if other.camera_name == view.camera_name)
+        np.testing.assert_array_equal(view.pose2d, source.pose2d[first:stop])
+        np.testing.assert_array_equal(view.pose3d_cam, source.pose3d_cam[first:stop])
+
+
+def test_what_a_source_calls_unusable_is_left_out_with_the_reason(tmp_path):
+    clips = [filmed(missing=("ring2",)), filmed("broken", fault="the lens was fogged", detections=None)]
+    made = write_corpus(tmp_path / "new", clips, keypoints=Exact())
+    assert made.exclusions == (
+        Exclusion("broken", "*", 0, -1, "the lens was fogged"),
+        Exclusion("filmed", "ring2", 0, -1, "no detections in found.npz"),
+    )
+    assert [(view.clip, view.camera_name) for view in made.views] == [("filmed", "ring0"), ("filmed", "ring1")]
+
+
+@pytest.mark.parametrize(
+    ("clips", "rig", "message"),
+    [
+        (
+            [filmed(), standing()],
+            None,
+            "clip 'filmed' comes with its cameras, clip 'still' with none; name a virtual rig",
+        ),
+        ([standing()], "own", "rig 'own', but clip 'still' comes with no cameras; name a virtual rig"),
+        ([filmed()], "ring", "clip 'filmed' has detections, made in images of its own cameras; leave out rig 'ring'"),
+        ([filmed(), filmed("bare", detections=None)], None, "clips have detections, but not 'bare'; give all or none"),
+        (
+            [filmed(), replace(filmed("b"), detections=replace(filmed().detections, source="other.npz"))],
+            None,
+            "detections of several kinds, [('found.npz', 'h36m_17'), ('other.npz', 'h36m_17')]; make a corpus of each",
+        ),
+    ],
+)
+def test_clips_that_do_not_go_together(tmp_path, clips, rig, message):
+    with pytest.raises(ValueError, match=re.escape(message)):
+        write_corpus(tmp_path / "new", clips, keypoints=Exact(), rig=rig)
+    assert not list(tmp_path.iterdir())
+
+
+def test_clips_with_and_without_cameras_may_share_a_virtual_rig(tmp_path):
+    made = write_corpus(
+        tmp_path / "new", [filmed(detections=None), standing()], keypoints=Exact(), rig="ring", cameras=2
+    )
+    assert (made.provenance["rig"], made.provenance["cameras"], len(made.views)) == ("ring", 2, 4)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda points: points[:2], "clip 'filmed': detections for 2 cameras; wanted an array, or None"),
+        (
+            lambda points: (*points[:2], points[2][:39]),
+            "clip 'filmed', camera 'ring2': detections of shape (39, 17, 2)",
+        ),
+        (
+            lambda points: (points[0], np.where(np.arange(40)[:, None, None] == 7, np.inf, points[1]), points[2]),
+            "clip 'filmed', camera 'ring1': frame 7, joint Pelvis is [inf, inf] (1 of 40 frames have such joints)",
+        ),
+    ],
+)
+def test_detections_that_do_not_fit_the_clip(change, message):
+    clip = filmed()
+    with pytest.raises(ValueError, match=re.escape(message)):
+        replace(clip, detections=replace(clip.detections, points_px=change(clip.detections.points_px)))
+
+
+def test_cameras_of_a_clip_have_names_of_their_own():
+    clip = filmed()
+    with pytest.raises(ValueError, match=r"cameras \['ring0', 'ring0', 'ring0'\]; wanted a name of its own for each"):
+        replace(clip, cameras=clip.cameras[:1] * 3)

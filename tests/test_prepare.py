@@ -35,6 +35,12 @@ def test_what_is_no_source(tmp_path):
         read_source(tmp_path / "some.bvh")
 
 
+def test_detections_of_a_source_that_has_none(tmp_path):
+    for source in ("synthetic", mocap(tmp_path / "a.npz", 1)):
+        with pytest.raises(ValueError, match=r"detections \(found\.npz\) go with Human3\.6M only"):
+            read_source(source, detections="found.npz")
+
+
 def test_several_sources_make_one_corpus(tmp_path):
     sources = [mocap(tmp_path / "a.npz", 1), mocap(tmp_path / "b.npz", 2)]
     corpus = prepare(sources, tmp_path / "corpus", cameras=2, keypoints=IndependentNoise(2.0), seed=3)

@@ -272,7 +272,14 @@ def test_damaged_configs_are_named(tmp_path, content, message):
 
 def test_the_log_is_a_table_of_lines_and_members(tmp_path):
     run = Run.create(tmp_path, IDENTITY)
-    line = {"step": 1, "progress": 0.5, "seconds": 0.1, "learning_rate": 1e-3, "loss_mm": {"a": 3.0, "b": 4.0}}
+    line = {
+        "step": 1,
+        "progress": 0.5,
+        "seconds": 0.1,
+        "cpu_seconds": 0.2,
+        "learning_rate": 1e-3,
+        "loss_mm": {"a": 3.0, "b": 4.0},
+    }
     (tmp_path / "log.jsonl").write_text("".join(json.dumps(line | {"step": s}) + "\n" for s in (1, 2)))
     log = run.log()
     assert log["step"].tolist() == [1, 1, 2, 2]

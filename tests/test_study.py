@@ -18,7 +18,7 @@ import pandas as pd
 import pytest
 import torch
 
-from actlift.budget import Budget
+from actlift.budget import Budget, Stepwise
 from actlift.data.corpus import Corpus, View, write_corpus
 from actlift.data.synthetic import synthetic_clips
 from actlift.data.windows import rows_of
@@ -27,6 +27,7 @@ from actlift.experts import PARTITIONS
 from actlift.keypoints2d import DetectorNoise, Exact
 from actlift.metrics import METRICS
 from actlift.plan import ARMS, Network, Plan
+from actlift.predict import load_lifter
 from actlift.report.study import data_note, write_study_page
 from actlift.run import Run
 from actlift.scores import Scores
@@ -165,9 +166,54 @@ def test_some_rows_are_whole_views_in_an_order_of_the_seed(corpus):
 
 
 def test_too_few_frames_for_the_actions_are_refused(corpus, tmp_path):
-    with pytest.raises(ValueError, match="too few training frames to give every action one: raise the number"):
+    with pytest.raises(ValueError, match="2 frames cannot be shared by 3 actions: give at least 3"):
         run_study(tmp_path / "s", corpus, replace(FRAMES, frames=2))
     assert not (tmp_path / "s").exists()
+
+
+def test_experts_pass_over_their_own_frames_as_the_papers_authors_had_them(corpus):
+    """Formula 2: whole passes, so at most one pass short of the generalist's windows; the rate falls once a pass."""
+    plan = replace(TINY, equalities=("epochs",), epochs=4, budget=Budget(4000, 16), snapshots=0)
+    training, _ = corpus.split(["syn4"])
+    everything, *_ = plan_jobs(training, plan)
+    assert everything.members[0].learning_rate == Stepwise(1e-3, 0.95, 4)
+    for job in plan_jobs(training, plan)[1:]:
+        frames = {member.name: len(member.rows) for member in job.members}
+        for member in job.members:
+            passes = sum(frames.values()) // frames[member.name]
+            assert member.learning_rate == Stepwise(1e-3, 0.95, 4 * passes)
+            spent = 4000 * passes * frames[member.name] / sum(frames.values())
+            assert member.budget == Budget(round(spent), 16)
+            assert 4000 - 4000 * frames[member.name] / sum(frames.values()) <= spent <= 4000
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"equalities": ("epochs",)}, "'epochs' and a number of epochs belong together"),
+        ({"epochs": 3}, "'epochs' and a number of epochs belong together"),
+        ({"equalities": ("epochs", "each"), "epochs": 3}, "'epochs' has a generalist of its own"),
+        ({"equalities": ("epochs",), "epochs": 0}, "a number of epochs is 1 or more, got 0"),
+        ({"snapshots": -1}, "a number of snapshots is 0 or more, got -1"),
+    ],
+)
+def test_plans_that_contradict_themselves_are_refused(changed, message):
+    with pytest.raises(ValueError, match=message):
+        replace(TINY, **changed)
+
+
+def test_a_learning_curve_ends_where_the_scores_are(tmp_path, corpus):
+    plan = replace(TINY, arms=("experts",), equalities=("pooled",), snapshots=3)
+    scores = run_study(tmp_path / "study", corpus, plan)
+    for arm, run in (("generalist", "generalist-seed0"), ("experts (pooled)", "experts-pooled-seed0")):
+        curve = runs(tmp_path / "study")[run].curve()
+        assert [point["progress"] for point in curve] == pytest.approx([1 / 3, 2 / 3, 1])
+        for measured in curve[-1]["measured"]:
+            final = scores.per_action(measured["metric"]).loc[arm, measured["action"]]
+            assert measured["value"] == pytest.approx(final, rel=1e-6)
+        assert {(m["action"], m["metric"]) for m in curve[0]["measured"]} == {
+            (action, metric) for action in scores.actions for metric in ("mpjpe", "mpjve")
+        }
 
 
 def test_scores_are_of_the_runs_on_the_held_out(study, corpus):
@@ -177,7 +223,9 @@ def test_scores_are_of_the_runs_on_the_held_out(study, corpus):
     training, test = corpus.split(["syn4"])
     for arm, partition in (("experts", "action"), ("cluster-experts", "cluster")):
         name = f"{arm}-pooled-seed0"
-        predictor = predictor_of(runs(study)[name], PARTITIONS[partition](training.views, seed=0))
+        run = runs(study)[name]
+        lifters = {member: load_lifter(run, member) for member in run.members}
+        predictor = predictor_of(lifters, PARTITIONS[partition](training.views, seed=0))
         again = score_poses(predictor(test.views), test.views, arm=f"{arm} (pooled)", run=f"runs/{name}").table
         theirs = scores.table.query("run == @again.run[0]").reset_index(drop=True)
         pd.testing.assert_frame_equal(again, theirs, check_exact=False, rtol=1e-5)

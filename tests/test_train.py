@@ -19,7 +19,7 @@ import torch
 from benchmarks.conventional import ConvolutionalTCN, assemble
 
 from actlift import train as module
-from actlift.budget import Budget, Exponential
+from actlift.budget import Budget, Exponential, Schedule, Stepwise
 from actlift.data.corpus import Corpus, write_corpus
 from actlift.data.synthetic import synthetic_clips
 from actlift.data.windows import Sampler, Windows, rows_of
@@ -30,7 +30,7 @@ from actlift.plan import Network
 from actlift.predict import lift, load_lifter
 from actlift.run import Run
 from actlift.stack import hash_keys, hashed_integers, lifting_loss, random_integers
-from actlift.train import Interrupted, Member, Moment, train
+from actlift.train import LEARNING_RATE, Interrupted, Member, Moment, Probe, train
 
 MODEL = {"widths": [3, 3], "channels": 16}
 CPU = {"device": "cpu", "precision": "float32"}
@@ -42,14 +42,14 @@ def training(corpus) -> Corpus:
     return corpus.split(["syn4"])[0]
 
 
-def experts(training: Corpus, *steps: int, batch: int = 16) -> list[Member]:
+def experts(training: Corpus, *steps: int, batch: int = 16, rate: Schedule = LEARNING_RATE) -> list[Member]:
     """A member for each action, with these budgets."""
     rows = [rows_of(training.select(actions=[action]).views) for action in training.actions]
-    return [Member(a, r, Budget(n, batch)) for a, r, n in zip(training.actions, rows, steps, strict=False)]
+    return [Member(a, r, Budget(n, batch), rate) for a, r, n in zip(training.actions, rows, steps, strict=False)]
 
 
-def generalist(training: Corpus, steps: int, batch: int = 16) -> list[Member]:
-    return [Member("everything", rows_of(training.views), Budget(steps, batch))]
+def generalist(training: Corpus, steps: int, batch: int = 16, *, rate: Schedule = LEARNING_RATE) -> list[Member]:
+    return [Member("everything", rows_of(training.views), Budget(steps, batch), rate)]
 
 
 def weights(run: Run) -> dict[str, torch.Tensor]:
@@ -63,7 +63,7 @@ def losses(run: Run, member: str) -> np.ndarray:
 
 def log_but_for_seconds(run: Run) -> list[dict]:
     lines = (run.folder / "log.jsonl").read_text().splitlines()
-    return [{k: v for k, v in json.loads(line).items() if k != "seconds"} for line in lines]
+    return [{k: v for k, v in json.loads(line).items() if "seconds" not in k} for line in lines]
 
 
 def names(folder: Path) -> list[str]:
@@ -128,8 +128,8 @@ def test_what_is_done_is_returned_as_it_is(tmp_path, training):
 
 def first_network(folder: Path, training: Corpus, member: Member, model: dict) -> TCN:
     """A member's network before its first step: a step at no learning rate moves the statistics only."""
-    short = Member(member.name, member.rows, Budget(1, member.budget.batch))
-    network = load_lifter(train(folder, training, [short], model=model, learning_rate=Exponential(1e-30, 1e-30), **CPU))
+    short = Member(member.name, member.rows, Budget(1, member.budget.batch), Exponential(1e-30, 1e-30))
+    network = load_lifter(train(folder, training, [short], model=model, **CPU))
     for layer in network.layers:
         layer.running_mean.zero_()
         layer.running_var.fill_(1)
@@ -151,8 +151,8 @@ def batches(training: Corpus, member: Member, receptive_field: int):
 def test_training_is_that_of_convolutions_autograd_and_plain_adam(tmp_path, training):
     """Gathering, forward, hand-written backward, BatchNorm, schedules, loss and Adam, all against torch's own."""
     model = MODEL | {"dropout": 0.0}
-    (member,) = generalist(training, 30, batch=64)
-    run = train(tmp_path / "run", training, [member], model=model, learning_rate=RATE, **CPU)
+    (member,) = generalist(training, 30, batch=64, rate=RATE)
+    run = train(tmp_path / "run", training, [member], model=model, **CPU)
     reference = ConvolutionalTCN([3, 3], 16, dropout=0.0, strided=True)
     reference.load_rows(first_network(tmp_path / "first", training, member, model)).train()
     adam = torch.optim.Adam(reference.parameters(), amsgrad=True)
@@ -176,8 +176,8 @@ def test_training_is_that_of_convolutions_autograd_and_plain_adam(tmp_path, trai
 def test_a_step_with_dropout_is_a_plain_step_of_adam(tmp_path, training, monkeypatch):
     # a short memory for squared gradients, so that amsgrad's maximum matters within few steps
     monkeypatch.setattr(torch.optim, "Adam", partial(torch.optim.Adam, betas=(0.9, 0.6)))
-    (member,) = generalist(training, 20, batch=32)
-    run = train(tmp_path / "run", training, [member], model=MODEL, learning_rate=RATE, **CPU)
+    (member,) = generalist(training, 20, batch=32, rate=RATE)
+    run = train(tmp_path / "run", training, [member], model=MODEL, **CPU)
     network = first_network(tmp_path / "first", training, member, MODEL)
     adam = torch.optim.Adam(network.parameters(), amsgrad=True)
     sampler, windows = Sampler(member.rows, 32, seed=0, name=member.name), Windows(training, 9)
@@ -262,19 +262,19 @@ def test_schedules_read_each_members_own_progress(tmp_path, training, monkeypatc
     monkeypatch.setattr(module, "BATCH_NORM_MOMENTUM", Watched(0.1, 0.001))
     monkeypatch.setattr(module, "LOG_LINES", 1)  # the log asks for the rate as well, once
     rate = Watched(2e-3, 2e-5)
-    train(tmp_path / "run", training, experts(training, 4, 2), model=MODEL, learning_rate=rate, **CPU)
+    train(tmp_path / "run", training, experts(training, 4, 2, rate=rate), model=MODEL, **CPU)
     assert seen["momentum"] == seen["rate"][:-1] == [0, 0, 0.25, 0.5, 0.5, 0.75]
 
 
 def test_the_log_tells_learning_rate_and_mean_loss(tmp_path, training, monkeypatch):
-    members = experts(training, 11, 5)
-    each = train(tmp_path / "each", training, members, model=MODEL, learning_rate=RATE, **CPU)
+    members = experts(training, 11, 5, rate=RATE)
+    each = train(tmp_path / "each", training, members, model=MODEL, **CPU)
     log = each.log().groupby("step").first()
     assert log.index.tolist() == list(range(1, 12))
     np.testing.assert_allclose(log["learning_rate"], [2e-3 * 0.01 ** (step / 11) for step in range(11)])
     np.testing.assert_allclose(log["progress"], np.arange(1, 12) / 11)
     monkeypatch.setattr(module, "LOG_LINES", 4)  # every second step; Walking stops between two lines
-    some = train(tmp_path / "some", training, members, model=MODEL, learning_rate=RATE, **CPU)
+    some = train(tmp_path / "some", training, members, model=MODEL, **CPU)
     assert some.weights.read_bytes() == each.weights.read_bytes()
     table = some.log().pivot(index="step", columns="member", values="loss_mm")
     assert table.index.tolist() == [2, 4, 6, 8, 10, 11]
@@ -638,7 +638,8 @@ def test_a_folder_with_another_run_is_refused_by_what_differs(tmp_path, training
             r"model.widths: there \[3, 3\]",
         ),
         (training, generalist(training, 2), {"precision": "bfloat16"}, "precision: there 'float32', asked for 'bfl"),
-        (training, generalist(training, 2), {"learning_rate": Exponential(1e-3, 1e-5)}, "learning_rate: there"),
+        (training, generalist(training, 2, rate=Exponential(1e-3, 5e-4)), {}, "learning_rate.first: there 0.005"),
+        (training, generalist(training, 2, rate=Stepwise(5e-3, 0.95, 2)), {}, "learning_rate.factor: there None"),
         (small, generalist(small, 2), {}, f"corpus: there '{training.digest}', asked for '{small.digest}'"),
     ]
     for corpus, members, changed, told in calls:
@@ -719,3 +720,66 @@ def test_a_folder_that_cannot_be_written(tmp_path, training, where):
     (tmp_path / "a file").write_text("")
     with pytest.raises(OSError, match=f"could not write {tmp_path / where}/config.json .*choose another folder"):
         train(tmp_path / where, training, generalist(training, 2), model=MODEL, **CPU)
+
+
+# what is measured along training
+
+
+def test_a_probe_sees_the_networks_along_the_way_and_changes_nothing(tmp_path, training):
+    seen: list[dict[str, torch.Tensor]] = []
+
+    def measure(networks) -> float:
+        assert not any(network.training for network in networks.values())
+        seen.append({name: network.head.detach().clone() for name, network in networks.items()})
+        return len(seen)
+
+    members = experts(training, 6, 3)
+    probed = train(tmp_path / "probed", training, members, model=MODEL, probe=Probe(4, measure), **CPU)
+    plain = train(tmp_path / "plain", training, members, model=MODEL, **CPU)
+    assert probed.weights.read_bytes() == plain.weights.read_bytes()
+    assert [point["step"] for point in probed.curve()] == [2, 3, 5, 6]
+    assert [point["measured"] for point in probed.curve()] == [1, 2, 3, 4]
+    assert plain.curve() == []
+    for name, head in seen[-1].items():
+        assert torch.equal(head, load_lifter(probed, name).head)
+    assert torch.equal(seen[-1]["Walking"], seen[1]["Walking"])  # its budget was spent by then
+    assert not torch.equal(seen[-1]["Squat"], seen[1]["Squat"])
+    seconds = [[point[key] for point in probed.curve()] for key in ("seconds", "cpu_seconds")]
+    assert all(sorted(of) == of and of[0] > 0 for of in seconds)
+
+
+def test_time_spent_measuring_is_not_training_time(tmp_path, training):
+    probe = Probe(2, lambda _: time.sleep(0.4))
+    run = train(tmp_path / "run", training, generalist(training, 2), model=MODEL, probe=probe, **CPU)
+    assert run.log()["seconds"].max() < 0.4
+
+
+def test_more_measurements_than_steps_are_one_a_step():
+    assert [step for step in range(1, 4) if Probe(10, lambda _: None).due(step, 3)] == [1, 2, 3]
+
+
+def test_a_killed_run_goes_on_to_the_same_curve(tmp_path, training):
+    """Ctrl-C after the state was saved before: what was measured since then is measured anew, not twice."""
+
+    def measure(networks) -> list[float]:
+        return [float(network.head.detach().sum()) for network in networks.values()]
+
+    members = generalist(training, 12)
+    whole = train(tmp_path / "whole", training, members, model=MODEL, probe=Probe(6, measure), **CPU)
+
+    class Killed(Exception):
+        pass
+
+    def dying(networks) -> list[float]:
+        if len(Run.open(tmp_path / "killed").curve()) == 4:
+            raise Killed
+        return measure(networks)
+
+    with pytest.raises(Killed):
+        train(tmp_path / "killed", training, members, model=MODEL, probe=Probe(6, dying), save_every_s=0.0, **CPU)
+    assert read_tensors(tmp_path / "killed" / "state.safetensors")[1]["step"] == 9
+    with (tmp_path / "killed" / "curve.jsonl").open("a") as curve:
+        curve.write(json.dumps({"step": 10, "measured": "after the last saved state"}) + "\n")
+    resumed = train(tmp_path / "killed", training, members, model=MODEL, probe=Probe(6, measure), **CPU)
+    assert [(p["step"], p["measured"]) for p in resumed.curve()] == [(p["step"], p["measured"]) for p in whole.curve()]
+    assert resumed.weights.read_bytes() == whole.weights.read_bytes()

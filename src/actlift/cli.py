@@ -1,4 +1,4 @@
-"""The verbs: ``actlift demo | data prepare | data info | train | evaluate | export | study | report``."""
+"""The verbs: ``actlift demo | data prepare | data info | train | evaluate | export | study | report | audit``."""
 
 import os
 import sys
@@ -20,6 +20,7 @@ from rich.text import Text
 from actlift import __version__
 from actlift.budget import Budget
 from actlift.plan import Device, Network, Plan, Precision
+from actlift.presets import Preset
 
 if TYPE_CHECKING:
     from actlift.train import Moment
@@ -83,36 +84,44 @@ def data_prepare(
     sources: list[str],
     *,
     out: Path,
-    rig: Literal["ring", "random"] = "ring",
+    detections: Path | None = None,
+    rig: Literal["own", "ring", "random"] | None = None,
     cameras: int = 4,
-    keypoints: Literal["exact", "independent", "detector"] = "independent",
+    keypoints: Literal["exact", "independent", "detector"] | None = None,
     sigma_px: float = 3.0,
     fps: float | None = None,
     seed: int = 0,
     exclude: Path | None = None,
     max_speed: float = 12.0,
 ) -> None:
-    """Turn motion capture into a corpus: clips seen by virtual cameras, in memory-mapped arrays beside a manifest.
+    """Turn motion capture into a corpus: clips seen by cameras, in memory-mapped arrays beside a manifest.
+
+    Human3.6M comes with its cameras, and may come with detections in its videos; all else is seen by virtual ones.
 
     For example:
 
         actlift data prepare synthetic --out corpus
         actlift data prepare cmu.npz hdm05.npz --out corpus --keypoints independent --sigma-px 3
         actlift data prepare asfamc/cmu02 --out corpus --fps 60 --rig random --keypoints detector
+        actlift data prepare data_3d_h36m.npz --detections data_2d_h36m_cpn_ft_h36m_dbb.npz --out h36m
 
     Parameters
     ----------
     sources
-        Any number of: a mocap .npz; a folder of one ASF and its AMC files, with their actions in labels.csv; the word
+        Any number of: a mocap .npz; a folder of one ASF and its AMC files, with their actions in labels.csv; Human3.6M
+        as data_3d_h36m.npz or as the folder of its CDF files; HumanEva-I as data_3d_humaneva15.npz; the word
         "synthetic".
     out
         Folder of the corpus, which appears whole or not at all.
+    detections
+        2D keypoints of Human3.6M in its own cameras, data_2d_h36m_*.npz, instead of projections.
     rig
-        ring: four cameras about the person as in Human3.6M. random: seeded random cameras.
+        own: the cameras that filmed the clips. ring: cameras about the person like those of Human3.6M. random: seeded
+        random cameras. Left out: own where the sources have cameras, ring where they have none.
     cameras
-        Cameras of the rig.
+        Cameras of a virtual rig.
     keypoints
-        exact projections; independent: Gaussian noise of sigma-px; detector: the detector-noise model.
+        exact projections; independent (where left out): Gaussian noise of sigma-px; detector: the detector-noise model.
     sigma_px
         Standard deviation of independent noise, in pixels.
     fps
@@ -127,15 +136,19 @@ def data_prepare(
     from actlift.data.prepare import prepare, read_exclusions
     from actlift.keypoints2d import KEYPOINTS
 
-    options = {"sigma_px": sigma_px} if keypoints == "independent" else {}
+    if detections is not None and keypoints is not None:
+        raise ValueError(f"--keypoints {keypoints} makes 2D keypoints, --detections brings them; give one of the two")
+    kind = keypoints or "independent"
+    options = {"sigma_px": sigma_px} if kind == "independent" else {}
     began = time.perf_counter()
     with CONSOLE.status(Text(f"preparing {out}")):
         prepare(
             sources,
             out,
+            detections=detections,
             rig=rig,
             cameras=cameras,
-            keypoints=KEYPOINTS[keypoints](**options),
+            keypoints=KEYPOINTS[kind](**options),
             fps=fps,
             seed=seed,
             exclusions=read_exclusions(exclude) if exclude else (),
@@ -377,11 +390,20 @@ def export(run: Path, *, out: Path, member: str | None = None) -> None:
 
 
 @app.command(name="study")
-def study_verb(corpus: Path, out: Path, *, plan: Annotated[Plan, Parameter(name="*")]) -> None:
+def study_verb(
+    corpus: Path,
+    out: Path,
+    *,
+    preset: Preset | None = None,
+    scale: float = 1.0,
+    receptive_fields: tuple[int, ...] = (),
+    plan: Annotated[Plan, Parameter(name="*")],
+) -> None:
     """Train and score generalist, experts and controls under equal budgets, and say who wins and how sure that is.
 
-    Running it again resumes what is unfinished and retrains nothing that is done; arms, equalities and seeds can be
-    added.
+    With a preset: the paper's whole comparison, ending in its tables and a verdict on each of its claims. Running it
+    again resumes what is unfinished and retrains nothing that is done; seeds (and without a preset arms and equalities)
+    can be added.
 
     For example:
 
@@ -389,6 +411,9 @@ def study_verb(corpus: Path, out: Path, *, plan: Annotated[Plan, Parameter(name=
         actlift study corpus studies/first --test-subjects S7 S8 --arms experts cluster-experts --equalities pooled each
         actlift study corpus studies/scarce --test-subjects S7 S8 --equalities frames --frames 7600 --budget.steps 800
         actlift study corpus studies/first --config study.yaml
+        actlift study corpus studies/fair --test-subjects S7 S8 --preset fair --receptive-fields 1 27
+        actlift study corpus studies/paper --test-subjects S7 S8 --preset paper --scale 0.02
+        actlift study corpus studies/scarce --test-subjects S7 S8 --preset action-oriented
 
     Parameters
     ----------
@@ -396,13 +421,27 @@ def study_verb(corpus: Path, out: Path, *, plan: Annotated[Plan, Parameter(name=
         The corpus folder.
     out
         The study folder.
+    preset
+        paper: as the paper's authors ran it. fair: equal steps, both equalities, controls. action-oriented: equal
+        training frames, several amounts. Each chooses arms, equalities, receptive fields and steps itself.
+    scale
+        Of a preset's numbers of steps: 0.1 trains a tenth as long, and the report says so.
+    receptive_fields
+        Which of a preset's receptive fields; all of them (1 27 243; 27 for action-oriented) where left out.
     """
+    if preset is not None:
+        _suite(corpus, out, preset, plan, scale, receptive_fields)
+        return
+    if scale != 1.0 or receptive_fields:
+        raise ValueError(
+            "--scale and --receptive-fields belong to a preset: give --preset paper, fair or action-oriented"
+        )
     study(corpus, out, plan=plan)
 
 
 @app.command(name="report")
 def report_verb(study: Path) -> None:
-    """Write report.html of a study again, and print its tables.
+    """Write report.html of a study again, and print its tables; of a preset's study also tables and figures as files.
 
     For example:
 
@@ -413,7 +452,42 @@ def report_verb(study: Path) -> None:
     study
         The study folder.
     """
-    _report(study)
+    if (study / "suite.json").exists():
+        _suite_report(study)
+    else:
+        _report(study)
+
+
+@app.command(name="audit")
+def audit_verb(table: Path | None = None, *, out: Path | None = None) -> None:
+    """Check printed tables against themselves: averages, percentages, repeated cells, rates, units, unequal costs.
+
+    Errors cannot follow from the figures, suspicions only look wrong, notes tell what holds. Findings are results: they
+    are no failure of the command.
+
+    For example:
+
+        actlift audit
+        actlift audit paper --out findings.md
+        actlift audit table.csv --out findings.csv
+
+    Parameters
+    ----------
+    table
+        A CSV file: one row per model, first columns of names (table, metric, unit, source and claim have a meaning),
+        then one column per action and perhaps their average. The paper's tables where left out, or for the word paper.
+    out
+        Also write the findings to this .csv or .md file.
+    """
+    from actlift.report.audit import audit_csv, audit_paper, check_writable, print_findings, read_paper, write_findings
+
+    if out:
+        check_writable(out)
+    findings = audit_paper(read_paper()) if table in (None, Path("paper")) else audit_csv(table)
+    print_findings(CONSOLE, findings)
+    if out:
+        write_findings(out, findings)
+        CONSOLE.print(f"findings written to {out}", soft_wrap=True)
 
 
 def study(corpus: Path, out: Path, *, plan: Plan) -> None:
@@ -429,6 +503,32 @@ def study(corpus: Path, out: Path, *, plan: Plan) -> None:
 
         run_study(out, Corpus.open(corpus), plan, watch=watch)
     _report(out)
+
+
+def _suite(corpus: Path, out: Path, preset: str, plan: Plan, scale: float, receptive_fields: tuple[int, ...]) -> None:
+    """Run a preset's studies with a progress bar, then write and print its report."""
+    from actlift.data.corpus import Corpus
+    from actlift.study import Progress
+    from actlift.suite import run_suite
+
+    with _progress() as show:
+
+        def watch(setting: str, at: Progress) -> None:
+            label = f"{at.number}/{at.jobs} {setting} {at.job.label}, seed {at.job.seed}"
+            show(label, at.moment, (at.windows, at.windows_total))
+
+        run_suite(out, Corpus.open(corpus), preset, plan, scale=scale, receptive_fields=receptive_fields, watch=watch)
+    _suite_report(out)
+
+
+def _suite_report(folder: Path) -> None:
+    """Write everything a preset's report has, and print its tables and verdicts."""
+    from actlift.report.results import Suite
+    from actlift.report.suite import print_suite, write_suite_report
+
+    page = write_suite_report(folder)
+    print_suite(CONSOLE, Suite.open(folder))
+    CONSOLE.print(f"report: {page}", soft_wrap=True)
 
 
 @contextmanager

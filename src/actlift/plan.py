@@ -17,7 +17,7 @@ RECEPTIVE_FIELDS: dict[int, tuple[int, ...]] = {
 
 GENERALIST = "generalist"
 ARMS: dict[str, str] = {"experts": "action", "random-experts": "random", "cluster-experts": "cluster"}
-EQUALITIES = ("pooled", "each", "frames")
+EQUALITIES = ("pooled", "each", "frames", "epochs")
 
 Precision = Literal["auto", "float32", "bfloat16"]
 Device = Literal["auto", "cpu", "cuda"]
@@ -61,10 +61,13 @@ class Plan:
     Attributes:
         test_subjects: people held out to report on.
         arms: generalist, experts, random-experts, cluster-experts; the generalist is always trained.
-        equalities: pooled, each; or frames, which stands alone since its generalist is another.
+        equalities: pooled, each; or frames or epochs, which stand alone since their generalist is another.
         seeds: one training of every arm for each.
         budget: the generalist's.
         frames: training frames of every network under the equality "frames".
+        epochs: under the equality "epochs", how many passes over its data the generalist's budget stands for; learning
+            rates then fall as the paper's authors ran it.
+        snapshots: how often along training the error on the held-out people is noted, for learning curves only.
         network: of all arms alike.
         all_actions: also train on actions that no held-out person does (never scored).
         precision: float32, bfloat16, or auto: bfloat16 where the processor multiplies it natively.
@@ -77,6 +80,8 @@ class Plan:
     seeds: tuple[int, ...] = (0, 1, 2)
     budget: Budget = field(default_factory=Budget)
     frames: int | None = None
+    epochs: int | None = None
+    snapshots: int = 0
     network: Network = field(default_factory=Network)
     all_actions: bool = False
     precision: Precision = "auto"
@@ -88,10 +93,17 @@ class Plan:
             raise ValueError(f"unknown arm {', '.join(unknown)}; known: {', '.join(known)}")
         if unknown := [e for e in self.equalities if e not in EQUALITIES]:
             raise ValueError(f"unknown equality {', '.join(unknown)}; known: {', '.join(EQUALITIES)}")
-        if "frames" in self.equalities and len(self.equalities) > 1:
-            raise ValueError("the equality 'frames' has a generalist of its own: give it a study of its own")
-        if ("frames" in self.equalities) != (self.frames is not None):
-            raise ValueError("the equality 'frames' and a number of frames belong together: give both or neither")
+        for equality, number in (("frames", self.frames), ("epochs", self.epochs)):
+            if equality in self.equalities and len(self.equalities) > 1:
+                raise ValueError(f"the equality {equality!r} has a generalist of its own: give it a study of its own")
+            if (equality in self.equalities) != (number is not None):
+                raise ValueError(
+                    f"the equality {equality!r} and a number of {equality} belong together: give both or neither"
+                )
+            if number is not None and number < 1:
+                raise ValueError(f"a number of {equality} is 1 or more, got {number}")
+        if self.snapshots < 0:
+            raise ValueError(f"a number of snapshots is 0 or more, got {self.snapshots}")
         for name, values in (
             ("test subjects", self.test_subjects),
             ("equalities", self.equalities),

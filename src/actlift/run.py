@@ -2,7 +2,9 @@
 
 ======================  ================================================================================================
 ``config.json``         what was trained on what, with which budget, seed, versions, commit and command
-``log.jsonl``           one line now and then: step, progress, seconds, learning rate, loss per member in mm
+``log.jsonl``           one line now and then: step, progress, seconds (by the clock, and of all threads), learning
+                        rate, loss per member in mm
+``curve.jsonl``         the same for what was measured along training, if anything was
 ``weights.safetensors`` every member's weights at the last step; there only when training is done
 ``state.safetensors``   what an unfinished training resumes from
 ======================  ================================================================================================
@@ -26,7 +28,7 @@ from actlift import __version__
 from actlift.files import read_json, remove_leftovers, write_json
 
 FORMAT = 1
-FILES = ("config.json", "log.jsonl", "weights.safetensors", "state.safetensors")
+FILES = ("config.json", "log.jsonl", "curve.jsonl", "weights.safetensors", "state.safetensors")
 
 
 @dataclass(frozen=True)
@@ -89,6 +91,14 @@ class Run:
         return tuple(self.config["identity"]["members"])
 
     @property
+    def log_path(self) -> Path:
+        return self.folder / "log.jsonl"
+
+    @property
+    def curve_path(self) -> Path:
+        return self.folder / "curve.jsonl"
+
+    @property
     def weights(self) -> Path:
         return self.folder / "weights.safetensors"
 
@@ -101,14 +111,22 @@ class Run:
         return self.weights.exists()
 
     def log(self) -> pd.DataFrame:
-        """The log, a row per line and member: step, progress, seconds, learning_rate, member, loss_mm."""
+        """The log, a row per line and member: step, progress, seconds, cpu_seconds, learning_rate, member, loss_mm."""
         rows = []
-        path = self.folder / "log.jsonl"
-        for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else ():
-            entry = json.loads(line)
+        for entry in _lines(self.log_path):
             for name, loss in entry.pop("loss_mm").items():
                 rows.append({**entry, "member": name, "loss_mm": loss})
-        return pd.DataFrame(rows, columns=["step", "progress", "seconds", "learning_rate", "member", "loss_mm"])
+        return pd.DataFrame(
+            rows, columns=["step", "progress", "seconds", "cpu_seconds", "learning_rate", "member", "loss_mm"]
+        )
+
+    def curve(self) -> list[dict[str, Any]]:
+        """What was measured along training: step, progress, seconds, cpu_seconds and ``measured``, in order."""
+        return _lines(self.curve_path)
+
+
+def _lines(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.exists() else []
 
 
 def environment() -> dict[str, Any]:

@@ -9,35 +9,40 @@ Equalities, all in optimiser steps of one batch size:
 ``each``    every expert spends what the generalist spends
 ``frames``  every network sees the same number of training frames and takes the same steps; the generalist spreads its
             frames evenly over the actions (the paper's action-oriented problem)
+``epochs``  as the paper's authors ran the common problem: every expert passes over its own frames as often as gives it
+            about as many windows as the generalist gets (formula 2), and learning rates fall by a twentieth after every
+            pass of a network over its own data, so far more often for experts
 
 A study folder holds ``study.json``, ``runs/`` with one run folder per arm, equality and seed, and ``scores.parquet``.
 Running the same study again resumes what is unfinished and retrains nothing that is done; arms, equalities and seeds
 can be added.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from jaxtyping import Int
 
-from actlift.budget import shared
+from actlift.budget import Stepwise, expert_epochs, frame_share, shared
 from actlift.data.corpus import Corpus, View
 from actlift.data.windows import rows_of
 from actlift.evaluate import root_relative, score_poses
 from actlift.experts import PARTITIONS, Partition
 from actlift.files import read_json, remove_leftovers, replacing, write_json
-from actlift.models.tcn import check_network
+from actlift.models.tcn import TCN, check_network
 from actlift.plan import ARMS, GENERALIST, Plan
 from actlift.predict import Lifted, Poses, Predictor, Routed, load_lifter
-from actlift.run import Run, environment
+from actlift.run import environment
 from actlift.scores import Scores
-from actlift.train import Member, Moment, resolve_device, train
+from actlift.train import Member, Moment, Probe, resolve_device, train
 
 EVERYTHING = "everything"
 EXAMPLES = 4
+CURVE_METRICS = ("mpjpe", "mpjve")
+PAPER_RATE, PAPER_FACTOR = 1e-3, 0.95
 
 
 @dataclass(frozen=True)
@@ -112,10 +117,12 @@ def run_study(
             seed=job.seed,
             precision=plan.precision,
             device=plan.device,
+            probe=_probe(job, test_part.views, plan.snapshots) if plan.snapshots else None,
             watch=watch_job,
         )
         if not (at / "scores.parquet").exists():
-            poses = predictor_of(run, job.partition)(test_part.views)
+            lifters = {name: load_lifter(run, name) for name in run.members}
+            poses = predictor_of(lifters, job.partition)(test_part.views)
             _save_examples(at / "examples.npz", poses, test_part.views)
             score_poses(poses, test_part.views, arm=job.label, seed=job.seed, run=f"runs/{job.folder}").save(
                 at / "scores.parquet"
@@ -135,36 +142,72 @@ def plan_jobs(training: Corpus, plan: Plan) -> list[Job]:
             rows = rows_of(training.views)
         else:
             own = PARTITIONS["action"](training.views).training
-            rows = np.concatenate([some_rows(own[a], plan.frames // len(actions), seed) for a in actions])
-        jobs.append(Job(GENERALIST, None, seed, None, (Member(EVERYTHING, rows, plan.budget),)))
+            rows = np.concatenate([some_rows(own[a], frame_share(plan.frames, len(actions)), seed) for a in actions])
+        everything = Member(EVERYTHING, rows, plan.budget)
+        if plan.epochs is not None:
+            everything = replace(everything, learning_rate=Stepwise(PAPER_RATE, PAPER_FACTOR, plan.epochs))
+        jobs.append(Job(GENERALIST, None, seed, None, (everything,)))
     for arm in plan.arms:
         if arm == GENERALIST:
             continue
         for equality in plan.equalities:
             for seed in plan.seeds:
                 partition = PARTITIONS[ARMS[arm]](training.views, seed=seed)
-                spends = shared(plan.budget, len(partition.training)) if equality == "pooled" else plan.budget
-                members = tuple(
-                    Member(part, rows_of(views) if plan.frames is None else some_rows(views, plan.frames, seed), spends)
-                    for part, views in partition.training.items()
-                )
+                members = _experts(partition, plan, equality, seed)
                 jobs.append(Job(arm, equality, seed, partition, members))
     return jobs
 
 
+def _experts(partition: Partition, plan: Plan, equality: str, seed: int) -> tuple[Member, ...]:
+    """The members of a partition under an equality."""
+    parts = partition.training
+    if equality == "frames":
+        return tuple(Member(p, some_rows(own, plan.frames or 0, seed), plan.budget) for p, own in parts.items())
+    rows = {part: rows_of(views) for part, views in parts.items()}
+    if equality == "epochs":
+        frames = {part: len(own) for part, own in rows.items()}
+        passes = {part: expert_epochs(1, frames, part) for part in rows}
+        steps = {p: round(plan.budget.steps * passes[p] * frames[p] / sum(frames.values())) for p in rows}
+        return tuple(
+            Member(
+                part,
+                own,
+                replace(plan.budget, steps=max(1, steps[part])),
+                Stepwise(PAPER_RATE, PAPER_FACTOR, (plan.epochs or 1) * passes[part]),
+            )
+            for part, own in rows.items()
+        )
+    spends = shared(plan.budget, len(parts)) if equality == "pooled" else plan.budget
+    return tuple(Member(part, own, spends) for part, own in rows.items())
+
+
+def _probe(job: Job, views: Sequence[View], times: int) -> Probe:
+    """Errors of every action along training."""
+
+    def measure(lifters: Mapping[str, TCN]) -> list[dict[str, Any]]:
+        poses = predictor_of(lifters, job.partition)(views)
+        scores = score_poses(poses, views, arm=job.label, metrics=CURVE_METRICS)
+        return [
+            {"action": action, "metric": metric, "value": float(value)}
+            for metric in CURVE_METRICS
+            for action, value in scores.per_action(metric)[list(scores.actions)].iloc[0].items()
+        ]
+
+    return Probe(times, measure)
+
+
 def some_rows(views: Sequence[View], frames: int, seed: int) -> Int[np.ndarray, " n"]:
     """The rows of ``frames`` frames: whole views in a random order, the last one cut; all where there are fewer."""
-    if frames < 1:
-        raise ValueError("too few training frames to give every action one: raise the number of frames")
     order = np.random.default_rng((seed, 0xF4)).permutation(len(views))
     return rows_of([views[i] for i in order])[:frames]
 
 
-def predictor_of(run: Run, partition: Partition | None) -> Predictor:
-    """The predictor of a finished run: its one lifter, or its experts routed by the partition."""
+def predictor_of(lifters: Mapping[str, TCN], partition: Partition | None) -> Predictor:
+    """The predictor of one lifter, or of experts routed by a partition."""
     if partition is None:
-        return Lifted(load_lifter(run))
-    return Routed({name: Lifted(load_lifter(run, name)) for name in run.members}, partition.part_of)
+        (lifter,) = lifters.values()
+        return Lifted(lifter)
+    return Routed({name: Lifted(lifter) for name, lifter in lifters.items()}, partition.part_of)
 
 
 def _claim(folder: Path, corpus: Corpus, plan: Plan, training: Corpus, test: Corpus) -> None:

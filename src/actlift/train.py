@@ -12,7 +12,7 @@ import time
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from actlift.budget import Budget, Exponential
+from actlift.budget import Budget, Exponential, Schedule
 from actlift.data.corpus import Corpus
 from actlift.data.windows import Sampler, Windows
 from actlift.files import replacing
@@ -41,11 +41,31 @@ class Interrupted(KeyboardInterrupt):
 
 @dataclass(frozen=True)
 class Member:
-    """One network to train: its name, the corpus rows of its target frames, and what it may spend."""
+    """One network to train: its name, the corpus rows of its target frames, what it may spend, and its learning rate
+    over progress through that."""
 
     name: str
     rows: Int[np.ndarray, " n"]
     budget: Budget
+    learning_rate: Schedule = LEARNING_RATE
+
+
+@dataclass(frozen=True)
+class Probe:
+    """Something to measure on the networks along training, which changes nothing about it.
+
+    Attributes:
+        times: how often, evenly spaced over the longest budget, the last time at its end.
+        measure: takes every member's network by name, in evaluation mode on the CPU; gives what ``curve.jsonl`` is to
+            hold of it, JSON-able.
+    """
+
+    times: int
+    measure: Callable[[Mapping[str, TCN]], Any]
+
+    def due(self, step: int, longest: int) -> bool:
+        """Whether to measure when ``step`` steps of ``longest`` are done."""
+        return step * self.times // longest > (step - 1) * self.times // longest
 
 
 @dataclass(frozen=True)
@@ -65,10 +85,10 @@ def train(
     *,
     model: Mapping[str, Any],
     seed: int = 0,
-    learning_rate: Exponential = LEARNING_RATE,
     precision: str = "auto",
     device: str = "auto",
     save_every_s: float = 30.0,
+    probe: Probe | None = None,
     watch: Callable[[Moment], None] = lambda _: None,
 ) -> Run:
     """Train, or resume, or return what is done.
@@ -82,6 +102,7 @@ def train(
             the processor multiplies it natively.
         device: "cpu", "cuda", or "auto": a GPU where there is one.
         save_every_s: seconds between saved states.
+        probe: what to measure along training; its time is not counted as training's.
         watch: called now and then with the :class:`Moment`.
 
     Raises:
@@ -106,14 +127,18 @@ def train(
     identity = {
         "corpus": corpus.digest,
         "members": {
-            m.name: {"frames": len(m.rows), "rows": f"{zlib.crc32(m.rows.tobytes()):08x}", "steps": m.budget.steps}
+            m.name: {
+                "frames": len(m.rows),
+                "rows": f"{zlib.crc32(m.rows.tobytes()):08x}",
+                "steps": m.budget.steps,
+                "learning_rate": asdict(m.learning_rate),
+            }
             for m in members
         },
         "batch": members[0].budget.batch,
         "trained_on": {"subjects": list(corpus.subjects), "actions": list(corpus.actions)},
         "model": dict(model),
         "seed": seed,
-        "learning_rate": [learning_rate.first, learning_rate.last],
         "precision": str(resolve_precision(precision, where)).removeprefix("torch."),
         "device": where.type,
         "threads": torch.get_num_threads() if where.type == "cpu" else None,
@@ -123,7 +148,7 @@ def train(
         if run.state.exists():  # killed between the last two file operations
             run.state.unlink()
         return run
-    loop = _Loop(run, corpus, members, samplers, learning_rate, where)
+    loop = _Loop(run, corpus, members, samplers, where, probe)
     loop.resume()
     with _interrupt_noted() as interrupted:
         loop.run_to_end(interrupted, save_every_s, watch)
@@ -162,14 +187,14 @@ class _Loop:
         corpus: Corpus,
         members: Sequence[Member],
         samplers: Mapping[str, Sampler],
-        learning_rate: Exponential,
         device: torch.device,
+        probe: Probe | None,
     ) -> None:
         identity = run.config["identity"]
         self.run = run
         self.members = {m.name: m for m in members}
-        self.learning_rate = learning_rate
         self.device = device
+        self.probe = probe
         self.dtype = getattr(torch, identity["precision"])
         self.seed: int = identity["seed"]
         self.batch = members[0].budget.batch
@@ -181,15 +206,17 @@ class _Loop:
         self.samplers = samplers
         self.keys = {m.name: (self.seed, zlib.crc32(m.name.encode())) for m in members}
         self.step = 0
-        self.seconds = 0.0
+        self.longest = max(m.budget.steps for m in members)
+        self.spent = (0.0, 0.0)  # seconds of training, by the clock and of all threads
         self.finished: dict[str, Tensor] = {}
         self.losses = 0
 
     def resume(self) -> None:
         """Begin anew, or go on from the saved state; log lines written after it are cut off."""
-        log = self.run.folder / "log.jsonl"
+        logs = self.run.log_path, self.run.curve_path
         if not self.run.state.exists():
-            log.unlink(missing_ok=True)
+            for log in logs:
+                log.unlink(missing_ok=True)
             self._stack(list(self.members), [self._fresh(name) for name in self.members])
             return
         tensors, metadata = read_tensors(self.run.state)
@@ -199,29 +226,26 @@ class _Loop:
             raise ValueError(
                 f"{self.run.state} holds no state of this run ({error}). Delete it to train from the start."
             ) from error
-        with replacing(log) as beside:
-            beside.write_text("".join(f"{line}\n" for line in _lines_up_to(log, self.step)), encoding="utf-8")
+        for log in logs:
+            if log.exists():
+                with replacing(log) as beside:
+                    beside.write_text("".join(f"{line}\n" for line in _lines_up_to(log, self.step)), encoding="utf-8")
 
     def _load_state(self, tensors: Mapping[str, Tensor], metadata: Mapping[str, Any]) -> None:
-        self.step, self.seconds, self.losses = metadata["step"], metadata["seconds"], metadata["losses"]
+        self.step, self.losses, self.spent = metadata["step"], metadata["losses"], tuple(metadata["spent"])
         active: list[str] = metadata["active"]
         own = {name: of_member(tensors, name) for name in self.members}
-        networks = []
-        for name in active:
-            network = TCN(**self.model)
-            network.load_state_dict({k: v for k, v in own[name].items() if not k.startswith("adam.")})
-            networks.append(network)
-        self._stack(active, networks)
+        self._stack(active, [self._network(own[name]) for name in active])
         self.stack.load_moments(tensors)
         self.stack.loss.copy_(tensors["/loss"])
         self.finished = {f"{name}/{k}": v for name in self.members if name not in active for k, v in own[name].items()}
 
     def run_to_end(self, interrupted: threading.Event, save_every_s: float, watch: Callable[[Moment], None]) -> None:
-        longest = max(m.budget.steps for m in self.members.values())
         total = sum(m.budget.windows for m in self.members.values())
-        log_every = max(1, longest // LOG_LINES)
-        began = last_saved = last_watched = time.perf_counter()
-        before = self.seconds
+        log_every = max(1, self.longest // LOG_LINES)
+        last_saved = last_watched = time.perf_counter()
+        clock = _Clock(self.spent)
+        before = self.spent[0]
         seen_before = self._windows_seen()
         recent = 0.0
         while True:
@@ -230,26 +254,29 @@ class _Loop:
                 break
             self._one_step()
             self.step += 1
-            now = time.perf_counter()
-            self.seconds = before + now - began
-            if self.step % log_every == 0 or self.step == longest:
+            self.spent = clock.read()
+            if self.step % log_every == 0 or self.step == self.longest:
                 recent = self._write_log()
+            if self.probe is not None and self.probe.due(self.step, self.longest):
+                self._measure(self.probe)
+                clock = _Clock(self.spent)
+            now = time.perf_counter()
             if now - last_watched > 0.2:
                 seen = self._windows_seen()
-                rate = (seen - seen_before) / (now - began)
+                rate = (seen - seen_before) / (self.spent[0] - before)
                 watch(Moment(seen, total, recent or float(self.stack.loss.mean()) / max(1, self.losses), rate))
                 last_watched = now
             if interrupted.is_set():
                 self._save()
                 raise Interrupted(
-                    f"stopped at step {self.step} of {longest}; the same command resumes {self.run.folder}"
+                    f"stopped at step {self.step} of {self.longest}; the same command resumes {self.run.folder}"
                 )
             if now - last_saved > save_every_s:
                 self._save()
                 last_saved = time.perf_counter()
-        write_tensors(self.run.weights, self.finished, {"steps": longest})
+        write_tensors(self.run.weights, self.finished, {"steps": self.longest})
         self.run.state.unlink(missing_ok=True)
-        watch(Moment(total, total, recent, (total - seen_before) / max(1e-9, self.seconds - before)))
+        watch(Moment(total, total, recent, (total - seen_before) / max(1e-9, self.spent[0] - before)))
 
     def _one_step(self) -> None:
         names = self.stack.names
@@ -263,7 +290,7 @@ class _Loop:
             self.step,
             pose2d.reshape(e, b, *pose2d.shape[1:]),
             target.reshape(e, b, *target.shape[1:]),
-            rates=[self.learning_rate(p) for p in progress],
+            rates=[self.members[n].learning_rate(p) for n, p in zip(names, progress, strict=True)],
             momenta=[BATCH_NORM_MOMENTUM(p) for p in progress],
         )
         self.losses += 1
@@ -273,6 +300,12 @@ class _Loop:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(int(np.random.SeedSequence((*self.keys[name], 3)).generate_state(1, np.uint64)[0] >> 1))
             return TCN(**self.model)
+
+    def _network(self, tensors: Mapping[str, Tensor]) -> TCN:
+        """A network of a member's tensors, which may stand among its moments."""
+        network = TCN(**self.model)
+        network.load_state_dict({k: v for k, v in tensors.items() if not k.startswith("adam.")})
+        return network
 
     def _stack(self, names: list[str], networks: list[TCN]) -> None:
         keys = [self.keys[name] for name in names]
@@ -303,35 +336,65 @@ class _Loop:
     def _write_log(self) -> float:
         """Append a line with the mean loss since the last; gives the members' mean."""
         means = (self.stack.loss / self.losses).tolist()
-        first = self.members[self.stack.names[0]].budget
-        entry = {
-            "step": self.step,
-            "progress": self.step / max(m.budget.steps for m in self.members.values()),
-            "seconds": round(self.seconds, 3),
-            "learning_rate": self.learning_rate(first.progress(self.step - 1)),
-            "loss_mm": dict(zip(self.stack.names, (round(m, 4) for m in means), strict=True)),
-        }
-        path = self.run.folder / "log.jsonl"
-        try:
-            with path.open("a", encoding="utf-8") as log:
-                log.write(json.dumps(entry) + "\n")
-        except OSError as error:
-            raise OSError(
-                f"could not write {path} ({error}); the last saved state stays. Free some space and run it again."
-            ) from error
+        first = self.members[self.stack.names[0]]
+        _append(
+            self.run.log_path,
+            {
+                **self._where(),
+                "learning_rate": first.learning_rate(first.budget.progress(self.step - 1)),
+                "loss_mm": dict(zip(self.stack.names, (round(m, 4) for m in means), strict=True)),
+            },
+        )
         self.stack.loss.zero_()
         self.losses = 0
         return float(np.mean(means))
+
+    def _where(self) -> dict[str, Any]:
+        """What every line of the log and the curve begins with."""
+        seconds, cpu_seconds = (round(s, 3) for s in self.spent)
+        progress = self.step / self.longest
+        return {"step": self.step, "progress": progress, "seconds": seconds, "cpu_seconds": cpu_seconds}
+
+    def _measure(self, probe: Probe) -> None:
+        tensors = {**self.stack.state(), **self.finished}
+        networks = {name: self._network(of_member(tensors, name)).eval() for name in self.members}
+        _append(self.run.curve_path, {**self._where(), "measured": probe.measure(networks)})
 
     def _save(self) -> None:
         tensors = {**self.stack.state(), **self.finished, "/loss": self.stack.loss}
         metadata = {
             "step": self.step,
-            "seconds": self.seconds,
+            "spent": self.spent,
             "losses": self.losses,
             "active": self.stack.names,
         }
         write_tensors(self.run.state, tensors, metadata)
+
+
+class _Clock:
+    """Seconds of this process from now on, by the clock and of all threads, upon those already spent."""
+
+    def __init__(self, spent: tuple[float, ...]) -> None:
+        self.began = [s - now for s, now in zip(spent, self._now(), strict=True)]
+
+    def read(self) -> tuple[float, float]:
+        seconds, cpu_seconds = (now + began for now, began in zip(self._now(), self.began, strict=True))
+        return seconds, cpu_seconds
+
+    @staticmethod
+    def _now() -> tuple[float, float]:
+        return time.perf_counter(), time.process_time()
+
+
+def _append(path: Path, entry: Mapping[str, Any]) -> None:
+    """Append a line to a log."""
+    try:
+        with path.open("a", encoding="utf-8") as log:
+            log.write(json.dumps(entry) + "\n")
+    except OSError as error:
+        raise OSError(
+            f"could not write {path} ({error}); the last saved state stays. Free some space and run it again."
+        ) from error
 
 
 def _lines_up_to(log: Path, step: int) -> Iterator[str]:

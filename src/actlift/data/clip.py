@@ -1,13 +1,33 @@
 """Clip: one piece of motion capture, a person's joints in world coordinates."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 from scipy import signal
 
+from actlift.camera import Camera
 from actlift.skeleton import H36M_17
+
+
+@dataclass(frozen=True, eq=False)
+class Detections:
+    """Keypoints that a detector found in the videos of a clip.
+
+    Attributes:
+        source: name of the file that holds them.
+        layout: name of the skeleton that the detector knows. If it is not `h36m_17`, the points have been remapped, and
+            joints that it lacks are approximated.
+        points_px: for each camera of the clip (t, 17, 2) pixels, joints in the order of `H36M_17`, or None where the
+            camera has no detections.
+    """
+
+    source: str
+    layout: str
+    points_px: tuple[np.ndarray | None, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,10 +43,14 @@ class Clip:
             Kept as a read-only float32 array.
         capture: how the joints came about (`asf/amc`, `synthetic`, ...), where it matters to a reader.
         description: the source's own words.
+        cameras: those that filmed it, where that is known.
+        detections: what a detector made of their images, where it is known.
+        fault: why nothing of it is to be used, in words; `write_corpus` leaves it out with this reason.
 
     Raises:
-        ValueError: a name or label is empty, the rate is not positive, the shape is wrong, or a coordinate is not
-            finite (the message names the clip, the first bad frame and the joint).
+        ValueError: a name or label is empty, the rate is not positive, the shape of joints or detections is wrong, a
+            coordinate is not finite (the message names the clip, the first bad frame and the joint), cameras share a
+            name, or there are detections for more or fewer cameras than the clip has.
     """
 
     name: str
@@ -36,6 +60,9 @@ class Clip:
     joints_world: np.ndarray  # float (t, 17, 3), checked for every caller below
     capture: str = ""
     description: str = ""
+    cameras: tuple[Camera, ...] = ()
+    detections: Detections | None = None
+    fault: str = ""
 
     def __post_init__(self) -> None:
         for field in ("name", "subject", "action"):
@@ -49,16 +76,30 @@ class Clip:
                 f"clip '{self.name}': joints of shape {joints.shape}; wanted (frames, {len(H36M_17)}, 3) with at "
                 "least one frame, joints in the order of H36M_17"
             )
-        bad = np.asarray(~np.isfinite(joints).all(axis=-1))  # (t, 17)
-        if bad.any():
-            frame, joint = (int(i) for i in np.argwhere(bad)[0])
-            raise ValueError(
-                f"clip '{self.name}': frame {frame}, joint {H36M_17.joints[joint]} is {joints[frame, joint].tolist()} "
-                f"({int(bad.any(axis=1).sum())} of {len(joints)} frames have such joints); cut these frames out "
-                "or fill the gaps first"
-            )
+        _check_finite(joints, f"clip '{self.name}'")
         joints.flags.writeable = False
         object.__setattr__(self, "joints_world", joints)
+        names = [camera.name for camera in self.cameras]
+        if len(set(names)) < len(names):
+            raise ValueError(f"clip '{self.name}': cameras {names}; wanted a name of its own for each")
+        if self.detections is not None:
+            self._check_detections(self.detections.points_px)
+
+    def _check_detections(self, points_px: tuple[np.ndarray | None, ...]) -> None:
+        if len(points_px) != len(self.cameras):
+            raise ValueError(
+                f"clip '{self.name}': detections for {len(points_px)} cameras; wanted an array, or None where there "
+                f"are none, for each of {[camera.name for camera in self.cameras]}"
+            )
+        for camera, points in zip(self.cameras, points_px, strict=True):
+            where = f"clip '{self.name}', camera '{camera.name}'"
+            if points is None:
+                continue
+            if points.shape != (self.frames, len(H36M_17), 2):
+                raise ValueError(
+                    f"{where}: detections of shape {points.shape}; wanted {(self.frames, len(H36M_17), 2)}"
+                )
+            _check_finite(points, where)
 
     @property
     def frames(self) -> int:
@@ -66,7 +107,7 @@ class Clip:
 
     def piece(self, first: int, stop: int) -> "Clip":
         """Frames first to stop - 1, named like a slice: `13_18[0:118]`."""
-        return replace(self, name=f"{self.name}[{first}:{stop}]", joints_world=self.joints_world[first:stop])
+        return self._changed(lambda points: points[first:stop], name=f"{self.name}[{first}:{stop}]")
 
     def resampled(self, fps: float) -> "Clip":
         """The same motion at another frame rate; frame 0 keeps its time, and the same rate gives the clip itself.
@@ -74,7 +115,7 @@ class Clip:
         Band-limited resampling with a symmetric (zero-phase) Kaiser low-pass at the lower of the two Nyquist
         frequencies (`scipy.signal.resample_poly`), also for whole ratios: taking every fifth frame of a fast wave would
         fold it into a slow one. The clip's ends are extended by point reflection, so that motion runs on with its
-        speed. Rates are taken as a ratio of whole numbers up to 1000.
+        speed. Rates are taken as a ratio of whole numbers up to 1000. Detections are resampled like the joints.
         """
         if not (fps > 0 and math.isfinite(fps)):
             raise ValueError(
@@ -88,8 +129,30 @@ class Clip:
             return self
         reach = 10 * max(up, down) // up + 1  # input frames that the filter's half length spans
         pad = down * math.ceil(reach / down)  # whole output frames, so that frame 0 stays on the grid
-        padding = ((pad, pad), (0, 0), (0, 0))
-        padded = np.pad(self.joints_world.astype(np.float64), padding, mode="reflect", reflect_type="odd")
-        dense = signal.resample_poly(padded, up, down, axis=0)
         first, frames = pad * up // down, math.ceil(self.frames * up / down)
-        return replace(self, fps=fps, joints_world=dense[first : first + frames])
+
+        def change(points: np.ndarray) -> np.ndarray:  # (t, 17, 2 or 3)
+            padding = ((pad, pad), (0, 0), (0, 0))
+            padded = np.pad(points.astype(np.float64), padding, mode="reflect", reflect_type="odd")
+            return signal.resample_poly(padded, up, down, axis=0)[first : first + frames]
+
+        return self._changed(change, fps=fps)
+
+    def _changed(self, change: Callable[[np.ndarray], np.ndarray], **fields: Any) -> "Clip":
+        """Joints and detections changed along time, and other fields."""
+        detections = self.detections
+        if detections is not None:
+            changed = tuple(None if points is None else change(points) for points in detections.points_px)
+            detections = replace(detections, points_px=changed)
+        return replace(self, joints_world=change(self.joints_world), detections=detections, **fields)
+
+
+def _check_finite(points: np.ndarray, where: str) -> None:
+    bad = np.asarray(~np.isfinite(points).all(axis=-1))  # (t, 17)
+    if bad.any():
+        frame, joint = (int(i) for i in np.argwhere(bad)[0])
+        raise ValueError(
+            f"{where}: frame {frame}, joint {H36M_17.joints[joint]} is {points[frame, joint].tolist()} "
+            f"({int(bad.any(axis=1).sum())} of {len(points)} frames have such joints); cut these frames out "
+            "or fill the gaps first"
+        )

@@ -34,6 +34,7 @@ from actlift.skeleton import H36M_17, SKELETONS, Skeleton
 FORMAT = "actlift corpus"
 VERSION = 1
 MANIFEST = "manifest.json"
+OWN = "own"  # the rig of clips that come with their cameras
 LONGEST_GLITCH = 0.1  # seconds
 CHANNELS = {"pose2d": (2,), "confidence": (), "pose3d_cam": (3,)}  # behind (f, 17)
 
@@ -268,7 +269,7 @@ def write_corpus(
     folder: str | os.PathLike[str],
     clips: Iterable[Clip],
     *,
-    rig: str = "ring",
+    rig: str | None = None,
     cameras: int = 4,
     keypoints: Exact | IndependentNoise | DetectorNoise,
     fps: float | None = None,
@@ -277,7 +278,10 @@ def write_corpus(
     max_speed: float = 12.0,
     sources: Sequence[str] = (),
 ) -> Corpus:
-    """See every clip with the cameras of a rig and write the views; the folder appears whole or not at all.
+    """See every clip with cameras and write the views; the folder appears whole or not at all.
+
+    The cameras are the clips' own where they come with some, those of a virtual rig otherwise. 2D keypoints are the
+    clips' detections where they come with some, made from projections otherwise.
 
     Frames at either end of a step in which some joint is faster than `max_speed` are left out (and those between two
     such steps within 0.1 s), recorded among the exclusions with the reason. Where frames are left out the clip is cut,
@@ -289,9 +293,10 @@ def write_corpus(
     Args:
         folder: a new folder, or an existing corpus, which is replaced.
         clips: with names that differ.
-        rig: name of an entry of `RIGS`.
-        cameras: how many the rig has.
-        keypoints: what becomes of the exact projections.
+        rig: name of an entry of `RIGS`, or `own` for the clips' cameras; `own` where not given and all clips have
+            cameras, `ring` where not given and none has.
+        cameras: how many a virtual rig has.
+        keypoints: what becomes of the exact projections, where there are no detections.
         fps: frame rate of the corpus; the clips' own if not given.
         seed: of cameras and keypoints.
         exclusions: frames to leave out.
@@ -301,12 +306,12 @@ def write_corpus(
     Raises:
         FileExistsError: the folder exists and holds something else than a corpus.
         ValueError: clips share a name or, without `fps`, differ in rate; an exclusion fits no clip, camera or frame;
-            the rig is unknown; nothing is left.
+            the rig is unknown, or not one for all clips; only some clips have detections; nothing is left.
         OSError: the disk is full or not writable. What was there before is untouched.
     """
     folder = Path(folder)
-    if rig not in RIGS:
-        raise ValueError(f"unknown rig '{rig}'; known are {_listed(RIGS)}")
+    if rig not in (None, OWN, *RIGS):
+        raise ValueError(f"unknown rig '{rig}'; known are {_listed([OWN, *RIGS])}")
     if not _may_be_replaced(folder):
         raise FileExistsError(f"{folder} exists and is not just a corpus; choose another folder, or empty it yourself")
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -317,6 +322,8 @@ def write_corpus(
         with _Shelf(partial / "clips.raw") as shelf, _Arrays(partial) as arrays:
             for clip in clips:
                 shelf.add(clip)
+            rig = _common_rig(shelf, rig)
+            detected = _common_detections(shelf, rig)
             manifest: dict[str, Any] = {
                 "format": FORMAT,
                 "version": VERSION,
@@ -328,8 +335,8 @@ def write_corpus(
                     "actlift": __version__,
                     "sources": list(sources),
                     "rig": rig,
-                    "cameras": cameras,
-                    "keypoints": {"kind": type(keypoints).__name__, **asdict(keypoints)},
+                    "cameras": len(shelf.cameras) if rig == OWN else cameras,
+                    "keypoints": detected or {"kind": type(keypoints).__name__, **asdict(keypoints)},
                     "seed": seed,
                     "max_speed": max_speed if math.isfinite(max_speed) else None,
                 },
@@ -338,11 +345,16 @@ def write_corpus(
             if unknown:
                 raise ValueError(f"exclusions name no such clip: {_listed(unknown)}; clips are {_listed(shelf.names)}")
             for clip in shelf.sorted():
-                rows = [row for row in exclusions if row.clip == clip.name] + _too_fast(clip, max_speed)
+                rows = [row for row in exclusions if row.clip == clip.name] + _unusable(clip)
+                rows += _too_fast(clip, max_speed)
                 manifest["exclusions"] += [asdict(row) for row in rows]
                 manifest["views"] += _write_clip(arrays, clip, rows, rig, cameras, keypoints, manifest["fps"], seed)
             if not manifest["views"]:
                 raise ValueError(f"no frame is left to write to {folder}: no clips were given, or all were excluded")
+            if detected:
+                frames = sum(record["frames"] for record in manifest["views"])
+                off_px = sum(record["frames"] * record["off_px"] for record in manifest["views"])
+                detected["off_px"] = round(off_px / frames, 2)
             manifest["digest"] = _digest(arrays.finish(), manifest)
         (partial / "clips.raw").unlink()
         write_json(partial / MANIFEST, manifest)
@@ -371,7 +383,7 @@ def _write_clip(
     if not everywhere.any():
         return []
     drawn = seed if rig == "ring" else (seed, zlib.crc32(clip.name.encode()))
-    cameras = RIGS[rig](clip.joints_world[everywhere], drawn, count)
+    cameras = list(clip.cameras) if rig == OWN else RIGS[rig](clip.joints_world[everywhere], drawn, count)
     unknown = {row.camera for row in exclusions} - {camera.name for camera in cameras} - {"*"}
     if unknown:
         raise ValueError(
@@ -391,8 +403,16 @@ def _write_clip(
     for first, stop, _, camera in cuts:
         piece = pieces[first, stop]
         pose3d_cam = camera.world_to_cam(piece.joints_world)
-        names = (zlib.crc32(piece.name.encode()), zlib.crc32(camera.name.encode()))
-        points_px, confidence = keypoints.observe(camera.cam_to_px(pose3d_cam), H36M_17, fps, (seed, *names))
+        exact_px = camera.cam_to_px(pose3d_cam)
+        off: dict[str, float] = {}
+        if piece.detections is None:
+            names = (zlib.crc32(piece.name.encode()), zlib.crc32(camera.name.encode()))
+            points_px, confidence = keypoints.observe(exact_px, H36M_17, fps, (seed, *names))
+        else:
+            detected_px = piece.detections.points_px[piece.cameras.index(camera)]
+            assert detected_px is not None  # _unusable has excluded such cameras
+            points_px, confidence = detected_px, np.ones(detected_px.shape[:2])
+            off["off_px"] = round(float(np.linalg.norm(points_px - exact_px, axis=-1).mean()), 3)
         arrays.append(pose2d=camera.px_to_screen(points_px), confidence=confidence, pose3d_cam=pose3d_cam)
         records.append(
             {
@@ -401,9 +421,23 @@ def _write_clip(
                 "action": piece.action,
                 "frames": piece.frames,
                 "camera": camera.to_dict(),
+                **off,
             }
         )
     return records
+
+
+def _unusable(clip: Clip) -> list[Exclusion]:
+    """Exclusions of what the source itself says cannot be used: a whole clip, or cameras without detections."""
+    if clip.fault:
+        return [Exclusion(clip.name, "*", 0, -1, clip.fault)]
+    if clip.detections is None:
+        return []
+    return [
+        Exclusion(clip.name, camera.name, 0, -1, f"no detections in {clip.detections.source}")
+        for camera, points_px in zip(clip.cameras, clip.detections.points_px, strict=True)
+        if points_px is None
+    ]
 
 
 def _too_fast(clip: Clip, max_speed: float) -> list[Exclusion]:
@@ -463,16 +497,34 @@ class _Shelf:
         if clip.name in self.names:
             raise ValueError(f"two clips are named '{clip.name}'; names must differ, across sources too")
         self.names.add(clip.name)
-        self.labels.append((replace(clip, joints_world=clip.joints_world[:1]), self.file.tell(), clip.frames))
-        self.file.write(clip.joints_world.data)
+        self.labels.append((replace(clip.piece(0, 1), name=clip.name), self.file.tell(), clip.frames))
+        for points in (clip.joints_world, *_detected(clip)):
+            self.file.write(np.ascontiguousarray(points, dtype=np.float32).data)
 
     def sorted(self) -> Iterator[Clip]:
         """The clips by action, then name."""
         for label, begin, frames in sorted(self.labels, key=lambda entry: (entry[0].action, entry[0].name)):
             self.file.seek(begin)
-            shape = (frames, *label.joints_world.shape[1:])
-            joints_world = np.frombuffer(self.file.read(4 * math.prod(shape)), np.float32).reshape(shape)
-            yield replace(label, joints_world=joints_world)
+            joints_world = self._read(frames, 3)
+            detections = label.detections
+            if detections is not None:
+                points_px = tuple(None if p is None else self._read(frames, 2) for p in detections.points_px)
+                detections = replace(detections, points_px=points_px)
+            yield replace(label, joints_world=joints_world, detections=detections)
+
+    @property
+    def cameras(self) -> set[str]:
+        """Names of the cameras with which the clips came."""
+        return {camera.name for clip, _, _ in self.labels for camera in clip.cameras}
+
+    def _read(self, frames: int, axes: int) -> np.ndarray:
+        shape = (frames, len(H36M_17), axes)
+        return np.frombuffer(self.file.read(4 * math.prod(shape)), np.float32).reshape(shape)
+
+
+def _detected(clip: Clip) -> list[np.ndarray]:
+    """The arrays of a clip's detections."""
+    return [] if clip.detections is None else [points for points in clip.detections.points_px if points is not None]
 
 
 class _Arrays:
@@ -522,6 +574,42 @@ def _common_fps(shelf: _Shelf, fps: float | None) -> float:
         found = ", ".join(f"{rate:g} ('{name}')" for rate, name in sorted(examples.items()))
         raise ValueError(f"clips differ in frames per second: {found}; pass fps, to which all are resampled")
     return next(iter(examples), math.nan)  # no clip: write_corpus says so
+
+
+def _common_rig(shelf: _Shelf, rig: str | None) -> str:
+    """The rig for all clips, where it can be one."""
+    found = {bool(clip.cameras): clip for clip, _, _ in shelf.labels}  # an example with and one without cameras
+    if rig is None and len(found) > 1:
+        raise ValueError(
+            f"clip '{found[True].name}' comes with its cameras, clip '{found[False].name}' with none; name a virtual "
+            f"rig for all ({_listed(RIGS)}), or make two corpora"
+        )
+    if rig == OWN and False in found:
+        raise ValueError(
+            f"rig 'own', but clip '{found[False].name}' comes with no cameras; name a virtual rig ({_listed(RIGS)})"
+        )
+    return rig or (OWN if True in found else "ring")
+
+
+def _common_detections(shelf: _Shelf, rig: str) -> dict[str, Any] | None:
+    """The record of the keypoints of clips that come with detections; None where no clip does."""
+    usable = [clip for clip, _, _ in shelf.labels if not clip.fault]
+    having = [clip for clip in usable if clip.detections is not None]
+    if not having:
+        return None
+    if rig != OWN:
+        raise ValueError(
+            f"clip '{having[0].name}' has detections, made in images of its own cameras; leave out rig '{rig}', or "
+            "leave out the detections"
+        )
+    without = [clip.name for clip in usable if clip.detections is None]
+    if without:
+        raise ValueError(f"clips have detections, but not {_listed(without, 5)}; give all or none, or make two corpora")
+    found = {(clip.detections.source, clip.detections.layout) for clip in having if clip.detections is not None}
+    if len(found) > 1:
+        raise ValueError(f"clips have detections of several kinds, {sorted(found)}; make a corpus of each")
+    file, layout = found.pop()
+    return {"kind": "Detections", "file": file, "layout": layout}
 
 
 def _may_be_replaced(folder: Path) -> bool:

@@ -5,9 +5,12 @@ import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from actlift.data.archive import npz_names
 from actlift.data.asfamc import read_asfamc_folder
 from actlift.data.clip import Clip
 from actlift.data.corpus import Corpus, Exclusion, write_corpus
+from actlift.data.h36m import CDF_FILES, read_h36m, read_positions
+from actlift.data.humaneva import read_humaneva
 from actlift.data.mocap_npz import read_mocap_npz
 from actlift.data.synthetic import synthetic_clips
 from actlift.keypoints2d import DetectorNoise, Exact, IndependentNoise
@@ -16,21 +19,32 @@ SYNTHETIC = "synthetic"
 EXCLUSION_COLUMNS = ("clip", "camera", "first", "last", "reason")
 
 
-def read_source(source: str | os.PathLike[str], *, seed: int = 0) -> list[Clip]:
+def read_source(
+    source: str | os.PathLike[str], *, detections: str | os.PathLike[str] | None = None, seed: int = 0
+) -> list[Clip]:
     """The clips of a source.
 
     Args:
-        source: an .npz file in the layout of `mocap_npz`; a folder with one .asf and its .amc files; or the word
-            `synthetic`, for the motions that actlift makes itself.
+        source: an .npz file in the layout of `mocap_npz`, `h36m` or `humaneva`; a folder with one .asf and its .amc
+            files, or with the CDF files of Human3.6M; or the word `synthetic`, for the motions that actlift makes
+            itself. What a file or folder is shows in what is in it.
+        detections: 2D keypoints of Human3.6M; other sources have none.
         seed: of synthetic motions.
 
     Raises:
         FileNotFoundError: there is nothing at this path.
-        ValueError: it is none of the above, or what its reader says.
+        ValueError: it is none of the above, it is not Human3.6M and there are detections, or what its reader says.
     """
+    path = Path(source)
+    if _is_h36m(source):
+        return read_h36m(path, detections=detections)
+    if detections is not None:
+        raise ValueError(
+            f"{source}: detections ({detections}) go with Human3.6M only, with data_3d_h36m.npz or its CDF files; "
+            "prepare other sources without"
+        )
     if source == SYNTHETIC:
         return list(synthetic_clips(seed))
-    path = Path(source)
     if path.is_dir():
         if any(entry.suffix.lower() == ".asf" for entry in path.iterdir()):
             return read_asfamc_folder(path)
@@ -39,17 +53,33 @@ def read_source(source: str | os.PathLike[str], *, seed: int = 0) -> list[Clip]:
         raise FileNotFoundError(f"{path}: nothing there; {_WANTED}")
     if path.suffix.lower() != ".npz":
         raise ValueError(f"{path}: not a kind of source that is known; {_WANTED}")
-    return read_mocap_npz(path)
+    return read_humaneva(path) if "positions_3d" in npz_names(path) else read_mocap_npz(path)
 
 
-_WANTED = f"wanted a motion capture .npz, a folder with an .asf and its .amc files, or the word {SYNTHETIC}"
+def _is_h36m(source: str | os.PathLike[str]) -> bool:
+    """Whether it is Human3.6M, by its content; in HumanEva-I, a slash stands in the names of subjects."""
+    path = Path(source)
+    if source == SYNTHETIC or not path.exists():
+        return False
+    if path.is_dir():
+        return any(path.glob(CDF_FILES))
+    if path.suffix.lower() != ".npz" or "positions_3d" not in npz_names(path):
+        return False
+    return not any("/" in subject for subject in read_positions(path))
+
+
+_WANTED = (
+    "wanted a motion capture .npz, a folder with an .asf and its .amc files or with the CDF files of Human3.6M, "
+    f"or the word {SYNTHETIC}"
+)
 
 
 def prepare(
     sources: Sequence[str],
     out: str | os.PathLike[str],
     *,
-    rig: str = "ring",
+    detections: str | os.PathLike[str] | None = None,
+    rig: str | None = None,
     cameras: int = 4,
     keypoints: Exact | IndependentNoise | DetectorNoise | None = None,
     fps: float | None = None,
@@ -60,7 +90,7 @@ def prepare(
     """Read sources and write one corpus of all their clips; sources are read one after the other.
 
     Args:
-        sources: as for `read_source`.
+        sources, detections: as for `read_source`.
         out: folder of the corpus.
         rig, cameras, keypoints, fps, seed, exclusions, max_speed: as for `write_corpus`; keypoints exact if not given.
 
@@ -72,7 +102,7 @@ def prepare(
 
     def clips() -> Iterator[Clip]:
         for source in sources:
-            yield from read_source(source, seed=seed)
+            yield from read_source(source, detections=detections, seed=seed)
 
     return write_corpus(
         out,

@@ -7,12 +7,15 @@ from typing import Any
 import pandas as pd
 
 from actlift.data.archive import read_npz
+from actlift.data.corpus import OWN
 from actlift.data.prepare import SYNTHETIC
 from actlift.files import read_json
 from actlift.report.page import ReportContext, write_page
 from actlift.run import Run
 from actlift.scores import Scores
-from actlift.skeleton import H36M_17
+from actlift.skeleton import H36M_17, SKELETONS
+
+PROJECTED_PX = 1.0  # keypoints so near to the projections are projections: no detector is
 
 
 def write_study_page(folder: Path) -> Path:
@@ -52,7 +55,7 @@ def write_study_page(folder: Path) -> Path:
                 "corpus": study["corpus_folder"],
                 "corpus digest": study["fixed"]["corpus"],
                 "sources": study["provenance"]["sources"],
-                "cameras": f"{study['provenance']['cameras']} virtual ones per clip, rig {study['provenance']['rig']}",
+                "cameras": cameras_note(study["provenance"]),
                 "command": study["command"],
                 "commit": study["commit"],
                 "versions": study["versions"],
@@ -69,15 +72,37 @@ def write_study_page(folder: Path) -> Path:
 
 def data_note(provenance: Mapping[str, Any]) -> str:
     """Where the 2D keypoints of a corpus come from, in words that stand beside every verdict."""
-    noise = provenance["keypoints"]
-    described = ", ".join(f"{key} {value}" for key, value in noise.items() if key != "kind")
-    keypoints = f"virtual cameras, {noise['kind']}" + (f" ({described})." if described else ".")
+    made = provenance["keypoints"]
+    if made["kind"] == "Detections":
+        return _detections_note(made)
+    cameras = "the cameras that filmed it" if provenance.get("rig") == OWN else "virtual cameras"
+    described = ", ".join(f"{key} {value}" for key, value in made.items() if key != "kind")
+    keypoints = f"{cameras}, {made['kind']}" + (f" ({described})." if described else ".")
     if set(provenance["sources"]) == {SYNTHETIC}:
         return (
             f"Motions are synthetic, nobody moved, and 2D keypoints are their projections by {keypoints} The numbers "
             "show that the comparison works, not how well people are lifted."
         )
     return f"2D keypoints are synthetic: projections of motion capture by {keypoints}"
+
+
+def _detections_note(made: Mapping[str, Any]) -> str:
+    if made["off_px"] < PROJECTED_PX:
+        return (
+            f"2D keypoints are synthetic: projections of motion capture by the cameras that filmed it, {made['file']}."
+        )
+    note = f"2D keypoints are detections: {made['file']}, on average {made['off_px']:g} px from the projections."
+    if made["layout"] == H36M_17.name:
+        return note
+    lacking = [joint for joint in H36M_17.joints if joint not in SKELETONS[made["layout"]].joints]
+    return f"{note} The detector's layout is {made['layout']}: {', '.join(lacking)} are approximated from other joints."
+
+
+def cameras_note(provenance: Mapping[str, Any]) -> str:
+    """Which cameras saw the clips of a corpus, in words."""
+    if provenance["rig"] == OWN:
+        return f"{provenance['cameras']}, those that filmed the clips"
+    return f"{provenance['cameras']} virtual ones per clip, rig {provenance['rig']}"
 
 
 def _curve(run: Run) -> pd.DataFrame:

@@ -1,0 +1,154 @@
+"""Suites without training: made-up errors, written as the runner writes them, for tests of what reads them."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from actlift.report.results import FORMAT
+from actlift.scores import Scores
+
+ACTIONS = ("Eating", "Sitting", "Walking")
+METRICS = {"mpjpe": 60.0, "n_mpjpe": 55.0, "p_mpjpe": 45.0, "mpjve": 6.0}
+SNAPSHOTS = 20
+
+Factor = Callable[[str, str, str], float]
+"""(arm, action, metric) -> what the made-up error is multiplied with."""
+
+
+def no_difference(arm: str, action: str, metric: str) -> float:
+    del arm, action, metric
+    return 1.0
+
+
+def make_suite(
+    folder: Path,
+    *,
+    preset: str = "fair",
+    fields: tuple[int, ...] = (1, 27),
+    arms: tuple[str, ...] = ("experts (pooled)", "experts (each)", "random-experts (pooled)", "random-experts (each)"),
+    factor: Factor = no_difference,
+    by_field: Callable[[int], float] = lambda field: 1.0 if field == 1 else 0.8,
+    seeds: tuple[int, ...] = (0, 1, 2),
+    clips: int = 6,
+    noise: float = 0.02,
+    grid: tuple[tuple[int, int], ...] = (),
+) -> Path:
+    """Write a suite; under ``grid`` (frames, steps) its settings are those of the action-oriented preset."""
+    settings: dict[str, str] = {}
+    for field in fields:
+        for frames, steps in grid or ((None, 1800),):
+            name = f"{field}f" if frames is None else f"{field}f-{frames}-{steps}"
+            settings[name] = name
+            _study(folder / name, field, frames, steps, arms, factor, by_field(field), seeds, clips, noise)
+    about = {
+        "format": FORMAT,
+        "preset": preset,
+        "scale": 1.0,
+        "settings": settings,
+        "focus": "Eating",
+        "digest": "ab" * 32,
+        "command": f"actlift study corpus {folder.name} --preset {preset}",
+        "commit": "0123456789ab",
+        "versions": {"actlift": "0.1.0", "python": "3.11", "torch": "2.13", "numpy": "2.0"},
+    }
+    (folder / "suite.json").write_text(json.dumps(about))
+    return folder
+
+
+def _study(folder, field, frames, steps, arms, factor, level, seeds, clips, noise) -> None:
+    folder.mkdir(parents=True)
+    study = {
+        "fixed": {"corpus": "ab" * 32},
+        "plan": {
+            "test_subjects": ["S3"],
+            "seeds": list(seeds),
+            "budget": {"steps": steps, "batch": 256},
+            "frames": frames,
+            "epochs": None,
+            "snapshots": SNAPSHOTS,
+            "network": {"receptive_field": field, "widths": [], "channels": 128, "dropout": 0.1},
+        },
+        "corpus_folder": "corpus",
+        "provenance": {
+            "sources": ["cmu.npz"],
+            "rig": "ring",
+            "cameras": 4,
+            "keypoints": {"kind": "IndependentNoise", "sigma_px": 3.0},
+            "seed": 0,
+        },
+        "fps": 60.0,
+        "training": {"subjects": ["S1", "S2"], "actions": list(ACTIONS), "views": 40, "frames": 9000},
+        "test": {"subjects": ["S3"], "actions": list(ACTIONS), "views": 20, "frames": 2000},
+        "command": "actlift study",
+        "commit": "0123456789ab",
+        "versions": {"actlift": "0.1.0"},
+    }
+    (folder / "study.json").write_text(json.dumps(study))
+    rng = np.random.default_rng(field)
+    arms = ("generalist", *arms)
+    hard = {(a, c): 1 + 0.2 * rng.standard_normal() for a in ACTIONS for c in range(clips)}
+    rows = []
+    for arm in arms:
+        for seed in seeds:
+            run = f"runs/{arm.replace(' (', '-').rstrip(')')}-seed{seed}"
+            chance = np.random.default_rng((field, seed, len(arm)))
+            for (action, clip), difficulty in hard.items():
+                for metric, base in METRICS.items():
+                    value = (
+                        base * level * difficulty * factor(arm, action, metric) * (1 + noise * chance.standard_normal())
+                    )
+                    rows.append(
+                        {
+                            "run": run,
+                            "arm": arm,
+                            "seed": seed,
+                            "action": action,
+                            "subject": "S3",
+                            "camera": "cam0",
+                            "clip": f"{action}{clip}",
+                            "metric": metric,
+                            "joint": "all",
+                            "frames": 100,
+                            "value": value,
+                        }
+                    )
+            _run(folder / run, arm, seed, steps, {m: METRICS[m] * level for m in ("mpjpe", "mpjve")}, factor, chance)
+    Scores.from_rows(rows).save(folder / "scores.parquet")
+
+
+def _run(folder, arm, seed, steps, levels, factor, chance) -> None:
+    folder.mkdir(parents=True)
+    pooled, alone = arm.endswith("(pooled)"), arm == "generalist"
+    names = ["everything"] if alone else list(ACTIONS)
+    each = steps // len(ACTIONS) if pooled else steps
+    identity = {
+        "members": {n: {"frames": 9000 if alone else 3000, "rows": "0", "steps": each} for n in names},
+        "model": {"widths": [1], "channels": 128},
+        "seed": seed,
+        "batch": 256,
+    }
+    (folder / "config.json").write_text(json.dumps({"format": 1, "identity": identity}))
+    seconds = 10.0 * each * len(names) / steps
+    lines, curve = [], []
+    for k in range(1, SNAPSHOTS + 1):
+        share = k / SNAPSHOTS
+        spent = {"seconds": seconds * share, "cpu_seconds": 2 * seconds * share}
+        step = round(each * share)
+        losses = dict.fromkeys(names, 50 / share)
+        lines.append({"step": step, "progress": share, **spent, "learning_rate": 1e-3, "loss_mm": losses})
+        measured = []
+        for action in ACTIONS:
+            for metric, level in levels.items():
+                value = (
+                    level
+                    * factor(arm, action, metric)
+                    * (1 + 0.5 * (1 - share) ** 2 + 0.002 * chance.standard_normal())
+                )
+                measured.append({"action": action, "metric": metric, "value": value})
+        curve.append({"step": step, "progress": share, **spent, "measured": measured})
+    pose = np.random.default_rng(0).standard_normal((1, 17, 3))
+    np.savez(folder / "examples.npz", action=np.array(ACTIONS[:1]), title=np.array(["clip"]), truth=pose, predicted=pose)
+    (folder / "log.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    (folder / "curve.jsonl").write_text("".join(json.dumps(point) + "\n" for point in curve))

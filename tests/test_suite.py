@@ -1,0 +1,124 @@
+"""Presets and suites: what each setting trains, resuming, refusing, and the command that runs them."""
+
+from dataclasses import replace
+
+import pytest
+
+from actlift.budget import Budget
+from actlift.cli import app
+from actlift.plan import Network, Plan
+from actlift.presets import PRESETS, settings_of
+from actlift.report.results import Suite
+from actlift.suite import run_suite
+
+BASE = Plan(
+    test_subjects=("syn4",),
+    seeds=(0,),
+    budget=Budget(batch=16),
+    network=Network(channels=8),
+    precision="float32",
+    device="cpu",
+)
+
+
+def test_the_papers_settings_are_its_unit_epochs():
+    """15 and 1,200 unit epochs of 15 actions are 1 and 80 passes over everything, two windows a frame."""
+    plans = settings_of("paper", replace(BASE, budget=Budget(batch=1024)), training_frames=1_559_752)
+    assert list(plans) == ["1f", "27f", "243f"]
+    assert [plan.epochs for plan in plans.values()] == [1, 1, 80]
+    assert [plan.budget.steps for plan in plans.values()] == [round(e * 2 * 1_559_752 / 1024) for e in (1, 1, 80)]
+    for plan, field in zip(plans.values(), (1, 27, 243), strict=True):
+        assert plan.network == Network(receptive_field=field, channels=8, dropout=0.25)
+        assert plan.equalities == ("epochs",)
+
+
+def test_the_fair_settings_spend_the_same_steps_under_both_equalities_with_both_controls():
+    paper, fair = (settings_of(p, BASE, training_frames=9000, scale=0.5) for p in ("paper", "fair"))
+    assert [p.budget for p in fair.values()] == [p.budget for p in paper.values()]
+    for plan in fair.values():
+        assert plan.equalities == ("pooled", "each")
+        assert set(plan.arms) == {"generalist", "experts", "random-experts", "cluster-experts"}
+        assert plan.network.dropout == BASE.network.dropout
+    assert fair["1f"].budget == Budget(round(0.5 * 2 * 9000 / 16), 16)
+
+
+def test_the_action_oriented_settings_are_a_grid_of_frames_and_steps():
+    plans = settings_of("action-oriented", BASE, training_frames=12800, scale=0.25, receptive_fields=(9,))
+    assert {name: (plan.frames, plan.budget.steps) for name, plan in plans.items()} == {
+        f"9f-{frames}-{steps}": (frames, steps) for frames in (100, 400, 1600, 6400) for steps in (50, 200)
+    }
+    assert all(plan.equalities == ("frames",) for plan in plans.values())
+
+
+@pytest.mark.parametrize(
+    ("preset", "changed", "options", "message"),
+    [
+        ("best", {}, {}, "unknown preset 'best'; known: paper, fair, action-oriented"),
+        ("fair", {}, {"scale": 0.0}, "a scale is positive, got 0.0"),
+        ("fair", {}, {"receptive_fields": (9,)}, "no receptive field of 9 frames; it has: 1, 27, 243"),
+        ("paper", {"arms": ("experts",)}, {}, "--preset paper chooses --arms itself"),
+        ("paper", {"budget": Budget(10, 16)}, {}, "--preset paper chooses --budget.steps itself, got 10: leave it out"),
+        ("fair", {"network": Network(receptive_field=81)}, {}, "chooses --network.receptive-field itself, got 81"),
+        ("fair", {"snapshots": 3}, {}, "chooses --snapshots itself"),
+    ],
+)
+def test_choices_that_are_the_presets_are_refused(preset, changed, options, message):
+    with pytest.raises(ValueError, match=message):
+        settings_of(preset, replace(BASE, **changed), training_frames=9000, **options)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("preset", PRESETS)
+def test_a_suite_runs_resumes_and_refuses_to_be_another(preset, corpus, tmp_path):
+    folder, options = tmp_path / "suite", {"scale": 0.05, "receptive_fields": (1, 27)}
+    seen = []
+    suite = run_suite(folder, corpus, preset, BASE, watch=lambda name, at: seen.append((name, at)), **options)
+    assert [setting.receptive_field for setting in suite.settings[:1]] == [1]
+    assert suite.preset == preset
+    assert suite.focus == "Walking"  # there is no Eating here: the action with most frames, the first of two alike
+    last_name, last = seen[-1]
+    assert (last_name, last.number, last.windows) == (suite.settings[-1].name, last.jobs, last.windows_total)
+    assert [at.windows for _, at in seen] == sorted(at.windows for _, at in seen)
+    for setting in suite.settings:
+        assert setting.scores.arms[0] == "generalist"
+        assert {cost.run for cost in setting.costs} == set(setting.scores.table["run"])
+        for cost in setting.costs:
+            assert sum(cost.share(member) for member in cost.steps) == pytest.approx(1)
+            assert cost.seconds > 0
+            assert cost.cpu_seconds > 0
+        if preset != "action-oriented":
+            assert set(setting.curves["run"]) == set(setting.scores.table["run"])
+            assert setting.curves["progress"].max() == 1
+
+    before = {path: path.stat().st_mtime_ns for path in folder.glob("*/runs/*/weights.safetensors")}
+    run_suite(folder, corpus, preset, BASE, **options)
+    assert {path: path.stat().st_mtime_ns for path in folder.glob("*/runs/*/weights.safetensors")} == before
+    with pytest.raises(ValueError, match=r"holds another suite \(scale: there 0.05, asked for 0.04"):
+        run_suite(folder, corpus, preset, BASE, **(options | {"scale": 0.04}))
+
+
+def test_a_folder_of_something_else_is_left_alone(corpus, tmp_path):
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(ValueError, match="is not empty and holds no suite: choose another folder"):
+        run_suite(tmp_path, corpus, "fair", BASE, scale=0.05)
+    (tmp_path / "suite.json").write_text('{"format": 99}')
+    with pytest.raises(ValueError, match="describes no suite of format 1: choose another folder"):
+        run_suite(tmp_path, corpus, "fair", BASE, scale=0.05)
+    with pytest.raises(ValueError, match="suite of format 1: was it made by another version"):
+        Suite.open(tmp_path)
+    with pytest.raises(FileNotFoundError, match="holds no suite"):
+        Suite.open(tmp_path / "elsewhere")
+    assert (tmp_path / "notes.txt").read_text() == "mine"
+
+
+def test_an_unfinished_suite_says_how_to_go_on(corpus, tmp_path):
+    run_suite(tmp_path / "s", corpus, "fair", BASE, scale=0.05, receptive_fields=(1,))
+    (tmp_path / "s" / "1f" / "scores.parquet").unlink()
+    with pytest.raises(FileNotFoundError, match=r"1f holds no finished study: it has no scores.parquet"):
+        Suite.open(tmp_path / "s")
+
+
+def test_a_scale_without_a_preset_is_refused(corpus_folder, tmp_path):
+    words = ["study", str(corpus_folder), str(tmp_path / "s"), "--test-subjects", "syn4", "--scale", "0.5"]
+    with pytest.raises(ValueError, match="--scale and --receptive-fields belong to a preset"):
+        app(words, result_action="return_value")
