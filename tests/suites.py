@@ -149,6 +149,8 @@ def _run(folder, arm, seed, steps, levels, factor, chance) -> None:
                 measured.append({"action": action, "metric": metric, "value": value})
         curve.append({"step": step, "progress": share, **spent, "measured": measured})
     pose = np.random.default_rng(0).standard_normal((1, 17, 3))
-    np.savez(folder / "examples.npz", action=np.array(ACTIONS[:1]), title=np.array(["clip"]), truth=pose, predicted=pose)
+    np.savez(
+        folder / "examples.npz", action=np.array(ACTIONS[:1]), title=np.array(["clip"]), truth=pose, predicted=pose
+    )
     (folder / "log.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     (folder / "curve.jsonl").write_text("".join(json.dumps(point) + "\n" for point in curve))

@@ -1,11 +1,14 @@
 """Figures are well-formed SVG in the page's own colours and fonts, and show what they were given."""
 
 import re
+from pathlib import Path
 from xml.etree import ElementTree
 
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.colors import to_rgb
+from matplotlib.image import imread
 
 from actlift.report import figures
 from actlift.report.tables import arms_table, comparisons
@@ -128,3 +131,45 @@ def test_a_pose_stands_upright_and_its_depth_shows() -> None:
     np.testing.assert_allclose(
         np.linalg.norm(figures._seen(H36M_17, POSE), axis=1), np.linalg.norm(POSE - POSE[0], axis=1)
     )
+
+
+def drawing() -> figures.Drawing:
+    table = arms_table(scores(ARMS), "mpjpe")
+    rng = np.random.default_rng(0)
+    points = pd.DataFrame(
+        {"arm": "generalist", "seed": [0, 0, 1, 1], "share": [0.5, 1, 0.5, 1], "value": rng.random(4)}
+    )
+    at = pd.DataFrame(
+        {"place": 1, "control": [False, False, True], "frames": [100, 400, 100], "effect": [-1.0, 2.0, 3.0]}
+    )
+    panels = (
+        figures.error_panel(table, "mpjpe", "errors", {arm: place for place, arm in enumerate(ARMS)}),
+        figures.progress_panel(points, {"generalist": 0}, "mm", "progress"),
+        figures.crossing_panel(at.assign(low=at["effect"] - 1, high=at["effect"] + 1), "crossing"),
+    )
+    return figures.Drawing("drawing", "A <drawing>", panels, (("generalist", 0, False), ("control", 1, True)), 2)
+
+
+def test_drawings_are_files_in_both_themes_with_no_colour_of_the_other(tmp_path: Path) -> None:
+    figures.save_drawing(tmp_path, drawing())
+    files = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    assert set(files) == {f"drawing-{theme}.{kind}" for theme in ("light", "dark") for kind in ("svg", "png")}
+    light, dark = ({colors[i] for colors in figures.VARIABLES.values()} for i in (0, 1))
+    for theme, paper, foreign in zip(("light", "dark"), figures.PAPER_COLORS, (dark, light), strict=True):
+        svg = files[f"drawing-{theme}.svg"].decode()
+        ElementTree.fromstring(svg)
+        assert "var(" not in svg
+        assert not foreign & set(re.findall(r"#[0-9a-f]{6}", svg))
+        assert {"errors", "progress", "crossing", "control", "A <drawing>"} <= set(words(svg))
+        pixels = imread(tmp_path / f"drawing-{theme}.png", format="png")
+        np.testing.assert_allclose(pixels[0, 0, :3], to_rgb(paper), atol=0.01)
+        assert len(np.unique(pixels.reshape(-1, pixels.shape[-1]), axis=0)) > 20
+    figures.save_drawing(tmp_path, drawing())
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == files
+
+
+def test_panels_in_a_page_follow_its_theme() -> None:
+    for panel in drawing().panels:
+        svg = figures.panel_svg(panel)
+        assert not re.findall(r"(?<!, )#[0-9a-f]{6}\b", svg)
+        assert panel.title in ElementTree.fromstring(svg).attrib["aria-label"]

@@ -18,7 +18,6 @@ from actlift.report.tables import (
     number,
     print_arms_table,
     signed,
-    to_markdown,
 )
 from actlift.scores import MEAN_OVER_ACTIONS, MEAN_OVER_FRAMES, Scores
 
@@ -159,14 +158,3 @@ def test_higher_is_better_where_it_is() -> None:
     (line,) = [line for line in text.splitlines() if line.strip().startswith(MEAN_OVER_ACTIONS)]
     assert line.index("*") > 40  # behind the generalist's value
     assert "higher is better" in text
-
-
-def test_markdown_has_every_cell_and_the_best_in_bold() -> None:
-    of = scores({"generalist": 0, "experts": -5})
-    lines = to_markdown(of, "mpjpe").splitlines()
-    assert len(lines) == 2 + 3 + 2 + 1
-    assert {line.count("|") for line in lines} == {4}
-    expected = number(arms_table(of, "mpjpe").loc["experts", "action1"], MPJPE)
-    assert f"**{expected}**" in lines[3]
-    assert lines[-1].startswith("| mean over actions, minus generalist [95 %] | |")
-    assert len(to_markdown(scores({"generalist": 0}), "mpjpe").splitlines()) == 2 + 3 + 2

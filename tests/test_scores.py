@@ -5,8 +5,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import ttest_ind
 
-from actlift.scores import COLUMNS, MEAN_OVER_ACTIONS, MEAN_OVER_FRAMES, Scores
+from actlift.scores import COLUMNS, MEAN_OVER_ACTIONS, MEAN_OVER_FRAMES, Scores, percentile_interval, seed_margin
 
 
 def row(**changes: object) -> dict[str, object]:
@@ -101,6 +102,25 @@ def test_pivots_agree_with_plain_numpy_on_random_scores() -> None:
         assert spread["seeds"] == 2
 
 
+def test_seed_spread_is_the_deviation_of_every_average_over_seeds() -> None:
+    values = {"walk": [10.0, 14.0, 15.0], "sit": [30.0, 30.0, 60.0]}
+    scores = Scores.from_rows(
+        [row(action=a, clip=a, seed=s, value=v) for a, of_seeds in values.items() for s, v in enumerate(of_seeds)]
+    )
+    spread = scores.seed_spread("mpjpe").loc["generalist"]
+    for action, of_seeds in values.items():
+        assert spread[action] == pytest.approx(np.std(of_seeds, ddof=1))
+    assert spread[MEAN_OVER_ACTIONS] == pytest.approx(np.std([20.0, 22.0, 37.5], ddof=1))
+
+
+def test_seed_margin_is_the_half_width_of_the_t_interval() -> None:
+    one, other = [41.0, 43.5, 40.2], [47.0, 44.1, 45.9]
+    expected = ttest_ind(one, other).confidence_interval()
+    margin = seed_margin([np.std(one, ddof=1), np.std(other, ddof=1)], [3, 3])
+    assert margin == pytest.approx((expected.high - expected.low) / 2)
+    assert np.isnan(seed_margin([1.0, np.nan], [3, 1]))
+
+
 def test_seed_spread_of_one_seed_is_unknown() -> None:
     spread = Scores.from_rows([row()]).seed_spread("mpjpe")
     assert spread.loc["generalist", "seeds"] == 1
@@ -158,6 +178,29 @@ def test_compare_agrees_with_a_slow_bootstrap_that_draws_clip_by_clip() -> None:
     assert (np.abs(comparison["low"].to_numpy()[1:] - low[1:]) < 0.1 * width).all()
     assert (np.abs(comparison["high"].to_numpy()[1:] - high[1:]) < 0.1 * width).all()
     assert np.isnan(comparison.loc["jump", ["low", "high"]].to_numpy(float)).all()
+
+
+def test_draws_begin_with_the_data_and_are_missing_where_there_is_one_clip() -> None:
+    scores = random_scores({"walk": 4, "jump": 1})
+    drawn = scores.draws("mpjpe", scores.arms, draws=50)
+    assert list(drawn.averages) == list(scores.arms)
+    for arm, averages in drawn.averages.items():
+        assert averages.shape == (51, 4)
+        pd.testing.assert_series_equal(averages.loc[0], scores.per_action("mpjpe").loc[arm], check_names=False)
+        assert averages.loc[1:, "jump"].isna().all()
+        assert averages.drop(columns="jump").notna().all(axis=None)
+    assert drawn.frames.sum() == scores.table.loc[lambda t: (t["arm"] == "experts") & (t["seed"] == 0), "frames"].sum()
+
+
+def test_draws_of_two_tables_on_the_same_clips_are_paired() -> None:
+    """All errors halved: however clips are drawn, exactly half is left, though the errors themselves spread."""
+    scores = random_scores({"walk": 6, "sit": 5})
+    halved = Scores(scores.table.assign(value=scores.table["value"] / 2).sample(frac=1, random_state=0))
+    before, after = (s.draws("mpjpe", ["generalist"]) for s in (scores, halved))
+    pd.testing.assert_series_equal(before.frames, after.frames)
+    whole, half = (d.averages["generalist"][MEAN_OVER_ACTIONS].to_numpy() for d in (before, after))
+    assert whole[1:].std() > 1
+    assert percentile_interval(half / whole) == (pytest.approx(0.5), pytest.approx(0.5))
 
 
 def test_pairing_removes_what_clips_have_in_common() -> None:

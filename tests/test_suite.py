@@ -1,14 +1,17 @@
 """Presets and suites: what each setting trains, resuming, refusing, and the command that runs them."""
 
+import json
 from dataclasses import replace
 
 import pytest
 
 from actlift.budget import Budget
 from actlift.cli import app
+from actlift.data.corpus import Corpus
 from actlift.plan import Network, Plan
 from actlift.presets import PRESETS, settings_of
 from actlift.report.results import Suite
+from actlift.run import Run
 from actlift.suite import run_suite
 
 BASE = Plan(
@@ -116,6 +119,25 @@ def test_an_unfinished_suite_says_how_to_go_on(corpus, tmp_path):
     (tmp_path / "s" / "1f" / "scores.parquet").unlink()
     with pytest.raises(FileNotFoundError, match=r"1f holds no finished study: it has no scores.parquet"):
         Suite.open(tmp_path / "s")
+
+
+@pytest.mark.slow
+def test_the_command_ends_in_verdicts_tables_and_a_page(corpus_folder, tmp_path, capsys):
+    out = tmp_path / "fair"
+    words = ["study", corpus_folder, out, "--test-subjects", "syn4", "--preset", "fair", "--scale", "0.05"]
+    words += ["--receptive-fields", "1", "27", "--seeds", "0", "1", "--budget.batch", "16", "--network.channels", "8"]
+    app([str(word) for word in words], result_action="return_value")
+    printed = capsys.readouterr().out
+    assert "C1" in printed
+    assert "C10" in printed
+    assert f"report: {out / 'report.html'}" in printed
+    assert json.loads((out / "verdicts.json").read_text())
+    assert (out / "tables" / "table1.csv").is_file()
+    assert Run.open(out / "27f" / "runs" / "experts-each-seed1").done
+    assert Corpus.open(corpus_folder).digest in (out / "report.html").read_text()
+
+    app(["report", str(out)], result_action="return_value")
+    assert "C1" in capsys.readouterr().out
 
 
 def test_a_scale_without_a_preset_is_refused(corpus_folder, tmp_path):

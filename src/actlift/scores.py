@@ -40,6 +40,24 @@ _KEY = ["arm", "seed", "clip", "camera", "metric", "joint"]
 
 
 @dataclass(frozen=True, eq=False)
+class Draws:
+    """A paired bootstrap over whole clips: what averages become when other clips are drawn.
+
+    Any statistic of the arms, computed row by row, comes with its draws; `percentile_interval` gives its interval. Two
+    tables with equal `frames`, drawn with the same seed as often, had the same clips drawn, so that a statistic may
+    span both.
+
+    Attributes:
+        averages: by arm, (1 + draws) rows, of which the first is the data itself; columns the actions, then "mean over
+            actions" and "mean over frames". The draws are NaN where no clip could be drawn in place of another.
+        frames: of every (action, clip).
+    """
+
+    averages: Mapping[str, pd.DataFrame]
+    frames: pd.Series
+
+
+@dataclass(frozen=True, eq=False)
 class Scores:
     """A checked long table; see `COLUMNS`.
 
@@ -133,66 +151,83 @@ class Scores:
         return means.groupby(level="arm").mean().loc[rows["arm"].unique(), rows["joint"].unique()]
 
     def seed_spread(self, metric: str) -> pd.DataFrame:
-        """Rows arms; columns the two means' standard deviation over seeds (n - 1; NaN with one seed) and "seeds"."""
-        by_arm = self._per_seed(metric)[[MEAN_OVER_ACTIONS, MEAN_OVER_FRAMES]].groupby(level="arm", sort=False)
+        """Rows arms; columns those of `per_action`: their standard deviation over seeds (n - 1; NaN with one seed).
+
+        A last column, "seeds", tells how many there are.
+        """
+        by_arm = self._per_seed(metric).groupby(level="arm", sort=False)
         spread = by_arm.std(ddof=1)
         spread["seeds"] = by_arm.size()
         return spread
 
-    def compare(self, metric: str, arm: str, against: str, *, seed: int = 0, draws: int = 2000) -> pd.DataFrame:
-        """By how much `arm` differs from `against`, with a 95 % interval from a paired bootstrap over clips.
+    def draws(self, metric: str, arms: Sequence[str], *, seed: int = 0, draws: int = 2000) -> Draws:
+        """Draw whole clips with replacement, within their actions and for all arms at once, and average anew.
 
-        Rows: the actions, then the two means. Columns: difference (arm minus against, reported unit), low, high, clips.
-        A clip is drawn with all its cameras and seeds, for both arms at once, and within its action; the interval lies
-        between the 2.5 and 97.5 percentiles of the draws. It speaks of other clips of the same people, not of other
-        people nor of other seeds. An action with one clip has no interval (NaN) and widens none of the means'.
-        Source: Efron and Tibshirani, "An Introduction to the Bootstrap", 1993, Chapter 13 (percentile interval).
+        A clip is drawn with all its cameras and seeds. The draws speak of other clips of the same people, not of other
+        people nor of other seeds. An action with one clip has none and adds nothing to those of the means.
 
         Raises ValueError for an unknown metric or arm, or if the arms (or two seeds of one) were not scored on the same
         clips, cameras and numbers of frames.
         """
-        both = self._rows(metric)
-        frames, mine = self._by_view(both, arm)
-        their_frames, theirs = self._by_view(both, against)
-        if not frames.equals(their_frames):
-            odd = frames.index.symmetric_difference(their_frames.index)
-            example = odd[0] if len(odd) else (frames != their_frames).idxmax()
-            raise ValueError(
-                f"scores: {arm!r} and {against!r} cannot be paired: they differ in clips, cameras or frames, first at "
-                f"(action, clip, camera) {example}; evaluate both on the same corpus"
-            )
-        weighted = pd.DataFrame({"frames": frames, "sum": frames * (mine - theirs)})
-        index = weighted.index.to_frame(index=False)
+        rows = self._rows(metric)
+        views = {arm: self._by_view(rows, arm) for arm in arms}
+        names = list(views)
+        frames, _ = views[names[0]]
+        for other in names[1:]:
+            their_frames, _ = views[other]
+            if not frames.equals(their_frames):
+                odd = frames.index.symmetric_difference(their_frames.index)
+                example = odd[0] if len(odd) else (frames != their_frames).idxmax()
+                raise ValueError(
+                    f"scores: {names[0]!r} and {other!r} cannot be paired: they differ in clips, cameras or frames, "
+                    f"first at (action, clip, camera) {example}; evaluate both on the same corpus"
+                )
+        sums = np.column_stack([frames, *(frames * value for _, value in views.values())])  # (views, 1 + arms)
+        index = frames.index.to_frame(index=False)
         clips = (
-            weighted.groupby([index["action"].to_numpy(), whole_clips(index["clip"]).to_numpy()])
+            pd.DataFrame(sums)
+            .groupby([index["action"].to_numpy(), whole_clips(index["clip"]).to_numpy()])
             .sum()
             .rename_axis(["action", "clip"])
         )
 
         rng = np.random.default_rng(seed)
-        counts: list[int] = []
-        sums: list[np.ndarray] = []  # per action (1 + draws, 2): frames and summed differences, the data itself first
+        totals: list[np.ndarray] = []  # per action (1 + draws, 1 + arms): frames and the arms' summed errors
+        several: list[bool] = []
         for _, of_action in clips.groupby(level="action"):
             n = len(of_action)
-            counts.append(n)
+            several.append(n > 1)
             drawn = rng.multinomial(n, np.full(n, 1 / n), size=draws)  # how often each clip is drawn
-            sums.append(np.vstack([np.ones((1, n)), drawn]) @ of_action.to_numpy(np.float64))
-        total = np.stack(sums)  # (a, 1 + draws, 2)
-        per_action = total[..., 1] / total[..., 0]
-        over_frames = total[..., 1].sum(axis=0) / total[..., 0].sum(axis=0)
-        differences = np.vstack([per_action, per_action.mean(axis=0), over_frames])  # (a + 2, 1 + draws)
-        clip_counts = np.array([*counts, sum(counts), sum(counts)])
-        low, high = np.percentile(differences[:, 1:], [2.5, 97.5], axis=1)
-        bounded = np.array([*(n > 1 for n in counts), *[max(counts) > 1] * 2])
+            totals.append(np.vstack([np.ones((1, n)), drawn]) @ of_action.to_numpy(np.float64))
+        total = np.stack(totals, axis=1)  # (1 + draws, actions, 1 + arms)
+        per_action = total[..., 1:] / total[..., :1]
+        over_frames = total[..., 1:].sum(axis=1) / total[..., :1].sum(axis=1)
+        averages = np.concatenate([per_action, per_action.mean(axis=1, keepdims=True), over_frames[:, None]], axis=1)
+        averages[1:, ~np.array([*several, any(several), any(several)])] = np.nan
+        columns = [*clips.index.unique("action"), MEAN_OVER_ACTIONS, MEAN_OVER_FRAMES]
+        return Draws(
+            {arm: pd.DataFrame(averages[..., i], columns=columns) for i, arm in enumerate(names)},
+            clips[0].rename("frames"),
+        )
+
+    def compare(self, metric: str, arm: str, against: str, *, seed: int = 0, draws: int = 2000) -> pd.DataFrame:
+        """By how much `arm` differs from `against`, with a 95 % interval from a paired bootstrap over clips.
+
+        Rows: the actions, then the two means. Columns: difference (arm minus against, reported unit), low, high, clips.
+        What is drawn, and what is refused: see `draws`. An action with one clip has no interval (NaN).
+        """
+        drawn = self.draws(metric, (arm, against), seed=seed, draws=draws)
+        differences = drawn.averages[arm] - drawn.averages[against]
+        low, high = percentile_interval(differences.to_numpy())
+        clips = drawn.frames.groupby(level="action").size()
         return pd.DataFrame(
             {
-                "difference": differences[:, 0],
-                "low": np.where(bounded, low, np.nan),
-                "high": np.where(bounded, high, np.nan),
-                "clips": clip_counts,
-            },
-            index=pd.Index([*clips.index.unique("action"), MEAN_OVER_ACTIONS, MEAN_OVER_FRAMES], name="action"),
-        )
+                "difference": differences.loc[0],
+                "low": low,
+                "high": high,
+                "clips": [*clips, *[clips.sum()] * 2],
+            }
+        ).rename_axis("action")
 
     def _rows(self, metric: str, per_joint: bool = False) -> pd.DataFrame:
         rows = self.table[self.table["metric"] == metric]
@@ -231,6 +266,30 @@ class Scores:
                 f"(action, clip, camera) {uneven.idxmax()}; evaluate every seed on the same corpus"
             )
         return frames, grouped["value"].mean()
+
+
+def percentile_interval(drawn: np.ndarray) -> tuple[Any, Any]:
+    """The 95 % interval of a statistic that was computed on `Draws`, row by row; NaN where it has no draws.
+
+    Source: Efron and Tibshirani, "An Introduction to the Bootstrap", 1993, Chapter 13 (percentile interval).
+    """
+    low, high = np.percentile(drawn[1:], [2.5, 97.5], axis=0)
+    return low, high
+
+
+def seed_margin(spreads: Iterable[float], seeds: Iterable[int]) -> float:
+    """How far from 0 other seeds may bring a sum or difference of means that is truly 0: two-sided t test at 5 %.
+
+    Args:
+        spreads: the standard deviation over seeds of each mean, in the difference's unit.
+        seeds: how many each has; NaN comes back where one has a single seed.
+    """
+    from scipy.stats import t
+
+    spread, n = np.array([*spreads], float), np.array([*seeds])
+    if (n < 2).any():
+        return float("nan")
+    return float(t.ppf(0.975, n.sum() - len(n)) * np.sqrt((spread**2 / n).sum()))
 
 
 def whole_clips(names: pd.Series) -> pd.Series:

@@ -261,7 +261,7 @@ class _Loop:
                 self._measure(self.probe)
                 clock = _Clock(self.spent)
             now = time.perf_counter()
-            if now - last_watched > 0.2:
+            if now - last_watched > 0.2 and self.step < self.longest:
                 seen = self._windows_seen()
                 rate = (seen - seen_before) / (self.spent[0] - before)
                 watch(Moment(seen, total, recent or float(self.stack.loss.mean()) / max(1, self.losses), rate))

@@ -1,19 +1,23 @@
-"""Figures as SVG text to stand inside an HTML page: no fonts, files or scripts, legible on light and on dark.
+"""Figures as SVG text to stand inside an HTML page, and as files: no fonts or scripts, legible on light and on dark.
 
-Ink is `currentColor`; every other colour is a CSS variable with the light theme's colour as its fallback, so that a
-figure also stands alone. `css_variables` gives both themes' values for the page.
+Inside a page, ink is `currentColor` and every other colour a CSS variable with the light theme's colour as its
+fallback; `css_variables` gives both themes' values. Files have a theme's colours and its background. A drawing is made
+of panels: a page shows each panel by itself, a file all of them side by side, from the same drawing code.
 """
 
 import html
 import re
-from collections.abc import Mapping, Sequence
-from io import StringIO
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from io import BytesIO, StringIO
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
+from actlift.files import replacing
 from actlift.metrics import METRICS, Metric
 from actlift.scores import MEAN_OVER_ACTIONS, MEAN_OVER_FRAMES
 from actlift.skeleton import Skeleton
@@ -42,7 +46,32 @@ VARIABLES = {
     "--faint": (FAINT, "#4d535f"),
     "--rule": (RULE, "#343943"),
 }
+PAPER_COLORS = ("#ffffff", "#14161a")  # behind figures that are files, light and dark
+DARK = dict(VARIABLES.values()) | {INK: "#e9ebf0"}
 MARKERS = ("o", "s", "D", "^", "v", "P", "X")
+PNG_DPI = 160
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One pair of axes: its title, its label for those who hear it, its size in inches, and what draws into it."""
+
+    title: str
+    label: str
+    width: float
+    height: float
+    draw: Callable[["Axes"], None]
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """Panels that belong together, in rows of `columns`, and what their colours and dashes mean."""
+
+    name: str
+    title: str
+    panels: tuple[Panel, ...]
+    legend: tuple[tuple[str, int, bool], ...]  # words, place among ARM_COLORS, dashed
+    columns: int
 
 
 def css_variables(theme: str) -> str:
@@ -50,19 +79,76 @@ def css_variables(theme: str) -> str:
     return " ".join(f"{name}: {colors[theme == 'dark']};" for name, colors in VARIABLES.items())
 
 
+def panel_svg(panel: Panel) -> str:
+    """A panel as one <svg> element for a page, without its title."""
+    figure, axes = _figure(panel.width, panel.height)
+    panel.draw(axes)
+    return _svg(figure, panel.label)
+
+
+def save_drawing(folder: Path, drawing: Drawing) -> None:
+    """Write ``<name>-light.svg``, ``-light.png``, ``-dark.svg``, ``-dark.png`` into a folder, each whole or not at all.
+
+    Raises:
+        OSError: where one cannot be written.
+    """
+    from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
+
+    rows = -(-len(drawing.panels) // drawing.columns)
+    width = max(panel.width for panel in drawing.panels) * min(drawing.columns, len(drawing.panels))
+    height = max(panel.height for panel in drawing.panels) * rows + 0.6 + 0.3 * rows
+    figure = Figure(figsize=(width, height), layout="constrained")
+    for place, panel in enumerate(drawing.panels, 1):
+        axes = figure.add_subplot(rows, min(drawing.columns, len(drawing.panels)), place)
+        _style(axes)
+        panel.draw(axes)
+        axes.set_title(panel.title, color=INK, fontsize=10.5, pad=16)
+    lines = [
+        Line2D([], [], color=_arm_style(place)[0], linewidth=3, linestyle=(0, (2, 1)) if dashed else "-", label=words)
+        for words, place, dashed in drawing.legend
+    ]
+    figure.suptitle(drawing.title, color=INK, fontsize=11.5)
+    longest = max(len(words) for words, _, _ in drawing.legend)
+    columns = max(1, int(width / (0.7 + 0.08 * longest)))
+    figure.legend(handles=lines, loc="outside lower center", ncols=columns, frameon=False, fontsize=9.5, labelcolor=INK)
+    for theme, paper in zip(("light", "dark"), PAPER_COLORS, strict=True):
+        if theme == "dark":
+            figure.draw_without_rendering()  # makes the ticks, which are to be recoloured too
+            _darken(figure)
+        figure.patch.set(facecolor=paper, visible=True)
+        png = BytesIO()
+        figure.savefig(png, format="png", dpi=PNG_DPI, metadata={"Software": None})
+        svg = '<?xml version="1.0" encoding="utf-8"?>\n' + _svg_text(figure, drawing.title)
+        for suffix, content in (("svg", svg.encode()), ("png", png.getvalue())):
+            with replacing(folder / f"{drawing.name}-{theme}.{suffix}") as beside:
+                beside.write_bytes(content)
+
+
 def error_dots(table: pd.DataFrame, metric: str) -> str:
-    """One row per action and mean, one dot per arm; `table` as from `tables.arms_table`, hardest action on top."""
+    """`error_panel` of all arms of a table, each with the colour of its place there."""
+    return panel_svg(error_panel(table, metric, "", {str(arm): place for place, arm in enumerate(table.index)}))
+
+
+def error_panel(table: pd.DataFrame, metric: str, title: str, places: Mapping[str, int]) -> Panel:
+    """One row per action and mean, one dot per arm; `table` as from `tables.arms_table`, hardest action on top.
+
+    places: of the arms among ARM_COLORS.
+    """
     measure = METRICS[metric]
-    figure, axes = _row_axes(table, measure)
-    rows = _rows(table)
-    for column, y in rows.items():
-        axes.plot([table[column].min(), table[column].max()], [y, y], color=RULE, linewidth=3, zorder=1)
-    for i, arm in reversed(list(enumerate(table.index))):
-        color, marker = _arm_style(i)
-        size = 30 if i else 38
-        axes.scatter(table.loc[arm, list(rows)], list(rows.values()), s=size, color=color, marker=marker, zorder=3)
-    axes.set_xlabel(f"{measure.name.upper().replace('_', '-')}, {measure.unit}")
-    return _svg(figure, f"{measure.title} of every arm by action")
+
+    def draw(axes: "Axes") -> None:
+        rows = _row_axes(axes, table, measure)
+        for column, y in rows.items():
+            axes.plot([table[column].min(), table[column].max()], [y, y], color=RULE, linewidth=3, zorder=1)
+        for i, arm in reversed(list(enumerate(table.index))):
+            color, marker = _arm_style(places[str(arm)])
+            size = 30 if i else 38
+            axes.scatter(table.loc[arm, list(rows)], list(rows.values()), s=size, color=color, marker=marker, zorder=3)
+        axes.set_xlabel(f"{measure.name.upper().replace('_', '-')}, {measure.unit}")
+
+    label = ", ".join(filter(None, (f"{measure.title} of every arm by action", title)))
+    return Panel(title, label, *_row_size(table), draw)
 
 
 def difference_bars(table: pd.DataFrame, compared: Mapping[str, pd.DataFrame], metric: str) -> str:
@@ -71,8 +157,8 @@ def difference_bars(table: pd.DataFrame, compared: Mapping[str, pd.DataFrame], m
     `compared` as from `tables.comparisons`. A dot without a bar has no interval (one clip).
     """
     measure = METRICS[metric]
-    figure, axes = _row_axes(table, measure)
-    rows = _rows(table)
+    figure, axes = _figure(*_row_size(table))
+    rows = _row_axes(axes, table, measure)
     spread = np.linspace(-0.28, 0.28, len(compared)) if len(compared) > 1 else np.zeros(1)
     for offset, (arm, comparison) in zip(spread, compared.items(), strict=True):
         color, marker = _arm_style(list(table.index).index(arm))
@@ -111,6 +197,64 @@ def learning_curves(curves: Sequence[tuple[str, pd.DataFrame]], arms: Sequence[s
     _plain_ticks(axes)
     axes.legend(frameon=False, fontsize=9, labelcolor=INK, loc="upper right")
     return _svg(figure, "Training loss over optimiser steps: " + ", ".join(labels))
+
+
+def progress_panel(points: pd.DataFrame, places: Mapping[str, int], unit: str, title: str) -> Panel:
+    """Errors by share of the budget: a thin line for each seed, a thick one for the mean over seeds.
+
+    points: arm, seed, share, value, as from `paper_tables.curve_points`.
+    """
+
+    def draw(axes: "Axes") -> None:
+        for arm, of_arm in points.groupby("arm", sort=False):
+            color, _ = _arm_style(places[str(arm)])
+            for _, line in of_arm.groupby("seed"):
+                axes.plot(line["share"], line["value"], color=color, linewidth=0.8, alpha=0.5)
+            mean = of_arm.groupby("share")["value"].mean()
+            axes.plot(mean.index, mean, color=color, linewidth=2.4)
+        axes.grid(color=RULE, linewidth=0.8)
+        axes.set_xlim(0, 1.01)
+        axes.xaxis.set_major_formatter(lambda value, _: f"{100 * value:.0f} %")
+        axes.set_xlabel("share of the training budget")
+        axes.set_ylabel(unit)
+
+    return Panel(title, f"Error by share of the training budget, {title}", 4.9, 3.4, draw)
+
+
+def crossing_panel(points: pd.DataFrame, title: str) -> Panel:
+    """Differences to the generalist over training frames: a line for each place, the control dashed.
+
+    points: place (among ARM_COLORS), control (true or false), frames, effect, low, high (%).
+    """
+
+    def draw(axes: "Axes") -> None:
+        axes.axhline(0, color=INK, linewidth=1.2)
+        for _, line in points.groupby(["place", "control"]):
+            place, control = int(line["place"].iloc[0]), bool(line["control"].iloc[0])
+            color, marker = _arm_style(place)
+            shown = line.sort_values("frames")
+            x = shown["frames"] * (1 + 0.1 * (place - points["place"].mean()))  # beside each other, not hidden
+            dashes = (0, (3, 2)) if control else "-"
+            axes.plot(x, shown["effect"], color=color, linewidth=1.2 if control else 2, linestyle=dashes, zorder=3)
+            if not control:
+                axes.scatter(x, shown["effect"], s=22, color=color, marker=marker, zorder=4)
+                axes.vlines(x, shown["low"], shown["high"], color=color, linewidth=1.6, zorder=3)
+        axes.set_xscale("log")
+        ticks = sorted(points["frames"].unique())
+        axes.set_xticks(ticks, [f"{frames:,}" for frames in ticks])
+        axes.xaxis.minorticks_off()
+        axes.grid(color=RULE, linewidth=0.8)
+        axes.yaxis.set_major_formatter(
+            lambda value, _: f"{value:+g} %".replace("-", "\N{MINUS SIGN}") if value else "0"
+        )
+        ends = ("below 0: experts better", "above 0: generalist better")
+        for side_x, words, side in zip((0.0, 1.0), ends, ("left", "right"), strict=True):
+            axes.text(side_x, 1.01, words, transform=axes.transAxes, ha=side, va="bottom", fontsize=9, color=INK)
+        axes.margins(y=0.12)
+        axes.set_xlabel("training frames of every network")
+        axes.set_ylabel("difference to the generalist")
+
+    return Panel(title, f"Experts' difference to the generalist by training frames, {title}", 5.2, 3.6, draw)
 
 
 def pose(
@@ -175,9 +319,13 @@ def _rows(table: pd.DataFrame) -> dict[str, float]:
     }
 
 
-def _row_axes(table: pd.DataFrame, measure: Metric) -> tuple["Figure", "Axes"]:
+def _row_size(table: pd.DataFrame) -> tuple[float, float]:
+    return 4.9, 0.9 + 0.27 * len(_rows(table))
+
+
+def _row_axes(axes: "Axes", table: pd.DataFrame, measure: Metric) -> dict[str, float]:
+    """Name the rows of a table; their places."""
     rows = _rows(table)
-    figure, axes = _figure(4.9, 0.9 + 0.27 * len(rows))
     axes.set_yticks(list(rows.values()), list(rows))
     for label in axes.get_yticklabels()[-2:]:
         label.set_fontweight("bold")
@@ -188,7 +336,7 @@ def _row_axes(table: pd.DataFrame, measure: Metric) -> tuple["Figure", "Axes"]:
     ends = ("← better", "worse →") if measure.better == "lower" else ("← worse", "better →")
     for x, text, side in zip((0.0, 1.0), ends, ("left", "right"), strict=True):
         axes.text(x, 1.005, text, transform=axes.transAxes, ha=side, va="bottom", fontsize=9, color=INK)
-    return figure, axes
+    return rows
 
 
 def _arm_style(place: int) -> tuple[str, str]:
@@ -212,6 +360,11 @@ def _figure(width: float, height: float) -> tuple["Figure", "Axes"]:
     figure = Figure(figsize=(width, height), layout="constrained")
     figure.patch.set_visible(False)
     axes: Any = figure.add_subplot()
+    _style(axes)
+    return figure, axes
+
+
+def _style(axes: "Axes") -> None:
     axes.patch.set_visible(False)
     axes.set_axisbelow(True)
     axes.tick_params(colors=INK, labelsize=9.5, which="both")
@@ -220,10 +373,34 @@ def _figure(width: float, height: float) -> tuple["Figure", "Axes"]:
     for side, spine in axes.spines.items():
         spine.set_visible(side == "bottom")
         spine.set_color(RULE)
-    return figure, axes
+
+
+def _darken(figure: "Figure") -> None:
+    """Give everything in a figure that has a light theme's colour the dark theme's."""
+    from matplotlib.artist import Artist
+    from matplotlib.colors import to_hex
+
+    def dark(colors: Any) -> Any:
+        if np.ndim(colors) == 2:
+            return [dark(color) for color in colors]
+        return DARK.get(to_hex(colors), colors)
+
+    for artist in figure.findobj(Artist):
+        for name in ("color", "facecolor", "edgecolor"):
+            get, change = (getattr(artist, f"{do}_{name}", None) for do in ("get", "set"))
+            if get and change:
+                change(dark(get()))
 
 
 def _svg(figure: "Figure", label: str) -> str:
+    """The figure as one <svg> element whose colours follow the page's theme."""
+    text = _svg_text(figure, label).replace(INK, "currentColor")
+    for name, (light, _) in VARIABLES.items():
+        text = text.replace(light, f"var({name}, {light})")
+    return text
+
+
+def _svg_text(figure: "Figure", label: str) -> str:
     """The figure as one <svg> element; the same figure gives the same text."""
     import matplotlib
 
@@ -238,7 +415,4 @@ def _svg(figure: "Figure", label: str) -> str:
     text = re.sub(r'<g id="[^"]*"', "<g", text)
     text = re.sub(r"font: ([^;\"]*?)(\d[\d.]*px)[^;\"]*", r"font: \1\2 system-ui, sans-serif", text)
     text = re.sub(r"\n\s*\n+", "\n", text)
-    text = text.replace(INK, "currentColor")
-    for name, (light, _) in VARIABLES.items():
-        text = text.replace(light, f"var({name}, {light})")
     return text.replace("<svg ", f'<svg role="img" aria-label="{html.escape(label)}" ', 1)

@@ -11,7 +11,7 @@ import pandas as pd
 from actlift.files import replacing
 from actlift.metrics import METRICS, Metric, mpjpe
 from actlift.report import figures, tables
-from actlift.scores import MEAN_OVER_ACTIONS, MEAN_OVER_FRAMES, Scores, whole_clips
+from actlift.scores import MEAN_OVER_ACTIONS, MEAN_OVER_FRAMES, Scores, seed_margin, whole_clips
 from actlift.skeleton import Skeleton
 
 ARMS = {
@@ -25,6 +25,7 @@ EQUALITIES = {
     "pooled": "all its networks together train for as many steps as the generalist",
     "each": "each of its networks trains for as many steps as the generalist",
     "frames": "each of its networks sees as many training frames as the generalist",
+    "epochs": "each of its networks passes over its own data until it has seen about as many windows as the generalist",
 }
 
 
@@ -72,7 +73,16 @@ def write_page(path: str | Path, context: ReportContext) -> None:
         ValueError: where the scores lack the reference, or arms were not scored on the same clips.
         OSError: where the file cannot be written; an older one is then left as it was.
     """
+    render(Path(path), "page.html", _contents(context))
+
+
+def render(path: Path, template: str, contents: Mapping[str, Any]) -> None:
+    """Write what a template of this folder makes of its contents, whole or not at all.
+
+    Raises OSError where the file cannot be written.
+    """
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
+    from markupsafe import Markup
 
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
@@ -81,8 +91,9 @@ def write_page(path: str | Path, context: ReportContext) -> None:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    html = environment.get_template("page.html").render(_contents(context))
-    with replacing(Path(path)) as beside:
+    themes = {theme: Markup(figures.css_variables(theme)) for theme in ("light", "dark")}
+    html = environment.get_template(template).render({**themes, **contents})
+    with replacing(path) as beside:
         beside.write_text(html, encoding="utf-8")
 
 
@@ -93,8 +104,6 @@ def verdict(scores: Scores, metric: str, what: str, *, reference: str = "general
     decided only where the interval over clips excludes zero and, with several seeds each, the difference also exceeds
     what seeds explain (two-sided t test at 5 %). `what` begins the sentence: "Position (MPJPE)".
     """
-    from scipy.stats import t
-
     measure = METRICS[metric]
     means = tables.arms_table(scores, metric, reference=reference)[MEAN_OVER_ACTIONS]
     ranked = list(means.sort_values(ascending=measure.better == "lower").index)
@@ -124,10 +133,10 @@ def verdict(scores: Scores, metric: str, what: str, *, reference: str = "general
     near, far = sorted((row["low"], row["high"]), key=abs)
     ends = f"95 % interval {size(near)} to {size(far)} {way}"
     spread = scores.seed_spread(metric).loc[[best, rival]]
-    if (spread["seeds"] == 1).any():
+    margin = seed_margin(spread[MEAN_OVER_ACTIONS], spread["seeds"])
+    if np.isnan(margin):
         return Verdict(f"{what}: {lead} ({ends}; trained with one seed, another may differ).", True)
-    standard_error = np.sqrt((spread[MEAN_OVER_ACTIONS] ** 2 / spread["seeds"]).sum())
-    if gap < t.ppf(0.975, spread["seeds"].sum() - 2) * standard_error:
+    if gap < margin:
         return Verdict(f"{what}: undecided. {lead} ({ends}), but training with other seeds may undo it.", False)
     return Verdict(f"{what}: {lead} ({ends}).", True)
 
@@ -149,24 +158,23 @@ def _contents(context: ReportContext) -> dict[str, Any]:
     sections = [_metric_section(scores, metric, reference) for metric in order]
     return {
         "title": context.title,
-        "light": Markup(figures.css_variables("light")),
-        "dark": Markup(figures.css_variables("dark")),
         "verdicts": [verdict(scores, m, what, reference=reference) for m, what in HEADLINES.items() if m in order],
         "data_note": context.data_note,
         "cost": _cost(context.runs, arms),
-        "evidence": _evidence(scores, order[0], arms),
-        "arms": [_arm(arm, place) for place, arm in enumerate(arms)],
+        "evidence": evidence(scores, order[0], arms),
+        "arms": [arm_entry(arm, place) for place, arm in enumerate(arms)],
         "reference": reference,
         "sections": sections,
         "curves": Markup(figures.learning_curves(context.curves, arms)) if context.curves else "",
         "examples": [_example(example, context.skeleton) for example in context.examples],
-        "study": [(key.replace("_", " "), _printed(value)) for key, value in context.study.items()],
-        "runs": [{**run, "steps": f"{run['steps']:,}", "duration": _duration(run["seconds"])} for run in context.runs],
+        "study": [(key.replace("_", " "), printed(value)) for key, value in context.study.items()],
+        "runs": [{**run, "steps": f"{run['steps']:,}", "duration": duration(run["seconds"])} for run in context.runs],
         "means": (MEAN_OVER_ACTIONS, MEAN_OVER_FRAMES),
     }
 
 
-def _arm(arm: str, place: int) -> dict[str, Any]:
+def arm_entry(arm: str, place: int) -> dict[str, Any]:
+    """An arm as templates name it, with the place of its colour."""
     head, bracket, tail = arm.partition(" (")
     color = place % len(figures.ARM_COLORS)
     return {"name": arm, "head": head, "tail": bracket + tail, "place": color, "note": arm_note(arm)}
@@ -209,22 +217,22 @@ def _metric_section(scores: Scores, metric: str, reference: str) -> dict[str, An
     }
 
 
-def _evidence(scores: Scores, metric: str, arms: Sequence[str]) -> dict[str, Any]:
+def evidence(scores: Scores, metric: str, arms: Sequence[str]) -> dict[str, Any]:
     """How much data and how many seeds stand behind the numbers, and how far seeds spread."""
     rows = scores.table[scores.table["metric"] == metric]
     spread = scores.seed_spread(metric)
     seeds = sorted({int(n) for n in spread["seeds"]})
     return {
-        "clips": _counted(whole_clips(rows["clip"]).nunique(), "test clip"),
-        "actions": _counted(rows["action"].nunique(), "action"),
-        "people": _counted(rows["subject"].nunique(), "person", "people"),
-        "cameras": _counted(rows["camera"].nunique(), "camera"),
+        "clips": counted(whole_clips(rows["clip"]).nunique(), "test clip"),
+        "actions": counted(rows["action"].nunique(), "action"),
+        "people": counted(rows["subject"].nunique(), "person", "people"),
+        "cameras": counted(rows["camera"].nunique(), "camera"),
         "metric": METRICS[metric].title,
         "unit": METRICS[metric].unit,
-        "seeds": f"{seeds[0]} to {seeds[-1]} seeds" if len(seeds) > 1 else _counted(seeds[0], "seed"),
+        "seeds": f"{seeds[0]} to {seeds[-1]} seeds" if len(seeds) > 1 else counted(seeds[0], "seed"),
         "of_arms": [
             {
-                "seeds": _counted(int(spread["seeds"][arm]), "seed"),
+                "seeds": counted(int(spread["seeds"][arm]), "seed"),
                 "spread": "" if spread["seeds"][arm] < 2 else f"{spread[MEAN_OVER_ACTIONS][arm]:.2f}",
             }
             for arm in arms
@@ -256,21 +264,24 @@ def _example(example: Mapping[str, Any], skeleton: Skeleton) -> dict[str, Any]:
     return {"title": example["title"], "action": example["action"], "panels": panels}
 
 
-def _printed(value: object) -> str:
+def printed(value: object) -> str:
+    """A value of a study as words; nested lists and mappings in one line."""
     if isinstance(value, Mapping):
-        return "; ".join(f"{key}: {_printed(entry)}" for key, entry in value.items())
+        return "; ".join(f"{key}: {printed(entry)}" for key, entry in value.items())
     if isinstance(value, Sequence) and not isinstance(value, str):
-        return ", ".join(_printed(entry) for entry in value)
+        return ", ".join(printed(entry) for entry in value)
     return (
         f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) and abs(value) >= 10_000 else str(value)
     )
 
 
-def _counted(n: int, one: str, many: str = "") -> str:
+def counted(n: int, one: str, many: str = "") -> str:
+    """A number and what it counts."""
     return f"{n} {one if n == 1 else many or one + 's'}"
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """Hours and minutes, minutes and seconds, or seconds."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s" if minutes else f"{rest} s"

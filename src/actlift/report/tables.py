@@ -146,25 +146,3 @@ def _lots(widths: list[tuple[str, int]], room: int) -> list[list[str]]:
         lots[-1].append(name)
         left -= width
     return lots
-
-
-def to_markdown(scores: Scores, metric: str, *, reference: str = "generalist") -> str:
-    """The same as Markdown: rows actions and means, columns arms, the best bold, differences in a last row."""
-    measure = METRICS[metric]
-    table = arms_table(scores, metric, reference=reference)
-    best = best_cells(table, measure)
-    lines = [
-        f"| {measure.title}, {measure.unit} | {' | '.join(table.index)} |",
-        f"|---|{'---:|' * len(table.index)}",
-    ]
-    for column in table.columns:
-        cells = [number(table.loc[arm, column], measure) for arm in table.index]
-        marked = [
-            f"**{cell}**" if best.loc[arm, column] else cell for arm, cell in zip(table.index, cells, strict=True)
-        ]
-        lines.append(f"| {column} | {' | '.join(marked)} |")
-    rows = [compared.T[MEAN_OVER_ACTIONS] for compared in comparisons(scores, metric, reference=reference).values()]
-    if rows:
-        cells = [f"{signed(row['difference'], measure)} {interval(row, measure)}" for row in rows]
-        lines.append(f"| {MEAN_OVER_ACTIONS}, minus {reference} [95 %] | | {' | '.join(cells)} |")
-    return "\n".join(lines) + "\n"

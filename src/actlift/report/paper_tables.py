@@ -1,0 +1,427 @@
+"""A suite's tables: the paper's (I to IV), what is ours beside them, and one writer of CSV, Markdown and LaTeX.
+
+The paper's: errors per action (I: MPJPE, II: MPJVE), what training costs and its time-precision rate (III, formulas 4
+and 5), errors along training (IV). Ours: P-MPJPE and N-MPJPE in the same layout, every arm's difference to the
+generalist with its interval, and that difference taken apart into scale, rotation and pose.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from actlift.budget import regulated_error, time_precision_rate
+from actlift.files import read_json, replacing
+from actlift.metrics import METRICS
+from actlift.plan import GENERALIST
+from actlift.report.claims import Estimate
+from actlift.report.results import RunCost, Setting, Suite
+from actlift.report.tables import arms_table, decimals
+from actlift.scores import MEAN_OVER_ACTIONS, MEAN_OVER_FRAMES, percentile_interval, seed_margin
+
+PAPER = Path(__file__).with_name("paper.json")
+PAPER_TABLES = {"mpjpe": "table1", "p_mpjpe": "table1_p", "n_mpjpe": "table1_n", "mpjve": "table2"}
+CURVE_METRICS = ("mpjpe", "mpjve")
+MODEL, UNDECIDED = "model", "undecided"
+MINUS = "\N{MINUS SIGN}"
+
+
+@dataclass(frozen=True, eq=False)
+class Table:
+    """Numbers and how they are printed.
+
+    Attributes:
+        name: of its files.
+        title, note: above and below it.
+        frame: plain numbers at full precision; NaN where there is none.
+        labels: how many columns, from the left, name a row.
+        decimals: of columns; whole numbers and words need none, other columns have one.
+        bold: of the frame's shape, where given.
+    """
+
+    name: str
+    title: str
+    note: str
+    frame: pd.DataFrame
+    labels: int
+    decimals: Mapping[str, int] = field(default_factory=dict)
+    bold: pd.DataFrame | None = None
+
+    def cells(self) -> pd.DataFrame:
+        """Every cell as it is printed."""
+        return pd.DataFrame(
+            {name: [self._printed(name, value) for value in column] for name, column in self.frame.items()}
+        )
+
+    def _printed(self, column: Any, value: Any) -> str:
+        if isinstance(value, str):
+            return value
+        if pd.isna(value):
+            return "n/a"
+        if isinstance(value, (int, np.integer)):
+            return f"{value:,}"
+        return f"{value:,.{self.decimals.get(column, 1)}f}".replace("-", MINUS)
+
+
+def write_table(folder: Path, table: Table) -> None:
+    """Write ``<name>.csv`` (plain numbers), ``.md`` and ``.tex`` (as printed; LaTeX needs ``booktabs``)."""
+    for suffix, text in {
+        "csv": table.frame.to_csv(index=False, lineterminator="\n"),
+        "md": _markdown(table),
+        "tex": _latex(table),
+    }.items():
+        with replacing(folder / f"{table.name}.{suffix}") as beside:
+            beside.write_text(text, encoding="utf-8")
+
+
+def _markdown(table: Table) -> str:
+    cells = table.cells().map(lambda text: text.replace("|", "\\|"))
+    if table.bold is not None:
+        cells = cells.where(~table.bold, "**" + cells + "**")
+    align = ["---" if place < table.labels else "---:" for place in range(cells.shape[1])]
+    rows = [list(cells.columns), align, *cells.to_numpy().tolist()]
+    lines = ["| " + " | ".join(row) + " |" for row in rows]
+    return "\n".join([f"**{table.title}**", "", *lines, "", table.note, ""])
+
+
+def _latex(table: Table) -> str:
+    shown = table.cells().style.hide(axis="index").format(escape="latex").format_index(escape="latex", axis=1)
+    if table.bold is not None:
+        weights = table.bold.map(lambda bold: "textbf:--rwrap;" if bold else "")
+        shown = shown.apply(lambda _: weights, axis=None)
+    escaped = pd.DataFrame([[f"{table.title}. {table.note}"]]).style.format(escape="latex").hide(axis="index")
+    caption = escaped.hide(axis="columns").to_latex().splitlines()[1].removesuffix(" \\\\")
+    columns = "l" * table.labels + "r" * (table.frame.shape[1] - table.labels)
+    text: str = shown.to_latex(hrules=True, column_format=columns, caption=caption, label=f"tab:{table.name}")
+    return text.replace(MINUS, "$-$")
+
+
+def suite_tables(suite: Suite) -> dict[str, Table]:
+    """All tables of a suite by name; those that its scores and curves have nothing for are left out."""
+    made = [errors_table(suite, metric) for metric in PAPER_TABLES]
+    made += [differences_table(suite), cost_table(suite), rates_table(suite), curve_table(suite)]
+    made += [decomposition_table(suite)]
+    return {table.name: table for table in made if len(table.frame)}
+
+
+def errors_table(suite: Suite, metric: str) -> Table:
+    """Tables I and II: a row per setting and model; columns actions, the mean over actions and over frames."""
+    measure = METRICS[metric]
+    parts, bold = [], []
+    for setting in suite.settings:
+        if metric in setting.scores.metrics:
+            table = arms_table(setting.scores, metric)
+            printed = table.round(decimals(measure))
+            better = printed.lt(printed.loc[GENERALIST], axis="columns")
+            better.loc[GENERALIST] = ~better.any()
+            parts.append(_placed(setting, table.rename_axis(MODEL).reset_index()))
+            bold.append(better)
+    frame = _joined(parts)
+    labels = _labels(frame)
+    marks = pd.concat(bold, ignore_index=True).reindex(columns=frame.columns, fill_value=False) if bold else None
+    number = {"mpjpe": "Table I", "mpjve": "Table II"}.get(metric, "Table I")
+    return Table(
+        PAPER_TABLES[metric],
+        f"{number}: {measure.title}, {measure.unit}",
+        f"Lower is better. Bold: a model better than its setting's generalist, and the generalist where none is. "
+        f"“{MEAN_OVER_ACTIONS}” weighs every action alike, “{MEAN_OVER_FRAMES}” every frame.",
+        frame,
+        labels,
+        dict.fromkeys(frame.columns[labels:], decimals(measure)),
+        marks,
+    )
+
+
+def differences_table(suite: Suite) -> Table:
+    """Every arm's difference to the generalist in % of the generalist's mean over actions, with its 95 % interval.
+
+    Decided is a difference whose interval over clips leaves out 0 and that exceeds what seeds explain (two-sided t test
+    at 5 %, where there are several).
+    """
+    rows = []
+    for setting in suite.settings:
+        for metric in (m for m in CURVE_METRICS if m in setting.scores.metrics):
+            arms = list(arms_table(setting.scores, metric).index)
+            drawn = setting.scores.draws(metric, arms).averages
+            mean = {arm: drawn[arm][MEAN_OVER_ACTIONS].to_numpy() for arm in arms}
+            spread = setting.scores.seed_spread(metric)
+            for arm in arms[1:]:
+                relative = 100 * (mean[arm] / mean[GENERALIST] - 1)
+                low, high = percentile_interval(relative)
+                pair = spread.loc[[arm, GENERALIST]]
+                margin = 100 * seed_margin(pair[MEAN_OVER_ACTIONS], pair["seeds"]) / mean[GENERALIST][0]
+                sign = Estimate(relative[0], low, high, margin).sign
+                rows.append(
+                    {
+                        **_place(setting),
+                        MODEL: arm,
+                        "metric": METRICS[metric].name.upper(),
+                        "error": mean[arm][0],
+                        "generalist's": mean[GENERALIST][0],
+                        "difference, %": relative[0],
+                        "low": low,
+                        "high": high,
+                        "seeds": int(pair["seeds"].min()),
+                        "better": {-1: arm, 0: UNDECIDED, 1: GENERALIST}[sign],
+                    }
+                )
+    frame = _joined([pd.DataFrame(rows)])
+    return Table(
+        "differences",
+        "Differences to the generalist, mean over actions",
+        "Below 0 the model is better than the generalist. Low and high: 95 % paired bootstrap interval over clips. "
+        "Undecided: 0 is inside, or training with other seeds may undo it. MPJPE in mm, MPJVE in mm/frame.",
+        frame,
+        _labels(frame, "metric"),
+        {"error": 2, "generalist's": 2},
+    )
+
+
+def cost_table(suite: Suite) -> Table:
+    """Table III: what training took, at half and at all of the budget, of all networks together and of one.
+
+    Seconds of a run are shared by its networks, which train side by side, by their optimiser steps. All values are
+    means over seeds.
+    """
+    rows = []
+    for setting in suite.settings:
+        for arm in setting.scores.arms:
+            for share in (0.5, 1.0):
+                errors = _errors_at(setting, arm, share, suite.focus)
+                if errors is None:
+                    continue
+                for counted in _ways(setting, arm, suite.focus):
+                    spent = _spent(setting, arm, share, counted)
+                    named = {MODEL: arm, "share of budget": share, "counted": counted}
+                    rows.append({**_place(setting), **named, **spent, **errors})
+    frame = _joined([pd.DataFrame(rows)])
+    return Table(
+        "table3",
+        "Table III: cost of training, and the errors it buys",
+        "Means over seeds. Seconds by the clock and of all threads, evaluation left out; networks of a model train "
+        "side by side, and one's part of the seconds is that of its steps. Training frames are counted once each. "
+        "Errors are those of the whole model; at half the budget from the curves on the test people, which choose "
+        "nothing.",
+        frame,
+        _labels(frame, "counted"),
+        {name: 2 if name.startswith("MPJVE") else 0 for name in frame.columns if not name.startswith("MPJPE")}
+        | {"share of budget": 1, "wall s": 1, "CPU s": 1},
+    )
+
+
+def rates_table(suite: Suite) -> Table:
+    """Table III, continued: time-precision rates (formulas 4, 5, k = 1.2), each model beside the generalist."""
+    rows = []
+    for setting in suite.settings:
+        for arm in setting.scores.arms:
+            half, end = (
+                {a: _errors_at(setting, a, share, suite.focus) for a in (GENERALIST, arm)} for share in (0.5, 1.0)
+            )
+            if arm == GENERALIST or None in half.values() or None in end.values():
+                continue
+            for metric in CURVE_METRICS:
+                column = METRICS[metric].name.upper()
+                regulated = regulated_error([float(errors[column]) for errors in half.values() if errors])
+                (whole,) = _ways(setting, GENERALIST, suite.focus)
+                cost = float(_spent(setting, GENERALIST, 1.0, whole)["wall s"])
+                generalist = time_precision_rate(regulated, float((end[GENERALIST] or {})[column]), cost)
+                for counted in _ways(setting, arm, suite.focus):
+                    spent = float(_spent(setting, arm, 1.0, counted)["wall s"])
+                    rate = time_precision_rate(regulated, float((end[arm] or {})[column]), spent)
+                    rows.append(
+                        {
+                            **_place(setting),
+                            MODEL: arm,
+                            "metric": column,
+                            "counted": counted,
+                            "regulated error": regulated,
+                            "rate": rate,
+                            "generalist's rate": generalist,
+                            "difference, %": 100 * (rate / generalist - 1) if generalist > 0 else np.nan,
+                        }
+                    )
+    frame = _joined([pd.DataFrame(rows)])
+    return Table(
+        "table3_rates",
+        "Table III, continued: time-precision rate",
+        "The regulated error is 1.2 times the mean of both models' errors at half the budget (formula 4); the rate is "
+        "by how much the final error lies below it, per second of training by the clock (formula 5). The paper counts "
+        "one expert's seconds against the whole generalist's; all networks together is what one pays for all actions.",
+        frame,
+        _labels(frame, "counted"),
+        {"rate": 5, "generalist's rate": 5, "regulated error": 2},
+    )
+
+
+def curve_table(suite: Suite) -> Table:
+    """Table IV: MPJPE of generalist and experts by share of the budget, mean over actions and of the focus action."""
+    parts = []
+    for setting in suite.settings:
+        points = curve_points(setting, "mpjpe", suite.focus)
+        points = points[~points["arm"].isin(_controls(setting))]
+        if len(points):
+            points["column"] = points["arm"] + ", " + points["of"]
+            wide = points.groupby(["share", "column"], sort=False)["value"].mean().unstack("column")
+            wide = wide[list(points["column"].unique())].rename_axis("share of budget").rename_axis(columns=None)
+            parts.append(_placed(setting, wide.reset_index()))
+    frame = _joined(parts)
+    return Table(
+        "table4",
+        "Table IV: MPJPE along training, mm",
+        "Means over seeds, on the test people: these curves choose nothing.",
+        frame,
+        _labels(frame, "share of budget"),
+        {"share of budget": 2},
+    )
+
+
+def decomposition_table(suite: Suite) -> Table:
+    """By how much the generalist's error is exceeded, by action: scale + rotation + pose = MPJPE difference, in mm."""
+    parts = []
+    for setting in suite.settings:
+        if not {"mpjpe", "n_mpjpe", "p_mpjpe"} <= set(setting.scores.metrics):
+            continue
+        whole, unscaled, posed = (arms_table(setting.scores, m) for m in ("mpjpe", "n_mpjpe", "p_mpjpe"))
+        pieces = {"MPJPE": whole, "scale": whole - unscaled, "rotation": unscaled - posed, "pose": posed}
+        for arm in whole.index[1:]:
+            shown = pd.DataFrame({name: table.loc[arm] - table.loc[GENERALIST] for name, table in pieces.items()})
+            shown = shown.rename_axis("action").reset_index()
+            shown.insert(0, MODEL, arm)
+            parts.append(_placed(setting, shown))
+    frame = _joined(parts)
+    return Table(
+        "decomposition",
+        "Where the difference to the generalist lies, mm",
+        "Positive: the generalist is better. Scale: what one factor per frame takes away (MPJPE - N-MPJPE). Rotation: "
+        "what turning the pose takes away besides (N-MPJPE - P-MPJPE), a shift about the pose's centre with it. Pose: "
+        "what remains (P-MPJPE). The three add up to the difference in MPJPE. Where the root stands is in none of "
+        "them: poses are relative to it.",
+        frame,
+        _labels(frame, "action"),
+        dict.fromkeys(frame.columns, 2),
+    )
+
+
+def curve_points(setting: Setting, metric: str, focus: str) -> pd.DataFrame:
+    """Errors along training: arm, seed, share (of the budget, in steps of 1 / snapshots), of (mean or focus), value."""
+    curves = setting.curves[setting.curves["metric"] == metric]
+    times = int(setting.study["plan"]["snapshots"]) or 1
+    curves = curves.assign(share=np.floor(curves["progress"].astype(float) * times + 1e-9) / times)
+    keys = ["arm", "seed", "share"]
+    of_all = curves.groupby(keys, sort=False)["value"].mean().reset_index().assign(of=MEAN_OVER_ACTIONS)
+    of_one = curves[curves["action"] == focus][[*keys, "value"]].assign(of=focus)
+    return pd.concat([of_all, of_one], ignore_index=True)[[*keys, "of", "value"]]
+
+
+def printed_table(number: str) -> Table:
+    """A table of the paper as printed ("I" or "II"), on Human3.6M."""
+    paper = read_json(PAPER)
+    (found,) = (table for table in paper["tables"] if table["id"] == number)
+    rows = [
+        {
+            "receptive field": "" if row["receptive_field"] is None else str(row["receptive_field"]),
+            "unit epochs": "" if row["unit_epochs"] is None else f"{row['unit_epochs']:,}",
+            MODEL: row["model"],
+            "source": row["source"],
+            **row["per_action"],
+            "average": row["average"],
+        }
+        for row in found["rows"]
+    ]
+    return Table(
+        f"printed{number}",
+        f"Table {number} as the paper has it (Human3.6M): {found['title'].lower()}, {found['unit']}",
+        "Source “log”: the authors' training logs, where they differ from what is printed. Another data set, another "
+        "2D detector and larger networks: set the signs of differences beside ours, not the values.",
+        pd.DataFrame(rows),
+        4,
+        {} if found["metric"] == "mpjpe" else dict.fromkeys(paper["actions"] + ["average"], 2),
+    )
+
+
+def _place(setting: Setting) -> dict[str, Any]:
+    """What names a setting in a row."""
+    return {
+        "setting": setting.name,
+        "receptive field": setting.receptive_field,
+        "generalist's epochs": setting.study["plan"]["epochs"],
+        "training frames": setting.frames,
+        "generalist's steps": setting.steps,
+    }
+
+
+def _placed(setting: Setting, table: pd.DataFrame) -> pd.DataFrame:
+    return pd.concat([pd.DataFrame([_place(setting)] * len(table), index=table.index), table], axis="columns")
+
+
+def _joined(parts: list[pd.DataFrame]) -> pd.DataFrame:
+    """One below the other, without the columns that name nothing."""
+    return pd.concat(parts, ignore_index=True).dropna(axis="columns", how="all") if parts else pd.DataFrame()
+
+
+def _labels(frame: pd.DataFrame, last: str = MODEL) -> int:
+    """How many columns there are up to the one named."""
+    return list(frame.columns).index(last) + 1 if len(frame) else 0
+
+
+def _controls(setting: Setting) -> list[str]:
+    return [arm for arm in setting.scores.arms if not arm.startswith((GENERALIST, "experts"))]
+
+
+def _errors_at(setting: Setting, arm: str, share: float, focus: str) -> dict[str, float] | None:
+    """Errors at the end (scores), or at the snapshot nearest to a share of the budget (curves, None without)."""
+    errors: dict[str, float] = {}
+    for metric in CURVE_METRICS:
+        if share == 1:
+            row = setting.scores.per_action(metric).loc[arm].to_dict()
+            mean, one = row[MEAN_OVER_ACTIONS], row[focus]
+        else:
+            points = curve_points(setting, metric, focus)
+            points = points[points["arm"] == arm]
+            if points.empty:
+                return None
+            near = (points["share"] - share).abs()
+            by = points[near == near.min()].groupby("of")["value"].mean().to_dict()
+            mean, one = by[MEAN_OVER_ACTIONS], by[focus]
+        name = METRICS[metric].name.upper()
+        errors |= {name: float(mean), f"{name}, {focus}": float(one)}
+    return {key: errors[key] for key in sorted(errors, key=len)}
+
+
+def _ways(setting: Setting, arm: str, focus: str) -> list[str]:
+    """The ways of counting an arm's cost."""
+    (first, *_) = setting.costs_of(arm)
+    count = len(first.steps)
+    if count == 1:
+        return ["its one network"]
+    return [f"all {count} networks", "one network, mean", *([f"one network, {focus}"] if focus in first.steps else [])]
+
+
+def _spent(setting: Setting, arm: str, share: float, counted: str) -> dict[str, float]:
+    """The mean over seeds of what a share of a training took, counted in one of `_ways`."""
+
+    def of_run(cost: RunCost) -> dict[str, float]:
+        seconds, cpu_seconds = cost.seconds, cost.cpu_seconds
+        if share < 1:
+            curve = setting.curves[setting.curves["run"] == cost.run]
+            nearest = int((curve["progress"].astype(float) - share).abs().argmin())
+            seconds, cpu_seconds = (float(curve[name].iloc[nearest]) for name in ("seconds", "cpu_seconds"))
+        members = list(cost.steps)
+        part, frames = 1.0, float(sum(cost.frames.values()))
+        if counted == "one network, mean":
+            part, frames = 1 / len(members), frames / len(members)
+        elif counted.startswith("one network, "):
+            of = counted.removeprefix("one network, ")
+            part, frames = cost.share(of), cost.frames[of]
+        return {
+            "wall s": part * seconds,
+            "CPU s": part * cpu_seconds,
+            "steps": part * share * cost.steps_total,
+            "frames": frames,
+        }
+
+    means = pd.DataFrame(map(of_run, setting.costs_of(arm))).mean()
+    return {str(name): float(mean) for name, mean in means.items()}

@@ -1,0 +1,434 @@
+"""What a suite found, for readers: tables and figures as files, verdicts, one page, and a few lines for a terminal."""
+
+from collections.abc import Mapping, Sequence
+from itertools import groupby
+from operator import itemgetter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from actlift.metrics import METRICS
+from actlift.plan import GENERALIST
+from actlift.presets import EPOCHS
+from actlift.report import figures
+from actlift.report.claims import Verdict, print_verdicts, verdicts, write_verdicts
+from actlift.report.figures import Drawing, Panel
+from actlift.report.page import arm_entry, counted, duration, evidence, printed, render
+from actlift.report.paper_tables import (
+    MINUS,
+    MODEL,
+    UNDECIDED,
+    Table,
+    curve_points,
+    differences_table,
+    printed_table,
+    suite_tables,
+    write_table,
+)
+from actlift.report.results import Setting, Suite
+from actlift.report.study import data_note, write_study_page
+from actlift.report.tables import arms_table
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+EXPERTS, RANDOM = "experts", "random-experts"
+IN_SHORT = {
+    "C1": "1 frame: experts have the lower MPJPE",
+    "C2": "from 1 to 27 frames the generalist's MPJPE falls more",
+    "C3": "27 frames: experts have the lower MPJVE",
+    "C4": "trained long, the generalist wins MPJPE, experts only a few actions",
+    "C5": "from 1 to 27 frames the experts' MPJVE improves more",
+    "C6": "experts have about the same MPJPE for less training",
+    "C7": "experts have the higher time-precision rate",
+    "C8": "experts converge earlier",
+    "C9": "the experts' error varies less along training",
+    "C10": "with equal training frames an expert is always better and cheaper",
+}
+ERRORS = {"MPJPE": "Position error (MPJPE)", "MPJVE": "Velocity error (MPJVE)"}
+BUDGETS = {
+    "pooled": "all experts together trained as long as the generalist",
+    "each": "each expert trained as long as the generalist",
+    "epochs": "budgets as the paper's authors ran them",
+    "frames": "as many training frames for every network",
+}
+
+
+def write_suite_report(folder: Path) -> Path:
+    """Write verdicts.json, tables/, figures/, report.html and every setting's own page into a suite's folder.
+
+    Returns:
+        report.html.
+
+    Raises:
+        FileNotFoundError: where the folder holds no suite, or a study of it is not finished.
+        ValueError: where it holds a suite of another format, or arms that were not scored on the same clips.
+        OSError: where something cannot be written.
+    """
+    suite = Suite.open(folder)
+    found = verdicts(suite)
+    tables = suite_tables(suite) | {"verdicts": verdicts_table(found)}
+    drawn = drawings(suite, tables["differences"])
+    write_verdicts(suite.folder / "verdicts.json", suite, found)
+    for table in tables.values():
+        write_table(suite.folder / "tables", table)
+    for drawing in drawn:
+        figures.save_drawing(suite.folder / "figures", drawing)
+    for setting in suite.settings:
+        write_study_page(setting.folder)
+    page = suite.folder / "report.html"
+    render(page, "suite.html", _contents(suite, found, tables, drawn))
+    return page
+
+
+def print_suite(console: "Console", suite: Suite) -> None:
+    """Print every arm's means beside the generalist's, and the verdicts on the paper's claims."""
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table as Grid
+    from rich.text import Text
+
+    frame = differences_table(suite).frame
+    for metric, of_metric in frame.groupby("metric", sort=False):
+        unit = METRICS[str(metric).lower()].unit
+        grid = Grid(
+            box=SIMPLE_HEAD,
+            pad_edge=False,
+            title=f"{ERRORS[str(metric)]}, {unit}, mean over actions; lower is better",
+            title_justify="left",
+            min_width=70,
+        )
+        grid.add_column("setting", overflow="fold")
+        grid.add_column("arm", overflow="fold")
+        grid.add_column("error", justify="right")
+        grid.add_column("to the generalist [95 %]", justify="right")
+        for name, rows in of_metric.groupby("setting", sort=False):
+            (reference, *_) = rows["generalist's"]
+            grid.add_row(str(name), GENERALIST, f"{reference:.2f}", "")
+            for row in rows.to_dict("records"):
+                style = {"better": "green", "worse": "red"}.get(_judged(row), "dim")
+                grid.add_row("", row[MODEL], f"{row['error']:.2f}", Text(_percent(row), style))
+            grid.add_section()
+        console.print(grid)
+    console.print("Green: better than the generalist, red: worse, dim: undecided. Experts are told the true action.")
+    print_verdicts(console, verdicts(suite))
+
+
+def verdicts_table(found: Sequence[Verdict]) -> Table:
+    """The verdicts as a table."""
+    rows = [
+        {
+            "claim": verdict.claim,
+            "in short": IN_SHORT[verdict.claim],
+            "equality": verdict.variant,
+            "where": verdict.where,
+            "status": verdict.status,
+            "effect": verdict.effect,
+            "low": verdict.low,
+            "high": verdict.high,
+            "unit": verdict.unit,
+            "control": verdict.control.effect if verdict.control else np.nan,
+            "control low": verdict.control.low if verdict.control else np.nan,
+            "control high": verdict.control.high if verdict.control else np.nan,
+            "seeds": verdict.seeds,
+        }
+        for verdict in found
+    ]
+    return Table(
+        "verdicts",
+        "The paper's claims",
+        "Effects are experts against the generalist, with 95 % intervals; the control is the same of experts for "
+        "random parts of the data. How each was decided is in verdicts.json.",
+        pd.DataFrame(rows),
+        5,
+        dict.fromkeys(("effect", "low", "high", "control", "control low", "control high"), 2),
+    )
+
+
+def drawings(suite: Suite, differences: Table) -> list[Drawing]:
+    """Figures 4 to 6 of the paper and, where settings differ in training frames, where experts cross the generalist."""
+    places = {arm: place for place, arm in enumerate(_arms(suite))}
+    shown = [arm for arm in places if _kind(arm) in (GENERALIST, EXPERTS)]
+    legend = tuple((arm, places[arm], False) for arm in shown)
+    made = []
+    if suite.preset == "action-oriented":
+        made.append(_crossing(differences.frame))
+    for name, metric in (("figure4", "mpjpe"), ("figure5", "mpjve")):
+        panels = tuple(
+            figures.error_panel(arms_table(setting.scores, metric).loc[shown], metric, title(setting), places)
+            for setting in suite.settings
+        )
+        heading = f"Figure {name[-1]}: {METRICS[metric].title} per action"
+        made.append(Drawing(name, heading, panels, legend, 3 if len(panels) < 4 else 4))
+    panels = tuple(_progress(suite, places, shown))
+    if panels:
+        made.append(Drawing("figure6", "Figure 6: MPJPE by share of the training budget", panels, legend, 2))
+    return made
+
+
+def title(setting: Setting) -> str:
+    """A setting in a few words, its receptive field first: "27 frames, 1,800 steps"."""
+    frames = "" if setting.frames is None else f", {setting.frames:,} training frames"
+    return f"{counted(setting.receptive_field, 'frame')}{frames}, {setting.steps:,} steps"
+
+
+def _progress(suite: Suite, places: Mapping[str, int], shown: Sequence[str]) -> "list[Panel]":
+    panels = []
+    for setting in suite.settings:
+        points = curve_points(setting, "mpjpe", suite.focus)
+        points = points[points["arm"].isin(shown)]
+        for of, part in points.groupby("of", sort=False):
+            panels.append(figures.progress_panel(part, places, "MPJPE, mm", f"{of}, {title(setting)}"))
+    return panels
+
+
+def _crossing(frame: pd.DataFrame) -> Drawing:
+    """Differences over training frames, a colour for each number of steps (and receptive field)."""
+    keys = ["receptive field", "generalist's steps"]
+    kinds = list(frame[keys].drop_duplicates().itertuples(index=False, name=None))
+    colors = {kind: place + 1 for place, kind in enumerate(sorted(kinds))}  # the generalist's is the first
+    points = pd.DataFrame(
+        {
+            "place": [colors[kind] for kind in frame[keys].itertuples(index=False, name=None)],
+            "control": frame[MODEL].map(_kind) == RANDOM,
+            "frames": frame["training frames"],
+            "effect": frame["difference, %"],
+            "low": frame["low"],
+            "high": frame["high"],
+        }
+    )
+    legend = [
+        (f"{kind}, {steps:,} steps, {counted(field, 'frame')}", place, kind == RANDOM)
+        for (field, steps), place in colors.items()
+        for kind in (EXPERTS, RANDOM)
+    ]
+    return Drawing(
+        "crossing",
+        "Where experts cross the generalist: differences by number of training frames",
+        tuple(
+            figures.crossing_panel(points[frame["metric"] == metric], f"{metric}, mean over actions")
+            for metric in ERRORS
+        ),
+        tuple(legend),
+        2,
+    )
+
+
+# The page
+
+
+def _contents(
+    suite: Suite, found: Sequence[Verdict], tables: Mapping[str, Table], drawn: Sequence[Drawing]
+) -> dict[str, Any]:
+    """What the template prints, every number already in words."""
+    first = suite.settings[0]
+    plan, arms = first.study["plan"], _arms(suite)
+    differences = tables["differences"].frame
+    tested = [verdict for verdict in found if verdict.status != "not tested"]
+    return {
+        "preset": suite.preset,
+        "sentences": _sentences(suite, differences),
+        "claims": [list(rows) for _, rows in groupby(map(_row, tested), itemgetter("claim"))],
+        "untested": [_row(verdict) for verdict in found if verdict not in tested],
+        "data_note": data_note(first.study["provenance"]),
+        "evidence": evidence(first.scores, "mpjpe", arms),
+        "arms": [arm_entry(arm, place) for place, arm in enumerate(arms)],
+        "glances": [_glance(suite, differences, metric, arms[1:]) for metric in ERRORS],
+        "drawings": {drawing.name: _drawing(drawing) for drawing in drawn},
+        "tables": {name: _table(suite, table) for name, table in tables.items()},
+        "printed": [_table(suite, printed_table(number)) for number in ("I", "II")],
+        "focus": suite.focus,
+        "made": [
+            ("preset", suite.preset),
+            ("steps", scaled(suite)),
+            (
+                "network and batch",
+                f"{plan['network']['channels']} channels, dropout {plan['network']['dropout']:g}, batches of "
+                f"{plan['budget']['batch']} windows (the paper: 1,024 channels, dropout 0.25, batches of 1,024)",
+            ),
+            (
+                "trained on",
+                f"{first.study['training']['frames']:,} frames of {', '.join(first.study['training']['subjects'])}",
+            ),
+            ("tested on", f"{first.study['test']['frames']:,} frames of {', '.join(first.study['test']['subjects'])}"),
+            ("seeds", plan["seeds"]),
+            ("all training took", duration(sum(cost.seconds for setting in suite.settings for cost in setting.costs))),
+            ("corpus digest", suite.about["digest"]),
+            ("command", suite.about["command"]),
+            ("commit", suite.about["commit"]),
+            ("versions", suite.about["versions"]),
+        ],
+        "settings": [_setting(suite, setting) for setting in suite.settings],
+        "as_words": printed,
+    }
+
+
+def _sentences(suite: Suite, differences: pd.DataFrame) -> list[dict[str, Any]]:
+    """Who wins each error, at each setting, under each equality: one sentence for each error and equality."""
+    told = []
+    own = differences[differences[MODEL].map(_kind) == EXPERTS]
+    for (arm, metric), rows in own.groupby([MODEL, "metric"], sort=False):
+        equality = str(arm).partition("(")[2].rstrip(")")
+        lead = f"{ERRORS[str(metric)]}, {BUDGETS[equality]}: "
+        by = {str(winner): part.to_dict("records") for winner, part in rows.groupby("better")}
+        parts = []
+        for winner, words in (
+            (GENERALIST, "the generalist is better"),
+            (str(arm), "experts are better"),
+            (UNDECIDED, "undecided"),
+        ):
+            if winner not in by:
+                continue
+            if suite.preset == "action-oriented":
+                furthest = max(by[winner], key=lambda row: abs(row["difference, %"]))
+                at = f"at {len(by[winner])} of {len(rows)} points, most with {_place(suite, furthest)}"
+            else:
+                at = f"at {' and '.join(_place(suite, row) for row in by[winner])}"
+            parts.append(f"{words} {at}")
+        told.append({"metric": metric, "text": lead + "; ".join(parts) + ".", "decided": set(by) != {UNDECIDED}})
+    return sorted(told, key=lambda sentence: list(ERRORS).index(str(sentence["metric"])))
+
+
+def _place(suite: Suite, row: Mapping[Any, Any]) -> str:
+    at = counted(row["receptive field"], "frame")
+    if suite.preset == "action-oriented":
+        at = "{training frames:,} training frames and {generalist's steps:,} steps".format_map(row)
+    return f"{at} (experts {_percent(row)})"
+
+
+def _percent(row: Mapping[Any, Any]) -> str:
+    """ "+6.1 % [+5.1, +7.2]"."""
+    return _effect(row["difference, %"], row["low"], row["high"], "%")
+
+
+def _effect(effect: float, low: float, high: float, unit: str) -> str:
+    if np.isnan(effect):
+        return ""
+    places = 1 if max(abs(effect), abs(low), abs(high)) >= 1 else 2
+    value, *ends = (f"{round(number, places) or 0.0:+.{places}f}".replace("-", MINUS) for number in (effect, low, high))
+    within = "no interval" if np.isnan(low) else ", ".join(ends)
+    return f"{value}\N{NO-BREAK SPACE}{unit} [{within}]"
+
+
+def _judged(row: Mapping[Any, Any]) -> str:
+    return "undecided" if row["better"] == UNDECIDED else "worse" if row["better"] == GENERALIST else "better"
+
+
+def _row(verdict: Verdict) -> dict[str, Any]:
+    control = verdict.control
+    return {
+        "claim": verdict.claim,
+        "short": IN_SHORT[verdict.claim],
+        "text": verdict.text,
+        "variant": verdict.variant,
+        "where": verdict.where,
+        "status": verdict.status,
+        "effect": _effect(verdict.effect, verdict.low, verdict.high, verdict.unit),
+        "control": _effect(control.effect, control.low, control.high, verdict.unit) if control else "",
+        "sentence": verdict.sentence,
+        "definition": verdict.definition,
+    }
+
+
+def _glance(suite: Suite, differences: pd.DataFrame, metric: str, arms: Sequence[str]) -> dict[str, Any]:
+    """Rows settings, columns arms: differences to the generalist."""
+    measure = METRICS[metric.lower()]
+    rows = []
+    for setting in suite.settings:
+        part = differences[(differences["setting"] == setting.name) & (differences["metric"] == metric)]
+        by = {row[MODEL]: row for row in part.to_dict("records")}
+        cells = [
+            {
+                "text": _effect(row["difference, %"], row["low"], row["high"], "%").partition(" ["),
+                "judged": _judged(row),
+            }
+            if (row := by.get(arm))
+            else None
+            for arm in arms
+        ]
+        reference = next(iter(by.values()))["generalist's"] if by else np.nan
+        rows.append({"name": title(setting), "reference": f"{reference:.{1 + (metric == 'MPJVE')}f}", "cells": cells})
+    return {"title": ERRORS[metric], "unit": measure.unit, "rows": rows}
+
+
+def _drawing(drawing: Drawing) -> dict[str, Any]:
+    from markupsafe import Markup
+
+    panels = [{"title": panel.title, "svg": Markup(figures.panel_svg(panel))} for panel in drawing.panels]
+    files = [f"figures/{drawing.name}-{theme}.{kind}" for theme in ("light", "dark") for kind in ("svg", "png")]
+    legend = [{"words": words, "place": place, "dashed": dashed} for words, place, dashed in drawing.legend]
+    return {"title": drawing.title, "panels": panels, "files": files, "legend": legend}
+
+
+def _table(suite: Suite, table: Table) -> dict[str, Any]:
+    """A table with its rows grouped by setting, and without the controls where these are many."""
+    cells, frame = table.cells(), table.frame
+    bold = table.bold if table.bold is not None else pd.DataFrame(False, frame.index, frame.columns)
+    if table.name in ("table3", "table3_rates", "decomposition"):
+        cells = cells[frame[MODEL].map(_kind).isin((GENERALIST, EXPERTS))]
+    skipped = [
+        name
+        for name in ("setting", "receptive field", "generalist's epochs", "training frames", "generalist's steps")
+        if name in frame.columns and "setting" in frame.columns
+    ]
+    groups: dict[str, list[list[dict[str, Any]]]] = {}
+    titles = {setting.name: title(setting) for setting in suite.settings}
+    for (_, row), marks in zip(cells.iterrows(), bold.loc[cells.index].to_dict("records"), strict=True):
+        name = titles[row["setting"]] if skipped else ""
+        kept = [{"text": row[c], "bold": marks[c]} for c in frame.columns if c not in skipped]
+        groups.setdefault(name, []).append(kept)
+    return {
+        "title": table.title,
+        "note": table.note,
+        "head": [c for c in frame.columns if c not in skipped],
+        "labels": table.labels - len(skipped),
+        "groups": groups,
+        "files": []
+        if table.name.startswith("printed")
+        else [f"tables/{table.name}.{kind}" for kind in ("csv", "md", "tex")],
+    }
+
+
+def _setting(suite: Suite, setting: Setting) -> dict[str, Any]:
+    folder = setting.folder.relative_to(suite.folder).as_posix()
+    return {
+        "name": setting.name,
+        "title": title(setting),
+        "page": f"{folder}/report.html",
+        "digest": setting.study["fixed"]["corpus"],
+        "runs": [
+            {
+                "folder": f"{folder}/{cost.run}",
+                "arm": cost.arm,
+                "seed": cost.seed,
+                "steps": f"{cost.steps_total:,}",
+                "duration": duration(cost.seconds),
+            }
+            for cost in setting.costs
+        ],
+    }
+
+
+def scaled(suite: Suite) -> list[str]:
+    """How many steps each setting's generalist took, and of how many that is a scaled number."""
+    scale = float(suite.about["scale"])
+    words = "" if scale == 1 else f", scaled by {scale:g}"
+    told = []
+    for setting in suite.settings:
+        what = f"a step number of the grid{words}: "
+        if setting.frames is None:
+            what = f"{counted(EPOCHS[setting.receptive_field], 'pass', 'passes')} over all training frames{words}: "
+        told.append(f"{setting.name}: {what}{setting.steps:,}")
+    return told
+
+
+def _arms(suite: Suite) -> list[str]:
+    """All arms of all settings, the generalist first."""
+    arms = dict.fromkeys(arm for setting in suite.settings for arm in setting.scores.arms)
+    return [GENERALIST, *(arm for arm in arms if arm != GENERALIST)]
+
+
+def _kind(arm: str) -> str:
+    """ "experts" of "experts (pooled)"."""
+    return arm.partition(" (")[0]
