@@ -13,11 +13,11 @@ import pandas as pd
 import pytest
 from rich.console import Console
 from scipy.stats import ttest_ind
-from tests.suites import SNAPSHOTS, make_suite
 
 from actlift.report.claims import MINUS, Verdict, print_verdicts, verdicts, write_verdicts
 from actlift.report.results import Suite
 from actlift.scores import Scores
+from suites import SNAPSHOTS, make_suite
 
 POOLED = ("experts (pooled)", "random-experts (pooled)")
 FRAMES = ("experts (frames)", "random-experts (frames)")

@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from actlift.budget import Budget
@@ -13,6 +14,7 @@ from actlift.presets import PRESETS, settings_of
 from actlift.report.results import Suite
 from actlift.run import Run
 from actlift.suite import run_suite
+from test_h36m import METADATA, motion, project, seventeen
 
 BASE = Plan(
     test_subjects=("syn4",),
@@ -138,6 +140,45 @@ def test_the_command_ends_in_verdicts_tables_and_a_page(corpus_folder, tmp_path,
 
     app(["report", str(out)], result_action="return_value")
     assert "C1" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_the_papers_study_on_files_shaped_like_human36m(tmp_path, capsys):
+    """From the pair of .npz files that people have, to verdicts: detections, own cameras, the authors' schedule."""
+    actions = ("Sitting", "SittingDown", "Walking")
+    takes = {
+        subject: {
+            f"{action}{take}": motion(100 * i + 10 * k + n)
+            for k, action in enumerate(actions)
+            for n, take in enumerate(("", " 1"))
+        }
+        for i, subject in enumerate(("S1", "S9"))
+    }
+    noise = np.random.default_rng(0)
+    seen = {
+        subject: {
+            take: [project(subject, c, seventeen(joints)) + noise.normal(0, 5, (len(joints), 17, 2)) for c in range(4)]
+            for take, joints in of_subject.items()
+        }
+        for subject, of_subject in takes.items()
+    }
+    np.savez(tmp_path / "data_3d_h36m.npz", positions_3d=takes)
+    np.savez(tmp_path / "data_2d_h36m_cpn.npz", positions_2d=seen, metadata=METADATA)
+    corpus, out = tmp_path / "h36m", tmp_path / "paper"
+    prepare = ["data", "prepare", tmp_path / "data_3d_h36m.npz", "--detections", tmp_path / "data_2d_h36m_cpn.npz"]
+    study = ["study", corpus, out, "--test-subjects", "S9", "--preset", "paper", "--scale", "0.5", "--seeds", "0"]
+    study += ["--receptive-fields", "1", "27", "--budget.batch", "16", "--network.channels", "8"]
+    for words in ([*prepare, "--out", corpus], study):
+        app([str(word) for word in words], result_action="return_value")
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "2D keypoints are detections: data_2d_h36m_cpn.npz" in " ".join((out / "report.html").read_text().split())
+    assert "one seed, others may differ" in printed
+    plan = Suite.open(out).settings[1].study["plan"]
+    assert plan["epochs"] == 1
+    (experts,) = (c for c in Suite.open(out).settings[1].costs if c.arm == "experts (epochs)")
+    assert set(experts.steps) == set(actions)  # Sitting takes in no SittingDown, both takes are of one action
+    verdicts = json.loads((out / "verdicts.json").read_text())["verdicts"]
+    assert {v["claim"]: v["variant"] for v in verdicts}["C1"] == "epochs"
 
 
 def test_a_scale_without_a_preset_is_refused(corpus_folder, tmp_path):

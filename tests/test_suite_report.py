@@ -262,6 +262,22 @@ def test_the_page_says_who_wins_how_sure_and_on_what(written: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.slow
+def test_a_still_pose_is_no_good_velocity(written: Path, tmp_path: Path) -> None:
+    """Networks that hardly learnt win velocity with three times the position error; the page says what that is."""
+    warning = "a pose that hardly moves has a low velocity error"
+
+    def hardly_learnt(arm: str, action: str, metric: str) -> float:
+        del action
+        return 1.0 if not arm.startswith("experts") else 0.4 if metric == "mpjve" else 3.0
+
+    page = write_suite_report(
+        make_suite(tmp_path / "s", fields=(27,), arms=("experts (pooled)",), factor=hardly_learnt)
+    )
+    assert warning in " ".join(page.read_text().split())
+    assert warning not in " ".join((written / "report.html").read_text().split())
+
+
 def test_the_same_suite_gives_the_same_bytes(written: Path) -> None:
     def contents() -> dict[Path, bytes]:
         made = [written / "report.html", written / "verdicts.json", *(written / "tables").iterdir()]

@@ -400,8 +400,9 @@ def _convergence(settings: Sequence[_Evidence], arm: str) -> _Finding:
     alone = {a: np.mean([_settled(run[at.focus]) for run in runs]) for a, runs in curves.items()}
     sentence = (
         f"{arm} stay within {100 * SETTLED:.0f} % of their lowest error from {np.mean(settled[arm]):.2f} of their "
-        f"budget on, the generalist from {np.mean(settled[GENERALIST]):.2f}{_sure(estimate, '', min(at.seeds(arm)))}; "
-        f"on {at.focus} alone from {alone[arm]:.2f} and {alone[GENERALIST]:.2f}."
+        f"budget on, the generalist from {np.mean(settled[GENERALIST]):.2f}{_sure(estimate, '', min(at.seeds(arm)))}, "
+        f"and end at {at.error('mpjpe', arm)[0]:.1f} and {at.error('mpjpe', GENERALIST)[0]:.1f} mm; on {at.focus} "
+        f"alone from {alone[arm]:.2f} and {alone[GENERALIST]:.2f}."
     )
     return _Finding(_status(estimate.sign, -1), estimate, sentence)
 

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 EXPERTS, RANDOM = "experts", "random-experts"
+STILL = 50.0  # % of the generalist's position error above it, from which a low velocity error means little
 IN_SHORT = {
     "C1": "1 frame: experts have the lower MPJPE",
     "C2": "from 1 to 27 frames the generalist's MPJPE falls more",
@@ -229,6 +230,7 @@ def _contents(
     return {
         "preset": suite.preset,
         "sentences": _sentences(suite, differences),
+        "still": _still(differences),
         "claims": [list(rows) for _, rows in groupby(map(_row, tested), itemgetter("claim"))],
         "untested": [_row(verdict) for verdict in found if verdict not in tested],
         "data_note": data_note(first.study["provenance"]),
@@ -288,6 +290,13 @@ def _sentences(suite: Suite, differences: pd.DataFrame) -> list[dict[str, Any]]:
             parts.append(f"{words} {at}")
         told.append({"metric": metric, "text": lead + "; ".join(parts) + ".", "decided": set(by) != {UNDECIDED}})
     return sorted(told, key=lambda sentence: list(ERRORS).index(str(sentence["metric"])))
+
+
+def _still(differences: pd.DataFrame) -> bool:
+    """Whether an arm wins velocity while its position error is half as large again as the generalist's, or more."""
+    by_arm = differences.set_index(["setting", MODEL, "metric"])[["difference, %", "better"]].unstack("metric")
+    wins = by_arm["better", "MPJVE"] == by_arm.index.get_level_values(MODEL)
+    return bool((wins & (by_arm["difference, %", "MPJPE"] > STILL)).any())
 
 
 def _place(suite: Suite, row: Mapping[Any, Any]) -> str:
