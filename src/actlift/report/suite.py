@@ -315,7 +315,8 @@ def _effect(effect: float, low: float, high: float, unit: str) -> str:
     if np.isnan(effect):
         return ""
     places = 1 if max(abs(effect), abs(low), abs(high)) >= 1 else 2
-    value, *ends = (f"{round(number, places) or 0.0:+.{places}f}".replace("-", MINUS) for number in (effect, low, high))
+    # an end just below 0 is printed −0.0, so that [−0.0, +5.9] is seen to hold 0
+    value, *ends = (f"{number:+.{places}f}".replace("-", MINUS) for number in (effect, low, high))
     within = "no interval" if np.isnan(low) else ", ".join(ends)
     return f"{value}\N{NO-BREAK SPACE}{unit} [{within}]"
 
