@@ -25,7 +25,19 @@ from actlift.scores import Scores
 from actlift.skeleton import H36M_17
 from test_asfamc import ASF, amc
 
-VERBS = ("demo", "data", "data prepare", "data info", "train", "evaluate", "export", "study", "report", "audit")
+VERBS = (
+    "demo",
+    "data",
+    "data prepare",
+    "data info",
+    "train",
+    "evaluate",
+    "export",
+    "recognize",
+    "study",
+    "report",
+    "audit",
+)
 TINY = ["--budget.steps", "4", "--budget.batch", "16", "--network.receptive-field", "9", "--network.channels", "16"]
 
 

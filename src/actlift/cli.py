@@ -1,4 +1,5 @@
-"""The verbs: ``actlift demo | data prepare | data info | train | evaluate | export | study | report | audit``."""
+"""The verbs: ``actlift demo | data prepare | data info | train | evaluate | export | recognize | study | report |
+audit``."""
 
 import os
 import sys
@@ -387,6 +388,84 @@ def export(run: Path, *, out: Path, member: str | None = None) -> None:
         f"{out}: {lifter.receptive_field} frames receptive field, {lifter.parameters_per_member:,} parameters",
         soft_wrap=True,
     )
+
+
+@app.command(name="recognize")
+def recognize_verb(
+    corpus: Path,
+    out: Path,
+    *,
+    test_subjects: list[str],
+    receptive_field: Literal[27, 81, 243] = 81,
+    channels: int = 64,
+    causal: bool = False,
+    budget: Budget = Budget(3000, 128),  # noqa: B008 - frozen
+    folds: int = 3,
+    seed: int = 0,
+    save_every_s: float = 30.0,
+) -> None:
+    """Train a recogniser of actions from 2D keypoints, calibrate it, and tell how right it is on unseen people.
+
+    Actions that only one side of the split does are left out. Nothing is chosen on the test people: probabilities are
+    calibrated on training people whom networks trained beside leave out. Resumes where it stopped.
+
+    For example:
+
+        actlift recognize corpus runs/recognizer --test-subjects S7 S8
+        actlift recognize corpus runs/live --test-subjects S7 S8 --receptive-field 27 --causal
+
+    Parameters
+    ----------
+    corpus
+        The corpus folder.
+    out
+        The run folder.
+    test_subjects
+        People held out: no frame of theirs is trained on, all are scored.
+    receptive_field
+        Frames of a window; the one before it is needed too, for velocities.
+    channels
+        Hidden channels.
+    causal
+        See the past only.
+    budget
+        Optimiser steps, and windows of a step, of each network.
+    folds
+        Networks trained beside, each of which leaves out some people.
+    seed
+        Of initial weights, order, flips and dropout.
+    save_every_s
+        Seconds between saved states.
+    """
+    from actlift.data.corpus import Corpus
+    from actlift.plan import widths_of
+    from actlift.recognize import load_recognized, measure, train_recognizer
+
+    training, test = Corpus.open(corpus).split(test_subjects, shared_actions_only=True)
+    said = time.perf_counter()
+
+    def watch(step: int, loss: float) -> None:
+        nonlocal said
+        if step == budget.steps or time.perf_counter() - said > LINE_EVERY_S:
+            CONSOLE.print(f"training {out}: {step / budget.steps:.0%}, loss {loss:.2f} nats", soft_wrap=True)
+            said = time.perf_counter()
+
+    model = {"widths": list(widths_of(receptive_field)), "channels": channels, "causal": causal}
+    run = train_recognizer(
+        out, training, model=model, budget=budget, folds=folds, seed=seed, save_every_s=save_every_s, watch=watch
+    )
+    recognized = load_recognized(run)
+    found = measure(recognized(test.views), test.views, recognized.actions)
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, title=f"{out} on {', '.join(test.subjects)}", title_justify="left")
+    for column in ("", "top-1", "mean over actions", "top-3", "calibration error", "number"):
+        table.add_column(column, justify="right" if column else "left")
+    for name, of in (("frames", found.frames), ("clips, as each camera saw them", found.clips)):
+        shares = (of.top1, of.mean_over_actions, of.top3, of.calibration_error)
+        table.add_row(name, *(f"{share:.1%}" for share in shares), f"{of.count:,}")
+    CONSOLE.print(table)
+    for action, row in zip(found.actions, found.confusion, strict=True):
+        taken = [f"{found.actions[i]} {row[i]:.0%}" for i in (-row).argsort()[:4] if row[i] >= 0.01]
+        CONSOLE.print(f"{action} is taken for {', '.join(taken)}")
 
 
 @app.command(name="study")

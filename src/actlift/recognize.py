@@ -1,0 +1,496 @@
+"""Recognising actions from 2D keypoints: training, calibration, labels without flicker, and what they are worth.
+
+One training makes several networks side by side: the one that is used, which learns from everybody it is given, and
+for each of a few folds one that never saw the fold's people. The latter are there to be wrong honestly: on people they
+did not see one temperature is fitted (Guo et al. 2017, "On calibration of modern neural networks", section 4.2), and
+options can be chosen. What only one person does cannot be learnt without that person, and is missing there.
+
+Every random number is a function of (seed, member, step). On a CPU the same call gives the same bits, and a training
+that was killed resumes to those of an unbroken one.
+"""
+
+import json
+import time
+import zlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from scipy.optimize import minimize_scalar
+from scipy.signal import lfilter
+from scipy.special import log_softmax, softmax
+from torch import Tensor
+
+from actlift.budget import Budget, Exponential
+from actlift.data.corpus import Corpus, View
+from actlift.data.windows import Windows, rows_of
+from actlift.files import replacing
+from actlift.models.folded import Folded
+from actlift.models.recognizer import Recognizer, features
+from actlift.models.tcn import member, stack
+from actlift.models.weights import of_member, read_tensors, write_tensors
+from actlift.run import Run
+from actlift.stack import random_integers
+
+EVERYBODY = "everybody"  # the member that is used
+LEARNING_RATE = Exponential(3e-3, 3e-5)
+BATCH_NORM_MOMENTUM = Exponential(0.1, 0.001)
+WEIGHT_DECAY = 0.01
+LABEL_SMOOTHING = 0.1
+BALANCE = 0.5  # an action of n frames is drawn in proportion to n ** BALANCE
+LOG_LINES = 50
+BINS = 15  # of calibration errors
+
+Posteriors = list[Float[np.ndarray, "_ actions"]]
+
+
+# training
+
+
+def train_recognizer(
+    folder: Path,
+    corpus: Corpus,
+    *,
+    model: Mapping[str, Any],
+    budget: Budget = Budget(1500, 128),  # noqa: B008 - frozen
+    folds: int = 3,
+    seed: int = 0,
+    save_every_s: float = 30.0,
+    watch: Callable[[int, float], None] = lambda _step, _loss: None,
+) -> Run:
+    """Train and calibrate, or resume, or return what is done. On the CPU, in float32.
+
+    Args:
+        folder: the run folder; made, or resumed where it holds the same run unfinished.
+        corpus: the training selection; its actions are those that are told apart.
+        model: keywords of :class:`Recognizer` but for ``actions``.
+        budget: of every member.
+        folds: how many times some people are left out.
+        save_every_s: seconds between saved states.
+        watch: is told the step and the mean loss (in nats) now and then.
+
+    Raises:
+        ValueError: for one action, folds in which nothing can be learnt or held out, a negative seed, a damaged
+            state, or a folder that holds another run.
+        OSError: where the folder cannot be written; the last saved state stays.
+    """
+    if seed < 0:
+        raise ValueError(f"a seed is 0 or more, got {seed}")
+    held_out = leave_out(corpus, folds)
+    members = {EVERYBODY: frozenset[str]()} | {f"fold{i}": people for i, people in enumerate(held_out)}
+    Recognizer(len(corpus.actions), **model)  # raises what is wrong with it
+    identity = {
+        "corpus": corpus.digest,
+        "members": {name: {"held_out": sorted(people)} for name, people in members.items()},
+        "clips": f"{zlib.crc32(rows_of(corpus.views).tobytes()):08x}",
+        "trained_on": {"subjects": list(corpus.subjects), "actions": list(corpus.actions)},
+        "budget": asdict(budget),
+        "model": dict(model),
+        "seed": seed,
+        "threads": torch.get_num_threads(),
+    }
+    run = Run.create(folder, identity)
+    if not run.done:
+        loop = _Loop(run, corpus, members, budget)
+        loop.resume()
+        try:
+            loop.run_to_end(save_every_s, watch)
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt(f"stopped; the same command resumes {folder} from its last saved state") from None
+        networks = loop.networks(members)
+        tensors = {f"{name}/{k}": v for name, network in networks.items() for k, v in network.state_dict().items()}
+        write_tensors(run.weights, tensors, _calibrated(networks, corpus, members))
+    run.state.unlink(missing_ok=True)
+    return run
+
+
+def leave_out(corpus: Corpus, folds: int) -> list[frozenset[str]]:
+    """People to leave out together, one set per fold, so that as much as can be of what they do is left to learn.
+
+    Raises:
+        ValueError: for fewer than two folds, or more than people who do what somebody else does too.
+    """
+    does = {s: {v.action for v in corpus.views if v.subject == s} for s in corpus.subjects}
+    shared = {s: sum(any(a in does[o] for o in does if o != s) for a in does[s]) for s in does}
+    useful = [s for s in sorted(does, key=lambda s: (-shared[s], s)) if shared[s]]
+    if not 2 <= folds <= len(useful):
+        raise ValueError(
+            f"{folds} folds cannot be made of {len(useful)} people who do what somebody else does too: ask for 2 or "
+            "more, but not more than they are"
+        )
+    sets: list[set[str]] = [set() for _ in range(folds)]
+    for subject in useful:  # each to the people who do the least of what they do
+        min(sets, key=lambda own: sum(len(does[subject] & does[other]) for other in own)).add(subject)
+    return [frozenset(own) for own in sets]
+
+
+class _Draws:
+    """The batches of one member: target rows, labels and flips, each a function of key and step."""
+
+    def __init__(self, views: Sequence[View], actions: Sequence[str], key: tuple[int, int]) -> None:
+        self.rows = {i: rows_of([v for v in views if v.action == action]) for i, action in enumerate(actions)}
+        self.rows = {i: rows for i, rows in self.rows.items() if len(rows)}
+        if len(self.rows) < 2:
+            raise ValueError("a fold leaves fewer than 2 actions to learn: ask for more folds, or give more people")
+        weights = np.array([len(rows) for rows in self.rows.values()], float) ** BALANCE
+        self.chances = weights / weights.sum()
+        self.key = key
+
+    def __call__(self, step: int, batch: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        generator = np.random.default_rng((*self.key, 1, step))
+        labels = generator.choice(list(self.rows), size=batch, p=self.chances)
+        rows = np.array(
+            [
+                self.rows[label][int(u * len(self.rows[label]))]
+                for label, u in zip(labels, generator.random(batch), strict=True)
+            ]
+        )
+        return rows, labels, generator.random(batch) < 0.5
+
+
+class _Loop:
+    """The members of a run in training, side by side."""
+
+    def __init__(self, run: Run, corpus: Corpus, members: Mapping[str, frozenset[str]], budget: Budget) -> None:
+        identity = run.config["identity"]
+        self.run, self.budget, self.fps = run, budget, corpus.fps
+        self.keys = [(identity["seed"], zlib.crc32(name.encode())) for name in members]
+        self.draws = [
+            _Draws([v for v in corpus.views if v.subject not in left_out], corpus.actions, key)
+            for left_out, key in zip(members.values(), self.keys, strict=True)
+        ]
+        networks = [_fresh(len(corpus.actions), identity["model"], key) for key in self.keys]
+        self.network = networks[0]
+        self.network.trunk = stack([n.trunk for n in networks]).train()
+        self.windows = Windows(corpus, self.network.receptive_field, causal=self.network.trunk.causal)
+        self.adam = torch.optim.AdamW(self.network.parameters(), weight_decay=WEIGHT_DECAY)
+        self.step = 0
+        self.seconds = 0.0
+        self.log: list[dict[str, Any]] = []
+
+    def one_step(self) -> Float[Tensor, " e"]:
+        """The loss of every member before the step, in nats."""
+        batch, progress = self.budget.batch, self.budget.progress(self.step)
+        rows, labels, flips = (np.concatenate(p) for p in zip(*(d(self.step, batch) for d in self.draws), strict=True))
+        pose2d, _ = self.windows.gather(rows, flips)
+        trunk = self.network.trunk
+        trunk.batch_norm_momentum = BATCH_NORM_MOMENTUM(progress)
+        noise = random_integers(self.keys, self.step, trunk.noise_size(batch)) if trunk.dropout else None
+        logits = self.network(pose2d.reshape(-1, batch, *pose2d.shape[1:]), self.fps, noise)  # (e, b, 1, actions)
+        losses = torch.nn.functional.cross_entropy(
+            logits.flatten(0, 2), torch.from_numpy(labels), label_smoothing=LABEL_SMOOTHING, reduction="none"
+        )
+        self.adam.param_groups[0]["lr"] = LEARNING_RATE(progress)
+        self.adam.zero_grad()
+        loss = losses.reshape(-1, batch).mean(dim=1)
+        torch.autograd.backward(loss.sum())
+        self.adam.step()
+        self.step += 1
+        return loss.detach()
+
+    def save(self) -> None:
+        tensors = {f"network/{k}": v for k, v in self.network.state_dict().items()}
+        for i, moments in self.adam.state_dict()["state"].items():
+            tensors |= {f"adam{i}/{k}": v for k, v in moments.items()}
+        write_tensors(self.run.state, tensors, {"step": self.step, "seconds": self.seconds, "log": self.log})
+
+    def resume(self) -> None:
+        """Go on from the saved state, if there is one."""
+        if not self.run.state.exists():
+            return
+        tensors, metadata = read_tensors(self.run.state)
+        try:
+            self.network.load_state_dict(of_member(tensors, "network"))
+            adam = self.adam.state_dict()
+            adam["state"] = {i: of_member(tensors, f"adam{i}") for i in adam["param_groups"][0]["params"]}
+            self.adam.load_state_dict(adam)
+            self.step, self.seconds, self.log = metadata["step"], metadata["seconds"], metadata["log"]
+        except (KeyError, RuntimeError) as error:
+            raise ValueError(
+                f"{self.run.state} holds no state of this run ({error}). Delete it to train from the start."
+            ) from error
+
+    def run_to_end(self, save_every_s: float, watch: Callable[[int, float], None]) -> None:
+        saved = time.perf_counter()
+        began = saved - self.seconds
+        log_every = max(1, self.budget.steps // LOG_LINES)
+        while self.step < self.budget.steps:
+            loss = self.one_step()
+            now = time.perf_counter()
+            self.seconds = now - began
+            if self.step % log_every == 0 or self.step == self.budget.steps:
+                entry = {"step": self.step, "seconds": round(self.seconds, 3), "loss_nats": round(float(loss[0]), 4)}
+                self.log.append(entry)
+                watch(self.step, entry["loss_nats"])
+            if now - saved > save_every_s:
+                self.save()
+                saved = now
+        with replacing(self.run.log_path) as beside:
+            beside.write_text("".join(json.dumps(entry) + "\n" for entry in self.log), encoding="utf-8")
+
+    def networks(self, names: Iterable[str]) -> dict[str, Recognizer]:
+        """The members as networks of their own, in evaluation mode."""
+        networks = {name: _fresh(self.network.actions, self.run.config["identity"]["model"], (0, 0)) for name in names}
+        for i, network in enumerate(networks.values()):
+            network.trunk = member(self.network.trunk, i)
+        return {name: network.eval() for name, network in networks.items()}
+
+
+def _fresh(actions: int, model: Mapping[str, Any], key: tuple[int, int]) -> Recognizer:
+    """A member before its first step: its weights depend on its key alone."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(int(np.random.SeedSequence((*key, 3)).generate_state(1, np.uint64)[0] >> 1))
+        return Recognizer(actions, **model)
+
+
+# prediction
+
+
+class Recognized:
+    """Probabilities of actions for every frame of whole sequences, and one label for each.
+
+    Mirrored keypoints show the same action, so logits are averaged over both.
+
+    Args:
+        recognizer: the network, as it is now.
+        actions: names of its outputs.
+        temperature: what logits are divided by.
+    """
+
+    def __init__(self, recognizer: Recognizer, actions: Sequence[str], temperature: float = 1.0) -> None:
+        if len(actions) != recognizer.actions:
+            raise ValueError(f"the recogniser tells {recognizer.actions} actions apart, got {len(actions)} names")
+        self.recognizer = recognizer
+        self.actions = tuple(actions)
+        self.temperature = temperature
+        self._trunk = Folded(recognizer.trunk)
+
+    def __call__(self, views: Sequence[View]) -> Posteriors:
+        """Probabilities ``(t, actions)`` of every frame of each view; they sum to 1."""
+        return [self.posterior(v.pose2d, v.fps) for v in views]
+
+    def posterior(self, pose2d: Float[np.ndarray, "t j 2"], fps: float) -> Float[np.ndarray, "t actions"]:
+        """Probabilities of every frame of a sequence in screen units; see :meth:`logits`."""
+        return np.asarray(softmax(self.logits(pose2d, fps) / self.temperature, axis=1))
+
+    def label_of(self, view: View) -> str:
+        """The action likeliest on average over the view: a ``part_of`` for :class:`actlift.predict.Routed`."""
+        return self.actions[int(self.posterior(view.pose2d, view.fps).mean(axis=0).argmax())]
+
+    @torch.no_grad()
+    def logits(self, pose2d: Float[np.ndarray, "t j 2"], fps: float) -> Float[np.ndarray, "t actions"]:
+        """Uncalibrated logits of every frame of a sequence in screen units; its end frames are repeated beyond it.
+
+        Raises:
+            ValueError: for an empty sequence or another number of joints.
+        """
+        skeleton, context = self.recognizer.skeleton, self.recognizer.receptive_field - 1
+        if pose2d.ndim != 3 or not len(pose2d) or pose2d.shape[1] != len(skeleton):
+            raise ValueError(
+                f"wanted at least one frame of the {len(skeleton)} joints of {skeleton.name}, got {pose2d.shape}"
+            )
+        before = context if self._trunk.causal else (context + 1) // 2
+        padded = np.pad(pose2d, ((before, context - before), (0, 0), (0, 0)), mode="edge")
+        mirrored = padded[:, list(skeleton.mirror)] * np.array([-1, 1], padded.dtype)
+        both = torch.from_numpy(np.stack([padded, mirrored])).float()
+        logits = self._trunk(features(both, fps, skeleton)).flatten(-2)[..., : len(self.actions)].mean(dim=0)
+        return logits.double().numpy()
+
+
+def load_recognized(run: Run, member: str = EVERYBODY) -> Recognized:
+    """The calibrated recogniser of a finished run, or one of those that left people out.
+
+    Raises:
+        FileNotFoundError: if training has not ended.
+        ValueError: for an unknown member (lists the known), or weights that are no recogniser's.
+    """
+    if member not in run.members:
+        raise ValueError(f"{run.folder} has no member {member!r}; it has: {', '.join(run.members)}")
+    if not run.done:
+        raise FileNotFoundError(f"{run.folder} has no weights yet: its training has not ended. Run it again to resume.")
+    tensors, metadata = read_tensors(run.weights)
+    identity = run.config["identity"]
+    try:
+        network = Recognizer(len(identity["trained_on"]["actions"]), **identity["model"])
+        network.load_state_dict(of_member(tensors, member))
+        temperature = float(metadata["temperature"])
+    except (KeyError, TypeError, RuntimeError) as error:
+        raise ValueError(f"{run.folder} holds no recogniser ({error}): `actlift recognize` trains one") from error
+    return Recognized(network.eval(), identity["trained_on"]["actions"], temperature)
+
+
+def smoothed(posterior: Float[np.ndarray, "t actions"], seconds: float, fps: float) -> Float[np.ndarray, "t actions"]:
+    """Probabilities after an exponential moving average of their logarithms, with a time constant. Sees the past only.
+
+    Raises:
+        ValueError: for a time constant or frame rate that is not positive.
+    """
+    if not (seconds > 0 and fps > 0):
+        raise ValueError(f"smoothing needs a positive time constant and frame rate, got {seconds} s and {fps} fps")
+    keep = np.exp(-1 / (seconds * fps))
+    logs = np.log(np.maximum(posterior, np.finfo(float).tiny))
+    average, _ = lfilter([1 - keep], [1, -keep], logs, axis=0, zi=keep * logs[:1])
+    return np.asarray(softmax(average, axis=1))
+
+
+def steady_labels(
+    posterior: Float[np.ndarray, "t actions"], *, margin: float = 0.1, hold: int = 10
+) -> Int[np.ndarray, " t"]:
+    """One action per frame, with hysteresis: another one takes over at the last of ``hold`` frames in a row in which it
+    is the likeliest and leads the present one by at least ``margin`` of probability.
+
+    Raises:
+        ValueError: for a margin outside [0, 1) or a hold of fewer than 2 frames.
+    """
+    if not 0 <= margin < 1 or hold < 2:
+        raise ValueError(f"a margin is from 0 to below 1 and a hold at least 2 frames, got {margin} and {hold}")
+    labels = np.zeros(len(posterior), np.int64)
+    present, rival, lead = int(posterior[0].argmax()), -1, 0
+    for t, chances in enumerate(posterior):
+        likeliest = int(chances.argmax())
+        ahead = likeliest != present and chances[likeliest] - chances[present] >= margin
+        lead = (lead + 1 if likeliest == rival else 1) if ahead else 0
+        rival = likeliest
+        if lead == hold:
+            present, lead = likeliest, 0
+        labels[t] = present
+    return labels
+
+
+# calibration and evaluation
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """How right probabilities are, over frames or over clips as one camera each saw them.
+
+    Attributes:
+        count: of frames or clips.
+        top1, top3: how often the true action is the likeliest, or among the three likeliest.
+        mean_over_actions: mean over actions of top1 among their own.
+        grouped: how often the likeliest action is of the true one's group.
+        calibration_error: expected calibration error over 15 equal bins (see :func:`calibration_error`).
+        nll: mean negative log-likelihood of the true action, in nats.
+    """
+
+    count: int
+    top1: float
+    top3: float
+    mean_over_actions: float
+    grouped: float
+    calibration_error: float
+    nll: float
+
+
+@dataclass(frozen=True, eq=False)
+class Recognition:
+    """What a recogniser is worth on some views: over frames, over clips, and what it takes for what.
+
+    ``confusion[i, j]`` is the share of the frames of action i that are taken for action j; rows of actions that nobody
+    does are NaN.
+    """
+
+    actions: tuple[str, ...]
+    frames: Accuracy
+    clips: Accuracy
+    confusion: Float[np.ndarray, "actions actions"]
+
+
+def measure(
+    posteriors: Posteriors, views: Sequence[View], actions: Sequence[str], groups: Mapping[str, str] | None = None
+) -> Recognition:
+    """Compare probabilities, one array per view, with the views' actions.
+
+    Args:
+        groups: the group of an action; one that is not there is a group of its own.
+
+    Raises:
+        ValueError: for no views, arrays that do not fit them, or an action that is not among ``actions``.
+    """
+    if not views:
+        raise ValueError("nothing to measure: the selection holds no views")
+    if unknown := sorted({v.action for v in views} - set(actions)):
+        raise ValueError(f"the recogniser does not know {', '.join(unknown)}; it knows {', '.join(actions)}")
+    if [p.shape for p in posteriors] != [(v.frames, len(actions)) for v in views]:
+        raise ValueError("give one array (frames, actions) of probabilities for every view, in their order")
+    group = [(groups or {}).get(action, action) for action in actions]
+    of_clip = np.array([actions.index(v.action) for v in views])
+    of_frame = np.repeat(of_clip, [v.frames for v in views])
+    frames = np.concatenate(posteriors)
+    clips = np.stack([p.mean(axis=0) for p in posteriors])
+    return Recognition(
+        tuple(actions),
+        _accuracy(frames, of_frame, group),
+        _accuracy(clips, of_clip, group),
+        confusion(frames.argmax(axis=1), of_frame, len(actions)),
+    )
+
+
+def _accuracy(
+    posterior: Float[np.ndarray, "n actions"], labels: Int[np.ndarray, " n"], group: Sequence[str]
+) -> Accuracy:
+    order = np.argsort(-posterior, axis=1, kind="stable")
+    right = order == labels[:, None]
+    own_group = np.array(group)[order[:, 0]] == np.array(group)[labels]
+    true = np.maximum(posterior[np.arange(len(labels)), labels], np.finfo(float).tiny)
+    return Accuracy(
+        count=len(labels),
+        top1=float(right[:, 0].mean()),
+        top3=float(right[:, :3].any(axis=1).mean()),
+        mean_over_actions=float(np.mean([right[labels == action, 0].mean() for action in np.unique(labels)])),
+        grouped=float(own_group.mean()),
+        calibration_error=calibration_error(posterior, labels),
+        nll=float(-np.log(true).mean()),
+    )
+
+
+def confusion(
+    predicted: Int[np.ndarray, " n"], labels: Int[np.ndarray, " n"], actions: int
+) -> Float[np.ndarray, "actions actions"]:
+    """Rows of true actions, columns of predicted ones; rows sum to 1, and are NaN where nothing is of the action."""
+    counts = np.bincount(labels * actions + predicted, minlength=actions**2).reshape(actions, actions)
+    total = counts.sum(axis=1, keepdims=True)
+    return np.asarray(np.divide(counts, total, out=np.full(counts.shape, np.nan), where=total > 0))
+
+
+def calibration_error(
+    posterior: Float[np.ndarray, "n actions"], labels: Int[np.ndarray, " n"], bins: int = BINS
+) -> float:
+    """Expected calibration error (Guo et al. 2017, equation 3): how far confidence, the highest probability, is from
+    accuracy in each of several equal-width bins of confidence, open below; their mean, weighted by what is in them."""
+    confidence = posterior.max(axis=1)
+    where = np.ceil(confidence * bins).astype(int).clip(1, bins)
+    gap = confidence - (posterior.argmax(axis=1) == labels)
+    return float(np.abs(np.bincount(where, weights=gap)).sum() / len(labels))
+
+
+def temperature_of(logits: Float[np.ndarray, "n actions"], labels: Int[np.ndarray, " n"]) -> float:
+    """The temperature from 0.05 to 20 at which ``softmax(logits / temperature)`` makes the labels likeliest."""
+
+    def nll(log_temperature: float) -> float:
+        logs = log_softmax(logits / np.exp(log_temperature), axis=1)
+        return float(-logs[np.arange(len(labels)), labels].mean())
+
+    return float(np.exp(minimize_scalar(nll, bounds=(np.log(0.05), np.log(20)), method="bounded").x))
+
+
+def _calibrated(
+    networks: Mapping[str, Recognizer], corpus: Corpus, members: Mapping[str, frozenset[str]]
+) -> dict[str, Any]:
+    """The temperature, and how right the networks that left people out are on these people with it."""
+    actions, views, logits = corpus.actions, list[View](), list[np.ndarray]()
+    for name, people in members.items():
+        known = {v.action for v in corpus.views if v.subject not in people}
+        own = [v for v in corpus.views if v.subject in people and v.action in known]
+        recognized = Recognized(networks[name], actions)
+        views += own
+        logits += [recognized.logits(v.pose2d, v.fps) for v in own]
+    labels = np.repeat([actions.index(v.action) for v in views], [v.frames for v in views])
+    temperature = temperature_of(np.concatenate(logits), labels)
+    posteriors = [softmax(x / temperature, axis=1) for x in logits]
+    found = measure(posteriors, views, actions)
+    return {"temperature": temperature, "held_out": {"frames": asdict(found.frames), "clips": asdict(found.clips)}}
