@@ -37,7 +37,7 @@ from actlift.run import Run
 from actlift.stack import random_integers
 
 EVERYBODY = "everybody"  # the member that is used
-LEARNING_RATE = Exponential(3e-3, 3e-5)
+LEARNING_RATE = Exponential(1e-2, 1e-4)
 BATCH_NORM_MOMENTUM = Exponential(0.1, 0.001)
 WEIGHT_DECAY = 0.01
 LABEL_SMOOTHING = 0.1
@@ -56,7 +56,7 @@ def train_recognizer(
     corpus: Corpus,
     *,
     model: Mapping[str, Any],
-    budget: Budget = Budget(1500, 128),  # noqa: B008 - frozen
+    budget: Budget = Budget(3000, 128),  # noqa: B008 - frozen
     folds: int = 3,
     seed: int = 0,
     save_every_s: float = 30.0,
