@@ -447,7 +447,7 @@ def test_the_command_trains_and_tells_how_right_it_is(corpus_folder, tmp_path):
     script = Path(sys.executable).with_name("actlift")
     out = tmp_path / "run"
     words = ["recognize", corpus_folder, out, "--test-subjects", "syn4", "--receptive-field", "27", "--channels", "8"]
-    words += ["--budget.steps", "3", "--budget.batch", "16", "--folds", "2"]
+    words += ["--steps", "3", "--batch", "16", "--folds", "2"]
     done = subprocess.run([script, *map(str, words)], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     run = Run.open(out)

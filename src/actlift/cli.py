@@ -399,7 +399,8 @@ def recognize_verb(
     receptive_field: Literal[27, 81, 243] = 81,
     channels: int = 64,
     causal: bool = False,
-    budget: Budget = Budget(3000, 128),  # noqa: B008 - frozen
+    steps: int = 3000,
+    batch: int = 128,
     folds: int = 3,
     seed: int = 0,
     save_every_s: float = 30.0,
@@ -428,8 +429,10 @@ def recognize_verb(
         Hidden channels.
     causal
         See the past only.
-    budget
-        Optimiser steps, and windows of a step, of each network.
+    steps
+        Optimiser steps of each network.
+    batch
+        Windows of a step.
     folds
         Networks trained beside, each of which leaves out some people.
     seed
@@ -440,17 +443,19 @@ def recognize_verb(
     from actlift.data.corpus import Corpus
     from actlift.plan import widths_of
     from actlift.recognize import load_recognized, measure, train_recognizer
+    from actlift.report.study import data_note
 
     training, test = Corpus.open(corpus).split(test_subjects, shared_actions_only=True)
     said = time.perf_counter()
 
     def watch(step: int, loss: float) -> None:
         nonlocal said
-        if step == budget.steps or time.perf_counter() - said > LINE_EVERY_S:
-            CONSOLE.print(f"training {out}: {step / budget.steps:.0%}, loss {loss:.2f} nats", soft_wrap=True)
+        if step == steps or time.perf_counter() - said > LINE_EVERY_S:
+            CONSOLE.print(f"training {out}: {step / steps:.0%}, loss {loss:.2f} nats", soft_wrap=True)
             said = time.perf_counter()
 
     model = {"widths": list(widths_of(receptive_field)), "channels": channels, "causal": causal}
+    budget = Budget(steps, batch)
     run = train_recognizer(
         out, training, model=model, budget=budget, folds=folds, seed=seed, save_every_s=save_every_s, watch=watch
     )
@@ -466,6 +471,7 @@ def recognize_verb(
     for action, row in zip(found.actions, found.confusion, strict=True):
         taken = [f"{found.actions[i]} {row[i]:.0%}" for i in (-row).argsort()[:4] if row[i] >= 0.01]
         CONSOLE.print(f"{action} is taken for {', '.join(taken)}")
+    CONSOLE.print(data_note(test.provenance))
 
 
 @app.command(name="study")
