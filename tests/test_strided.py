@@ -19,14 +19,23 @@ def both(widths, dtype=torch.double, batch=6, members=2, **options):
     written = StridedPass(network, list(views_of(network, flat)), batch, dtype)
     x = torch.randn(members, batch, network.receptive_field, 17, 2, dtype=network.head.dtype)
     noise = torch.randint(-(1 << 15), 1 << 15, (members, network.noise_size(batch)), dtype=torch.int16)
+    for layer, other in zip(network.layers, twin.layers, strict=True):
+        for name in ("gain", "bias") if network.conditions else ():
+            for own in (layer, other):
+                with torch.no_grad():
+                    getattr(own, name).copy_(torch.randn(getattr(own, name).shape, generator=torch.manual_seed(1)) / 4)
     return network, twin, flat, written, x, noise if network.dropout else None
 
 
-@pytest.mark.parametrize("options", [{"dropout": 0.0}, {"dropout": 0.25}, {"causal": True}, {"trajectory": True}])
+@pytest.mark.parametrize(
+    "options",
+    [{"dropout": 0.0}, {"dropout": 0.25}, {"causal": True}, {"trajectory": True}, {"conditions": 3, "dropout": 0.25}],
+)
 @pytest.mark.parametrize("widths", [(1,), (3, 3, 3), (3, 1, 5)])
 def test_outputs_gradients_and_statistics_are_autograds(widths, options):
     network, twin, flat, written, x, noise = both(widths, **options)
-    found, expected = written.forward(x, noise), twin(x, noise)[:, :, 0]
+    condition = torch.tensor([[0, 3, 1, 1, 0, 3], [1, 1, 1, 1, 1, 0]]) if network.conditions else None
+    found, expected = written.forward(x, noise, condition), twin(x, noise, condition)[:, :, 0]
     torch.testing.assert_close(found, expected)
     upstream = torch.randn_like(expected)
     written.backward(upstream)

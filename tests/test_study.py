@@ -26,7 +26,7 @@ from actlift.evaluate import score_poses
 from actlift.experts import PARTITIONS
 from actlift.keypoints2d import DetectorNoise, Exact
 from actlift.metrics import METRICS
-from actlift.plan import ARMS, Network, Plan
+from actlift.plan import ARMS, EXPERTS, Network, Plan
 from actlift.predict import load_lifter
 from actlift.report.study import data_note, write_study_page
 from actlift.run import Run
@@ -36,7 +36,7 @@ from actlift.study import Job, plan_jobs, predictor_of, run_study, some_rows
 STEPS, BATCH = 9, 16
 TINY = Plan(
     test_subjects=("syn4",),
-    arms=("generalist", *ARMS),
+    arms=("generalist", *EXPERTS),
     equalities=("pooled", "each"),
     seeds=(0,),
     budget=Budget(STEPS, BATCH),
@@ -45,7 +45,6 @@ TINY = Plan(
     device="cpu",
 )
 FRAMES = replace(TINY, equalities=("frames",), frames=240)
-EXPERTS = ("experts", "random-experts", "cluster-experts")
 
 
 @pytest.fixture(scope="module")
@@ -225,7 +224,7 @@ def test_scores_are_of_the_runs_on_the_held_out(study, corpus):
         name = f"{arm}-pooled-seed0"
         run = runs(study)[name]
         lifters = {member: load_lifter(run, member) for member in run.members}
-        predictor = predictor_of(lifters, PARTITIONS[partition](training.views, seed=0))
+        predictor = predictor_of(lifters, Job(arm, "pooled", 0, PARTITIONS[partition](training.views, seed=0), ()))
         again = score_poses(predictor(test.views), test.views, arm=f"{arm} (pooled)", run=f"runs/{name}").table
         theirs = scores.table.query("run == @again.run[0]").reset_index(drop=True)
         pd.testing.assert_frame_equal(again, theirs, check_exact=False, rtol=1e-5)

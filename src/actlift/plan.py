@@ -16,7 +16,14 @@ RECEPTIVE_FIELDS: dict[int, tuple[int, ...]] = {
 }
 
 GENERALIST = "generalist"
-ARMS: dict[str, str] = {"experts": "action", "random-experts": "random", "cluster-experts": "cluster"}
+# the arms beside the generalist, and the partition of the training views that makes each
+EXPERTS: dict[str, str] = {"experts": "action", "random-experts": "random", "cluster-experts": "cluster"}
+CONDITIONED: dict[str, str] = {
+    "conditioned": "action",
+    "random-conditioned": "random",
+    "cluster-conditioned": "cluster",
+}
+ARMS = EXPERTS | CONDITIONED
 EQUALITIES = ("pooled", "each", "frames", "epochs")
 
 Precision = Literal["auto", "float32", "bfloat16"]
@@ -60,7 +67,8 @@ class Plan:
 
     Attributes:
         test_subjects: people held out to report on.
-        arms: generalist, experts, random-experts, cluster-experts; the generalist is always trained.
+        arms: generalist; experts, random-experts, cluster-experts, one network per part; conditioned,
+            random-conditioned, cluster-conditioned, one network told the part. The generalist is always trained.
         equalities: pooled, each; or frames or epochs, which stand alone since their generalist is another.
         seeds: one training of every arm for each.
         budget: the generalist's.
@@ -69,6 +77,8 @@ class Plan:
             rates then fall as the paper's authors ran it.
         snapshots: how often along training the error on the held-out people is noted, for learning curves only.
         network: of all arms alike.
+        labels: also score experts and the conditioned network under predicted, missing and wrong actions; the cost of
+            the recogniser is then taken off the conditioned networks' budget.
         all_actions: also train on actions that no held-out person does (never scored).
         precision: float32, bfloat16, or auto: bfloat16 where the processor multiplies it natively.
         device: cpu, cuda, or auto.
@@ -83,6 +93,7 @@ class Plan:
     epochs: int | None = None
     snapshots: int = 0
     network: Network = field(default_factory=Network)
+    labels: bool = False
     all_actions: bool = False
     precision: Precision = "auto"
     device: Device = "auto"
@@ -114,7 +125,7 @@ class Plan:
 
     def fixed(self, digest: str) -> dict[str, Any]:
         """What may not change between two calls of one study; arms, equalities and seeds may grow."""
-        free = ("arms", "equalities", "seeds", "precision", "device")
+        free = ("arms", "equalities", "seeds", "labels", "precision", "device")
         kept = {key: value for key, value in asdict(self).items() if key not in free}
         kept["test_subjects"] = sorted(self.test_subjects)
         plain: dict[str, Any] = json.loads(json.dumps({"corpus": digest, **kept}))

@@ -5,7 +5,7 @@ Each sequence is padded by repeating its end frames, and a lifter runs over it a
 about one length run side by side; the shorter ones go on repeating their last frame, and what that gives is left out.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -61,7 +61,7 @@ class Routed:
         part_of: the part of a view.
     """
 
-    def __init__(self, predictors: dict[str, Predictor], part_of: Callable[[View], str]) -> None:
+    def __init__(self, predictors: Mapping[str, Predictor], part_of: Callable[[View], str]) -> None:
         self.predictors = predictors
         self.part_of = part_of
 

@@ -114,9 +114,8 @@ def leave_out(corpus: Corpus, folds: int) -> list[frozenset[str]]:
     Raises:
         ValueError: for fewer than two folds, or more than people who do what somebody else does too.
     """
-    does = {s: {v.action for v in corpus.views if v.subject == s} for s in corpus.subjects}
-    shared = {s: sum(any(a in does[o] for o in does if o != s) for a in does[s]) for s in does}
-    useful = [s for s in sorted(does, key=lambda s: (-shared[s], s)) if shared[s]]
+    does = _does(corpus)
+    useful = people_to_leave_out(corpus)
     if not 2 <= folds <= len(useful):
         raise ValueError(
             f"{folds} folds cannot be made of {len(useful)} people who do what somebody else does too: ask for 2 or "
@@ -126,6 +125,18 @@ def leave_out(corpus: Corpus, folds: int) -> list[frozenset[str]]:
     for subject in useful:  # each to the people who do the least of what they do
         min(sets, key=lambda own: sum(len(does[subject] & does[other]) for other in own)).add(subject)
     return [frozenset(own) for own in sets]
+
+
+def people_to_leave_out(corpus: Corpus) -> list[str]:
+    """Those who do something that somebody else does too, those who do most of it first."""
+    does = _does(corpus)
+    shared = {s: sum(any(a in does[o] for o in does if o != s) for a in does[s]) for s in does}
+    return [s for s in sorted(does, key=lambda s: (-shared[s], s)) if shared[s]]
+
+
+def _does(corpus: Corpus) -> dict[str, set[str]]:
+    """What everybody does."""
+    return {s: {v.action for v in corpus.views if v.subject == s} for s in corpus.subjects}
 
 
 class _Draws:
@@ -424,15 +435,17 @@ def measure(
     clips = np.stack([p.mean(axis=0) for p in posteriors])
     return Recognition(
         tuple(actions),
-        _accuracy(frames, of_frame, group),
-        _accuracy(clips, of_clip, group),
+        accuracy(frames, of_frame, group),
+        accuracy(clips, of_clip, group),
         confusion(frames.argmax(axis=1), of_frame, len(actions)),
     )
 
 
-def _accuracy(
+def accuracy(
     posterior: Float[np.ndarray, "n actions"], labels: Int[np.ndarray, " n"], group: Sequence[str]
 ) -> Accuracy:
+    """How right probabilities are of frames or clips whose true actions are ``labels``; ``group`` names the group of
+    each action."""
     order = np.argsort(-posterior, axis=1, kind="stable")
     right = order == labels[:, None]
     own_group = np.array(group)[order[:, 0]] == np.array(group)[labels]

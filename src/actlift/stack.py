@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int16, Int32
+from jaxtyping import Float, Int16, Int32, Int64
 from torch import Tensor
 
 from actlift.models.strided import StridedPass, views_of
@@ -77,6 +77,7 @@ class Stack:
         number: int,
         pose2d: Float[Tensor, "e b t j 2"],
         target: Float[Tensor, "e b j2 3"],
+        condition: Int64[Tensor, "e b"] | None = None,
         *,
         rates: Sequence[float],
         momenta: Sequence[float],
@@ -86,6 +87,7 @@ class Stack:
         Args:
             number: of the step, which dropout depends on.
             pose2d, target: each member's windows and the true joints at their target frames.
+            condition: of each window, where the networks take conditions.
             rates, momenta: learning rate and BatchNorm momentum of each member.
         """
         self._rates.copy_(torch.tensor(rates))
@@ -95,20 +97,20 @@ class Stack:
             for group, rate in zip(self.adam.param_groups, rates, strict=True):
                 group["lr"] = rate
             noise = random_integers(self.keys, number, size) if self.network.dropout else None
-            self._compute(pose2d, target, noise)
+            self._compute(pose2d, target, condition, noise)
         elif self._eager < EAGER_STEPS:
             self._eager += 1
-            self._compute(pose2d, target, self._hashed(torch.tensor(number, device=self.device), size))
+            self._compute(pose2d, target, condition, self._hashed(torch.tensor(number, device=self.device), size))
         else:
             if self._replay is None:
-                self._replay = _Replay(self, pose2d, target, size)
-            self._replay(number, pose2d, target)
+                self._replay = _Replay(self, pose2d, target, condition, size)
+            self._replay(number, pose2d, target, condition)
 
-    def _compute(self, pose2d: Tensor, target: Tensor, noise: Tensor | None) -> None:
+    def _compute(self, pose2d: Tensor, target: Tensor, condition: Tensor | None, noise: Tensor | None) -> None:
         if self._pass is None or self._pass.batch != pose2d.shape[1]:
             own = list(views_of(self.network, self.gradient))
             self._pass = StridedPass(self.network, own, pose2d.shape[1], self.dtype)
-        predicted = self._pass.forward(pose2d, noise).requires_grad_()  # (e, b, j, 3)
+        predicted = self._pass.forward(pose2d, noise, condition).requires_grad_()  # (e, b, j, 3)
         loss = lifting_loss(predicted, target, trajectory=self.network.trajectory)
         (slope,) = torch.autograd.grad(loss.sum(), predicted)
         self._pass.backward(slope)
@@ -140,17 +142,21 @@ class Stack:
 class _Replay:
     """A step captured as a CUDA graph, with the buffers that it reads its inputs from."""
 
-    def __init__(self, owner: Stack, pose2d: Tensor, target: Tensor, size: int) -> None:
-        self.pose2d, self.target = pose2d.clone(), target.clone()
+    def __init__(self, owner: Stack, pose2d: Tensor, target: Tensor, condition: Tensor | None, size: int) -> None:
+        self.inputs = [None if given is None else given.clone() for given in (pose2d, target, condition)]
         self.number = torch.zeros((), dtype=torch.int64, device=owner.device)
         self.graph = torch.cuda.CUDAGraph()
+        held2d, held_target, held_condition = self.inputs
+        assert held2d is not None
+        assert held_target is not None
         with torch.cuda.graph(self.graph):
-            owner._compute(self.pose2d, self.target, owner._hashed(self.number, size))
+            owner._compute(held2d, held_target, held_condition, owner._hashed(self.number, size))
 
-    def __call__(self, number: int, pose2d: Tensor, target: Tensor) -> None:
+    def __call__(self, number: int, pose2d: Tensor, target: Tensor, condition: Tensor | None) -> None:
         self.number.fill_(number)
-        self.pose2d.copy_(pose2d)
-        self.target.copy_(target)
+        for held, new in zip(self.inputs, (pose2d, target, condition), strict=True):
+            if held is not None and new is not None:
+                held.copy_(new)
         self.graph.replay()
 
 

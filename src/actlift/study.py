@@ -1,7 +1,9 @@
 """The study: train and score the arms of the comparison under a named equality of budgets, over several seeds.
 
 Arms: ``generalist`` (one network for everything), ``experts`` (one per action, the true action known at test time),
-and the controls ``random-experts`` and ``cluster-experts`` (see :mod:`actlift.experts`).
+``conditioned`` (one network for everything that is told the action), and for both the controls of random parts and of
+clusters (see :mod:`actlift.experts`). Which action experts and the conditioned network are told may come from elsewhere
+than the truth (see :mod:`actlift.labels`).
 
 Equalities, all in optimiser steps of one batch size:
 
@@ -13,7 +15,12 @@ Equalities, all in optimiser steps of one batch size:
             about as many windows as the generalist gets (formula 2), and learning rates fall by a twentieth after every
             pass of a network over its own data, so far more often for experts
 
+A conditioned network spends what the generalist spends, less what the recogniser took where labels are predicted.
+
 A study folder holds ``study.json``, ``runs/`` with one run folder per arm, equality and seed, and ``scores.parquet``.
+With labels it also holds ``recognizer.safetensors`` and ``labels.parquet`` (the generalist beside the arms that labels
+make), and the run folders of arms that are told the action ``told.parquet`` (errors under every label),
+``labels.parquet`` and ``labels.json``.
 Running the same study again resumes what is unfinished and retrains nothing that is done; arms, equalities and seeds
 can be added.
 """
@@ -32,14 +39,17 @@ from actlift.data.windows import rows_of
 from actlift.evaluate import root_relative, score_poses
 from actlift.experts import PARTITIONS, Partition
 from actlift.files import read_json, remove_leftovers, replacing, write_json
+from actlift.labels import Discriminant, Gate, Told, score_labels
 from actlift.models.tcn import TCN, check_network
-from actlift.plan import ARMS, GENERALIST, Plan
+from actlift.plan import ARMS, CONDITIONED, EXPERTS, GENERALIST, Network, Plan
 from actlift.predict import Lifted, Poses, Predictor, Routed, load_lifter
-from actlift.run import environment
+from actlift.run import Run, environment
 from actlift.scores import Scores
 from actlift.train import Member, Moment, Probe, resolve_device, train
 
 EVERYTHING = "everything"
+LABELLED = [arm for arm, partition in ARMS.items() if partition == "action"]
+GATE_EVERY = 4  # training views per view that the mixture's gate is fitted on
 EXAMPLES = 4
 CURVE_METRICS = ("mpjpe", "mpjve")
 PAPER_RATE, PAPER_FACTOR = 1e-3, 0.95
@@ -57,8 +67,20 @@ class Job:
 
     @property
     def label(self) -> str:
-        """How tables name the arm: "generalist", "experts (pooled)"."""
+        """How tables name the arm: "generalist", "experts (pooled)", "conditioned: oracle label"."""
+        if self.arm == "conditioned":
+            return "conditioned: oracle label"
         return self.arm if self.equality is None else f"{self.arm} ({self.equality})"
+
+    @property
+    def conditions(self) -> tuple[str, ...]:
+        """The parts that the arm's one network is told, in the order of its conditions; none for other arms."""
+        return tuple(self.partition.training) if self.partition is not None and self.arm in CONDITIONED else ()
+
+    def model(self, network: Network) -> dict[str, Any]:
+        """Keywords of the arm's networks."""
+        keywords = network.keywords()
+        return {**keywords, "conditions": len(self.conditions)} if self.conditions else keywords
 
     @property
     def windows(self) -> int:
@@ -101,7 +123,8 @@ def run_study(
     resolve_device(plan.device)
     _claim(folder, corpus, plan, train_part, test_part)
     total = sum(job.windows for job in jobs)
-    parts = []
+    parts: list[Scores] = []
+    of_labels: list[Scores] = []
     for number, job in enumerate(jobs, 1):
         at = folder / "runs" / job.folder
         before = sum(j.windows for j in jobs[: number - 1])
@@ -113,7 +136,7 @@ def run_study(
             at,
             train_part,
             job.members,
-            model=plan.network.keywords(),
+            model=job.model(plan.network),
             seed=job.seed,
             precision=plan.precision,
             device=plan.device,
@@ -121,14 +144,22 @@ def run_study(
             watch=watch_job,
         )
         if not (at / "scores.parquet").exists():
-            lifters = {name: load_lifter(run, name) for name in run.members}
-            poses = predictor_of(lifters, job.partition)(test_part.views)
+            poses = predictor_of(_lifters(run), job)(test_part.views)
             _save_examples(at / "examples.npz", poses, test_part.views)
             score_poses(poses, test_part.views, arm=job.label, seed=job.seed, run=f"runs/{job.folder}").save(
                 at / "scores.parquet"
             )
         parts.append(Scores.read(at / "scores.parquet"))
+        if plan.labels and job.arm in LABELLED:
+            if not (at / "labels.parquet").exists():
+                _score_labels(folder, job, train_part, test_part)
+            of_labels.append(Scores.read(at / "labels.parquet"))
+            told = of_labels[-1].table
+            parts.append(Scores(told[told["arm"].str.endswith(": predicted label")]))
     scores = Scores.concat(parts)
+    if of_labels:
+        generalists = [part for part in parts if part.arms == (GENERALIST,)]
+        Scores.concat([*generalists, *of_labels]).save(folder / "labels.parquet")
     scores.save(folder / "scores.parquet")
     return scores
 
@@ -148,14 +179,36 @@ def plan_jobs(training: Corpus, plan: Plan) -> list[Job]:
             everything = replace(everything, learning_rate=Stepwise(PAPER_RATE, PAPER_FACTOR, plan.epochs))
         jobs.append(Job(GENERALIST, None, seed, None, (everything,)))
     for arm in plan.arms:
-        if arm == GENERALIST:
-            continue
-        for equality in plan.equalities:
+        if arm in CONDITIONED:
+            for seed in plan.seeds:
+                (everything,) = next(job.members for job in jobs if job.seed == seed)
+                partition = PARTITIONS[ARMS[arm]](training.views, seed=seed)
+                member = _conditioned(everything, partition, training, plan)
+                jobs.append(Job(arm, None, seed, partition, (member,)))
+        for equality in plan.equalities if arm in EXPERTS else ():
             for seed in plan.seeds:
                 partition = PARTITIONS[ARMS[arm]](training.views, seed=seed)
                 members = _experts(partition, plan, equality, seed)
                 jobs.append(Job(arm, equality, seed, partition, members))
     return jobs
+
+
+def _conditioned(everything: Member, partition: Partition, training: Corpus, plan: Plan) -> Member:
+    """The generalist's training, told the part of every row, for what the recogniser leaves of its budget."""
+    part_of_row = np.zeros(len(training.pose2d), np.int64)
+    for number, views in enumerate(partition.training.values()):
+        part_of_row[rows_of(views)] = number
+    budget = plan.budget
+    if plan.labels:
+        step = 3 * TCN(**plan.network.keywords()).multiply_adds * budget.batch
+        charge = -(-Discriminant.multiply_adds(training) // step)
+        if charge >= budget.steps:
+            raise ValueError(
+                f"recognising the action costs about {charge} steps of this network, more than its budget of "
+                f"{budget.steps}: give more steps, or leave --labels out"
+            )
+        budget = replace(budget, steps=budget.steps - charge)
+    return replace(everything, budget=budget, conditions=part_of_row[everything.rows])
 
 
 def _experts(partition: Partition, plan: Plan, equality: str, seed: int) -> tuple[Member, ...]:
@@ -185,7 +238,7 @@ def _probe(job: Job, views: Sequence[View], times: int) -> Probe:
     """Errors of every action along training."""
 
     def measure(lifters: Mapping[str, TCN]) -> list[dict[str, Any]]:
-        poses = predictor_of(lifters, job.partition)(views)
+        poses = predictor_of(lifters, job)(views)
         scores = score_poses(poses, views, arm=job.label, metrics=CURVE_METRICS)
         return [
             {"action": action, "metric": metric, "value": float(value)}
@@ -202,12 +255,41 @@ def some_rows(views: Sequence[View], frames: int, seed: int) -> Int[np.ndarray, 
     return rows_of([views[i] for i in order])[:frames]
 
 
-def predictor_of(lifters: Mapping[str, TCN], partition: Partition | None) -> Predictor:
-    """The predictor of one lifter, or of experts routed by a partition."""
-    if partition is None:
+def predictor_of(lifters: Mapping[str, TCN], job: Job) -> Predictor:
+    """The predictor of one lifter, of one that is told its part, or of experts, routed by the job's partition."""
+    if job.partition is None:
         (lifter,) = lifters.values()
         return Lifted(lifter)
-    return Routed({name: Lifted(lifter) for name, lifter in lifters.items()}, partition.part_of)
+    if job.conditions:
+        (lifter,) = lifters.values()
+        given = {part: Lifted(lifter.given(number)) for number, part in enumerate(job.conditions)}
+        return Routed(given, job.partition.part_of)
+    return Routed({name: Lifted(lifter) for name, lifter in lifters.items()}, job.partition.part_of)
+
+
+def _lifters(run: Run) -> dict[str, TCN]:
+    return {name: load_lifter(run, name) for name in run.members}
+
+
+def _score_labels(folder: Path, job: Job, training: Corpus, test: Corpus) -> None:
+    """Write what labels do to an arm that is told the action; ``labels.parquet`` comes last."""
+    path = folder / "recognizer.safetensors"
+    if not path.exists():
+        Discriminant.fit(training).save(path)
+    recognizer = Discriminant.read(path)
+    at = folder / "runs" / job.folder
+    lifters = _lifters(Run.open(at))
+    if job.conditions:
+        told = Told.of_conditioned(lifters[EVERYTHING], job.conditions)
+    else:
+        told = Told.of_experts(lifters, load_lifter(Run.open(folder / "runs" / f"{GENERALIST}-seed{job.seed}")))
+    gate = Gate.fit(told, training.views[::GATE_EVERY], recognizer.sure)
+    name = job.label.removesuffix(": oracle label")
+    posteriors = [recognizer.posterior(view) for view in test.views]
+    found = score_labels(told, test.views, posteriors, gate, arm=name, seed=job.seed, run=f"runs/{job.folder}")
+    found.told.save(at / "told.parquet")
+    write_json(at / "labels.json", found.notes)
+    found.arms.save(at / "labels.parquet")
 
 
 def _claim(folder: Path, corpus: Corpus, plan: Plan, training: Corpus, test: Corpus) -> None:

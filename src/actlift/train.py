@@ -32,6 +32,7 @@ from actlift.stack import Stack
 
 LEARNING_RATE = Exponential(5e-3, 5e-4)
 BATCH_NORM_MOMENTUM = Exponential(0.1, 0.001)  # Pavllo et al. 2019, section 5
+UNKNOWN_SHARE = 0.3  # of windows whose condition is withheld
 LOG_LINES = 200
 
 
@@ -41,13 +42,22 @@ class Interrupted(KeyboardInterrupt):
 
 @dataclass(frozen=True)
 class Member:
-    """One network to train: its name, the corpus rows of its target frames, what it may spend, and its learning rate
-    over progress through that."""
+    """One network to train.
+
+    Attributes:
+        name: of the member.
+        rows: the corpus rows of its target frames.
+        budget: what it may spend.
+        learning_rate: over progress through that.
+        conditions: of every row, for networks that take conditions. Some are withheld in training, so that the network
+            also learns to do without.
+    """
 
     name: str
     rows: Int[np.ndarray, " n"]
     budget: Budget
     learning_rate: Schedule = LEARNING_RATE
+    conditions: Int[np.ndarray, " n"] | None = None
 
 
 @dataclass(frozen=True)
@@ -106,8 +116,9 @@ def train(
         watch: called now and then with the :class:`Moment`.
 
     Raises:
-        ValueError: for members of unequal batch or none, no frames, a negative seed, a network that cannot be, a
-            damaged state, or a folder that holds another run. Nothing is written then.
+        ValueError: for members of unequal batch or none, no frames, a negative seed, a network that cannot be,
+            conditions that do not fit network or rows, a damaged state, or a folder that holds another run. Nothing is
+            written then.
         OSError: where the folder cannot be written; the last saved state stays.
         Interrupted: after Ctrl-C, once the state is saved.
     """
@@ -123,6 +134,7 @@ def train(
         raise ValueError(f"a seed is 0 or more, got {seed}")
     samplers = {m.name: Sampler(m.rows, m.budget.batch, seed=seed, name=m.name) for m in members}
     check_network(model)
+    draws = {m.name: _conditions_of(m, int(model.get("conditions", 0)), seed) for m in members}
     where = resolve_device(device)
     identity = {
         "corpus": corpus.digest,
@@ -132,6 +144,7 @@ def train(
                 "rows": f"{zlib.crc32(m.rows.tobytes()):08x}",
                 "steps": m.budget.steps,
                 "learning_rate": asdict(m.learning_rate),
+                **({} if m.conditions is None else {"conditions": f"{zlib.crc32(m.conditions.tobytes()):08x}"}),
             }
             for m in members
         },
@@ -148,7 +161,7 @@ def train(
         if run.state.exists():  # killed between the last two file operations
             run.state.unlink()
         return run
-    loop = _Loop(run, corpus, members, samplers, where, probe)
+    loop = _Loop(run, corpus, members, samplers, draws, where, probe)
     loop.resume()
     with _interrupt_noted() as interrupted:
         loop.run_to_end(interrupted, save_every_s, watch)
@@ -187,6 +200,7 @@ class _Loop:
         corpus: Corpus,
         members: Sequence[Member],
         samplers: Mapping[str, Sampler],
+        conditions: Mapping[str, "_Conditions | None"],
         device: torch.device,
         probe: Probe | None,
     ) -> None:
@@ -204,6 +218,7 @@ class _Loop:
         causal, self.trajectory = model.get("causal", False), model.get("trajectory", False)
         self.windows = Windows(corpus, receptive_field, causal=causal, trajectory=self.trajectory, device=device)
         self.samplers = samplers
+        self.conditions = conditions
         self.keys = {m.name: (self.seed, zlib.crc32(m.name.encode())) for m in members}
         self.step = 0
         self.longest = max(m.budget.steps for m in members)
@@ -286,10 +301,12 @@ class _Loop:
         rows, flips = (np.concatenate(part) for part in zip(*picks, strict=True))
         pose2d, target = self.windows.gather(rows, flips)
         e, b = len(names), self.batch
+        told = [draw(self.step, own) for n, (own, _) in zip(names, picks, strict=True) if (draw := self.conditions[n])]
         self.stack.step(
             self.step,
             pose2d.reshape(e, b, *pose2d.shape[1:]),
             target.reshape(e, b, *target.shape[1:]),
+            torch.from_numpy(np.stack(told)).to(self.device) if told else None,
             rates=[self.members[n].learning_rate(p) for n, p in zip(names, progress, strict=True)],
             momenta=[BATCH_NORM_MOMENTUM(p) for p in progress],
         )
@@ -369,6 +386,39 @@ class _Loop:
             "active": self.stack.names,
         }
         write_tensors(self.run.state, tensors, metadata)
+
+
+class _Conditions:
+    """The conditions that a member is told in training: those of its windows, some withheld."""
+
+    def __init__(self, member: Member, unknown: int, seed: int) -> None:
+        assert member.conditions is not None
+        self.unknown = unknown
+        self.key = (seed, zlib.crc32(member.name.encode()))
+        self.of_row = np.full(int(member.rows.max()) + 1, unknown, np.int64)
+        self.of_row[member.rows] = member.conditions
+
+    def __call__(self, step: int, rows: Int[np.ndarray, " b"]) -> Int[np.ndarray, " b"]:
+        """The conditions of the windows of ``step``, a function of key and step."""
+        withheld = np.random.default_rng((*self.key, 4, step)).random(len(rows)) < UNKNOWN_SHARE
+        return np.where(withheld, self.unknown, self.of_row[rows])
+
+
+def _conditions_of(member: Member, conditions: int, seed: int) -> _Conditions | None:
+    own = member.conditions
+    if (own is not None) != (conditions > 0):
+        raise ValueError(
+            f"member {member.name!r} has {'no ' if own is None else ''}conditions and the network takes {conditions}: "
+            "give the conditions of the member's rows exactly where the network takes some"
+        )
+    if own is None:
+        return None
+    if len(own) != len(member.rows) or own.min() < 0 or own.max() > conditions:
+        raise ValueError(
+            f"member {member.name!r} needs a condition from 0 to {conditions} (unknown) for each of its "
+            f"{len(member.rows)} rows, got {len(own)} from {own.min()} to {own.max()}"
+        )
+    return _Conditions(member, conditions, seed)
 
 
 class _Clock:

@@ -18,6 +18,13 @@ Backward, given dL/dy. Since y > 0 exactly where h > 0 and keep = 1, neither h n
     dz = a gamma s (dh - mean dh - (z - m) s mean(dh (z - m) s))      (Ioffe & Szegedy 2015, section 3)
     dx = dz W^T          dW = x^T dz
 
+Where the network takes conditions, h is scaled and shifted once more, by g = 1 + gain[condition of the row's window]
+and a bias[the same]; with u the BatchNorm's output above, a included::
+
+    h = g u + a bias          du = g dh          dgain = sum of dh u          dbias = a sum of dh
+
+with sums over the rows of a condition, and BatchNorm's backward pass takes du for dh.
+
 A residual block keeps one tap of its input x: r = x[tap] + y, so dx[tap] gains dr.
 
 With bfloat16 the products and activations are rounded and accumulated in float32; ``W``, ``gamma`` and ``beta`` stay
@@ -29,14 +36,14 @@ that fills it); and dropout by ``threshold_backward(a, b, t)``, torch's one vect
 with the activations' bits and random integers it drops, with gradients and activations it is ReLU's backward.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
-from jaxtyping import Float, Int16
+from jaxtyping import Float, Int16, Int64
 from torch import Tensor
 
-from actlift.models.tcn import EPS, TCN, Layer
+from actlift.models.tcn import EPS, TCN, Layer, per_condition
 
 INTEGERS = {2: torch.int16, 4: torch.int32, 8: torch.int64}
 select = torch.ops.aten.threshold_backward
@@ -67,8 +74,8 @@ class StridedPass:
         rows = batch * network.receptive_field
         for layer in self.layers:
             rows //= layer.width
-            own = [of[id(p)] for p in (layer.weight, layer.gamma, layer.beta)]
-            self._states.append(_LayerState(layer, own, rows, dtype))
+            own = {name: of[id(p)] for name, p in layer.named_parameters()}
+            self._states.append(_LayerState(layer, own, rows, batch, dtype))
         self._scale = network.dropout_scale
         # the last residual block's output is the head's input; each block has an output of its own
         self._blocks = [torch.empty_like(state.y) for state in self._states[2::2]]
@@ -76,11 +83,15 @@ class StridedPass:
 
     @torch.no_grad()
     def forward(
-        self, pose2d: Float[Tensor, "e b t j 2"], noise: Int16[Tensor, "e units"] | None
+        self,
+        pose2d: Float[Tensor, "e b t j 2"],
+        noise: Int16[Tensor, "e units"] | None,
+        condition: Int64[Tensor, "e b"] | None = None,
     ) -> Float[Tensor, "e b j2 3"]:
         """Lift the windows' target frames; see :meth:`TCN.forward` for the arguments."""
         e, b = pose2d.shape[:2]
         network, states = self.network, self._states
+        network.check_condition(condition)
         used = 0
         x = pose2d.to(self.dtype)
 
@@ -90,7 +101,7 @@ class StridedPass:
             units = state.z.shape[1] * network.channels
             drop = None if noise is None else noise[:, used : used + units]
             used += units
-            return state.forward(x.reshape(e, state.z.shape[1], -1), drop, network.threshold, self._scale, network)
+            return state.forward(x.reshape(e, state.z.shape[1], -1), drop, condition, self._scale, network)
 
         x = layer(0, x)
         for i, width in enumerate(network.widths[1:]):
@@ -128,37 +139,45 @@ class StridedPass:
 class _LayerState:
     """The buffers of one layer: what its backward pass needs of its forward pass, and where it writes."""
 
-    def __init__(self, layer: Layer, gradients: Sequence[Tensor], rows: int, dtype: torch.dtype) -> None:
+    def __init__(
+        self, layer: Layer, gradients: Mapping[str, Tensor], rows: int, batch: int, dtype: torch.dtype
+    ) -> None:
         e, k, c = layer.weight.shape
         make: dict[str, Any] = {"dtype": dtype, "device": layer.weight.device}
         self.layer = layer
-        self.of_weight, self.of_gamma, self.of_beta = gradients
+        self.of_weight, self.of_gamma, self.of_beta = (gradients[name] for name in ("weight", "gamma", "beta"))
         self.z, self.y = torch.empty(e, rows, c, **make), torch.empty(e, rows, c, **make)
         self.dh, self.dx = torch.empty(e, rows, c, **make), torch.empty(e, rows, k, **make)
         self.weight, self.dw = torch.empty(e, k, c, **make), torch.empty(e, k, c, **make)
         self.scaled, self.mean, self.deviation = (torch.empty_like(layer.gamma) for _ in range(3))
+        self.conditioning = None if layer.gain is None else _Conditioning(layer, gradients, self.y, batch)
 
-    def forward(self, x: Tensor, noise: Tensor | None, threshold: int, scale: float, network: TCN) -> Tensor:
+    def forward(self, x: Tensor, noise: Tensor | None, condition: Tensor | None, scale: float, network: TCN) -> Tensor:
         layer = self.layer
         self.x = x
         self.weight.copy_(layer.weight)
         torch.bmm(x, self.weight, out=self.z)
         torch.mul(layer.gamma, scale, out=self.scaled)
         shift = layer.beta * scale
+        normed = self.y if self.conditioning is None else self.conditioning.u
         for z, y, gamma, beta, mean, deviation in zip(
-            self.z, self.y, self.scaled, shift, self.mean, self.deviation, strict=True
+            self.z, normed, self.scaled, shift, self.mean, self.deviation, strict=True
         ):
             batch_norm(z, gamma, beta, None, None, True, 0.0, EPS, out=y, save_mean=mean, save_invstd=deviation)
+        if self.conditioning is not None and condition is not None:
+            self.conditioning.forward(condition, scale, into=self.y)
         self.y.clamp_min_(0)
         if noise is not None:
             bits = self.y.view(INTEGERS[self.y.element_size()])
-            select.grad_input(bits, noise.reshape(bits.shape).to(bits.dtype), threshold, grad_input=bits)
+            select.grad_input(bits, noise.reshape(bits.shape).to(bits.dtype), network.threshold, grad_input=bits)
         layer.track(self.mean, self.deviation, self.z.shape[1], network.batch_norm_momentum)
         return self.y
 
     def backward(self, dy: Tensor, scale: float, *, into: Tensor | None) -> Tensor:
         """The gradient of the layer's input, written ``into`` a buffer (not computed for None)."""
         select.grad_input(dy, self.y, 0, grad_input=self.dh)
+        if self.conditioning is not None:
+            self.conditioning.backward(self.dh, scale)
         for dh, z, gamma, mean, deviation, dgamma, dbeta in zip(
             self.dh, self.z, self.scaled, self.mean, self.deviation, self.of_gamma, self.of_beta, strict=True
         ):
@@ -169,6 +188,34 @@ class _LayerState:
         torch.bmm(self.x.mT, self.dh, out=self.dw)
         self.of_weight.copy_(self.dw)
         return self.dh if into is None else torch.bmm(self.dh, self.weight.mT, out=into)
+
+
+class _Conditioning:
+    """The gain and bias of one layer, window by window: (e, b, rows of a window, c)."""
+
+    def __init__(self, layer: Layer, gradients: Mapping[str, Tensor], like: Tensor, batch: int) -> None:
+        assert layer.gain is not None
+        assert layer.bias is not None
+        self.gain, self.bias = layer.gain, layer.bias
+        self.of_gain, self.of_bias = gradients["gain"], gradients["bias"]
+        self.u, self._product = torch.empty_like(like), torch.empty_like(like)
+        self._windows = (len(like), batch, -1, like.shape[2])
+
+    def forward(self, condition: Tensor, scale: float, *, into: Tensor) -> None:
+        self.condition = condition
+        self.factor = (1 + per_condition(self.gain, condition)).to(into.dtype)[:, :, None]
+        shift = (per_condition(self.bias, condition) * scale).to(into.dtype)[:, :, None]
+        torch.addcmul(shift, self.u.view(self._windows), self.factor, out=into.view(self._windows))
+
+    def backward(self, dh: Tensor, scale: float) -> None:
+        """Write the gradients of gain and bias, and turn dh into du."""
+        torch.mul(dh, self.u, out=self._product)
+        for terms, gradient, factor in ((self._product, self.of_gain, 1.0), (dh, self.of_bias, scale)):
+            of_window = terms.view(self._windows).sum(dim=2, dtype=gradient.dtype)
+            gradient.zero_()
+            for own, of_condition, part in zip(gradient, self.condition, of_window, strict=True):
+                own.index_add_(0, of_condition, part, alpha=factor)
+        dh.view(self._windows).mul_(self.factor)
 
 
 def views_of(network: TCN, flat: Tensor) -> Iterator[Tensor]:

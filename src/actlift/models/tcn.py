@@ -11,6 +11,15 @@ BatchNorm, ReLU and dropout follow every convolution. Any product of odd widths 
 
 One class holds one network or several: ``members=None`` is a network; ``members=E`` puts a leading axis of length E on
 every parameter, input and output, so that E networks of one shape train side by side (see :func:`stack`).
+
+A network may be told a condition, such as the action, by which every BatchNorm's output is scaled and shifted before
+its ReLU (class-conditional normalisation: de Vries et al. 2017, "Modulating early visual processing by language";
+FiLM: Perez et al. 2018)::
+
+    y = relu(n (1 + gain[condition]) + bias[condition])          n the BatchNorm's output; gain and bias begin at 0
+
+For one condition that is a BatchNorm again, so :meth:`TCN.given` is a plain network, and everything that runs a network
+runs it. One further condition, the last, means "unknown".
 """
 
 import math
@@ -18,7 +27,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
-from jaxtyping import Float, Int16
+from jaxtyping import Float, Int16, Int64
 from torch import Tensor, nn
 
 EPS = 1e-5
@@ -37,21 +46,27 @@ class Layer(nn.Module):
     weight: nn.Parameter  # (*e, width * c_in, c_out)
     gamma: nn.Parameter  # (*e, c_out)
     beta: nn.Parameter
+    gain: nn.Parameter | None  # (*e, conditions + 1, c_out)
+    bias: nn.Parameter | None
     running_mean: Tensor
     running_var: Tensor
 
-    def __init__(self, width: int, c_in: int, c_out: int, lead: tuple[int, ...]) -> None:
+    def __init__(self, width: int, c_in: int, c_out: int, lead: tuple[int, ...], conditions: int) -> None:
         super().__init__()
         self.width = width
         self.weight = nn.Parameter(torch.empty(*lead, width * c_in, c_out))
         self.gamma = nn.Parameter(torch.ones(*lead, c_out))
         self.beta = nn.Parameter(torch.zeros(*lead, c_out))
+        self.gain = nn.Parameter(torch.zeros(*lead, conditions + 1, c_out)) if conditions else None
+        self.bias = nn.Parameter(torch.zeros(*lead, conditions + 1, c_out)) if conditions else None
         self.register_buffer("running_mean", torch.zeros(*lead, c_out))
         self.register_buffer("running_var", torch.ones(*lead, c_out))
         _uniform(self.weight, width * c_in)
 
-    def forward(self, rows: Tensor, momentum: float | Tensor, keep: Tensor | None) -> Tensor:
-        if not self.training:
+    def forward(
+        self, rows: Tensor, momentum: float | Tensor, keep: Tensor | None, condition: Tensor | None = None
+    ) -> Tensor:
+        if not self.training and condition is None:
             scale = self.gamma * torch.rsqrt(self.running_var + EPS)
             shift = self.beta - self.running_mean * scale
             weight = (self.weight * scale.unsqueeze(-2)).to(rows.dtype)
@@ -59,13 +74,19 @@ class Layer(nn.Module):
             add = torch.addmm(shift, rows, weight) if rows.ndim == 2 else torch.baddbmm(shift[:, None], rows, weight)
             return add.relu_()
         n = rows.shape[-2]
-        if n < 2:
+        if self.training and n < 2:
             raise ValueError("BatchNorm needs at least 2 rows to train on: give a larger batch")
         z = (rows @ self.weight.to(rows.dtype)).to(self.gamma.dtype)
-        variance, mean = torch.var_mean(z, dim=-2, correction=0)
-        deviation = torch.rsqrt(variance + EPS)
-        self.track(mean.detach(), deviation.detach(), n, momentum)
-        y = torch.relu((z - mean.unsqueeze(-2)) * (self.gamma * deviation).unsqueeze(-2) + self.beta.unsqueeze(-2))
+        if self.training:
+            variance, mean = torch.var_mean(z, dim=-2, correction=0)
+            deviation = torch.rsqrt(variance + EPS)
+            self.track(mean.detach(), deviation.detach(), n, momentum)
+        else:
+            mean, deviation = self.running_mean, torch.rsqrt(self.running_var + EPS)
+        y = (z - mean.unsqueeze(-2)) * (self.gamma * deviation).unsqueeze(-2) + self.beta.unsqueeze(-2)
+        if condition is not None and self.gain is not None and self.bias is not None:
+            y = y * (1 + per_condition(self.gain, condition)) + per_condition(self.bias, condition)
+        y = torch.relu(y)
         return (y if keep is None else y * keep).to(rows.dtype)
 
     def track(self, mean: Tensor, deviation: Tensor, n: int, momentum: float | Tensor) -> None:
@@ -86,10 +107,12 @@ class TCN(nn.Module):
         dropout: probability, a multiple of 1/65536.
         trajectory: adds one row behind the joints, the root's position in camera metres
             (Pavllo et al. 2019, section 4, as a second head on the shared trunk).
+        conditions: how many conditions it may be told beside "unknown"; 0 for a network that takes none.
         members: None for one network, or how many networks lie side by side on a leading axis.
 
     Raises:
-        ValueError: for an even or missing width, no channel, or a dropout outside [0, 65535/65536].
+        ValueError: for an even or missing width, no channel, a negative number of conditions, or a dropout outside
+            [0, 65535/65536].
     """
 
     def __init__(
@@ -102,6 +125,7 @@ class TCN(nn.Module):
         causal: bool = False,
         dropout: float = 0.25,
         trajectory: bool = False,
+        conditions: int = 0,
         members: int | None = None,
     ) -> None:
         super().__init__()
@@ -110,6 +134,8 @@ class TCN(nn.Module):
             raise ValueError(f"widths are odd and positive, at least one of them; got {widths}")
         if channels < 1:
             raise ValueError(f"a network needs at least 1 channel, got {channels}")
+        if conditions < 0:
+            raise ValueError(f"a network has 0 conditions or more, got {conditions}")
         self.widths = widths
         self.channels = channels
         self.joints_in = joints_in
@@ -117,14 +143,15 @@ class TCN(nn.Module):
         self.causal = causal
         self.dropout = dropout
         self.trajectory = trajectory
+        self.conditions = conditions
         self.members = members
         self.threshold = keep_threshold(dropout)
         self.dropout_scale = 65536 / (32767 - self.threshold) if dropout else 1.0
         self.batch_norm_momentum: float | Tensor = 0.1  # or one per member, (e, 1)
         lead = () if members is None else (members,)
-        layers = [Layer(widths[0], joints_in * 2, channels, lead)]
+        layers = [Layer(widths[0], joints_in * 2, channels, lead, conditions)]
         for width in widths[1:]:
-            layers += [Layer(width, channels, channels, lead), Layer(1, channels, channels, lead)]
+            layers += [Layer(w, channels, channels, lead, conditions) for w in (width, 1)]
         self.layers = nn.ModuleList(layers)
         outputs = (joints_out + trajectory) * 3
         self.head = nn.Parameter(torch.empty(*lead, channels, outputs))
@@ -140,6 +167,14 @@ class TCN(nn.Module):
     def parameters_per_member(self) -> int:
         return sum(p.numel() for p in self.parameters()) // (self.members or 1)
 
+    @property
+    def multiply_adds(self) -> int:
+        """Of all products of one window's forward pass; a training step takes three times that for each window."""
+        layers = [layer for layer in self.layers if isinstance(layer, Layer)]
+        rows = self._outputs(1, self.receptive_field, strided=True)
+        products = sum(n * math.prod(layer.weight.shape[-2:]) for n, layer in zip(rows, layers, strict=True))
+        return products + math.prod(self.head.shape[-2:])
+
     def kept_tap(self, width: int) -> int:
         """Which tap of a convolution its residual connection keeps: the middle one, or the last where causal."""
         return width - 1 if self.causal else width // 2
@@ -149,7 +184,10 @@ class TCN(nn.Module):
         return sum(self._outputs(b, self.receptive_field, strided=True)) * self.channels
 
     def forward(
-        self, pose2d: Float[Tensor, "*e b t j 2"], noise: Int16[Tensor, "*e units"] | None = None
+        self,
+        pose2d: Float[Tensor, "*e b t j 2"],
+        noise: Int16[Tensor, "*e units"] | None = None,
+        condition: Int64[Tensor, "*e b"] | None = None,
     ) -> Float[Tensor, "*e b t2 j2 3"]:
         """Lift windows or whole sequences.
 
@@ -157,15 +195,18 @@ class TCN(nn.Module):
             pose2d: keypoints in screen units; its dtype is the dtype of the computation.
             noise: dropout's random integers in training mode, :meth:`noise_size` per member; drawn from torch's global
                 generator where absent.
+            condition: of every window or sequence, where the network takes conditions; ``conditions`` is "unknown".
 
         Returns:
             Root-relative joints in camera metres (then the root, where ``trajectory``), t - R + 1 frames, in the dtype
             of the parameters.
 
         Raises:
-            ValueError: for fewer frames than the receptive field, or another number of joints.
+            ValueError: for fewer frames than the receptive field, another number of joints, or conditions that are
+                missing or too many.
         """
         *lead, b, t, j, _ = pose2d.shape
+        self.check_condition(condition)
         if j != self.joints_in:
             raise ValueError(f"this network takes {self.joints_in} joints, got {j}: remap the keypoints first")
         if t < self.receptive_field:
@@ -194,7 +235,8 @@ class TCN(nn.Module):
                 drop = (noise[..., used : used + n * self.channels] > self.threshold) * self.dropout_scale
                 drop = drop.reshape(*lead, n, self.channels)
                 used += n * self.channels
-            y: Tensor = module(rows, self.batch_norm_momentum, drop)
+            told = None if condition is None else condition.repeat_interleave(n // b, dim=-1)
+            y: Tensor = module(rows, self.batch_norm_momentum, drop, told)
             return y.reshape(*lead, b, -1, self.channels)
 
         x = layer(0, x, 1)
@@ -206,6 +248,49 @@ class TCN(nn.Module):
         rows = x.reshape(*lead, -1, self.channels)
         out = rows @ self.head.to(rows.dtype) + self.head_bias.to(rows.dtype).unsqueeze(-2)
         return out.to(self.head.dtype).reshape(*lead, b, x.shape[-2], self.joints_out + self.trajectory, 3)
+
+    def check_condition(self, condition: Tensor | None) -> None:
+        """Refuse conditions that this network does not take, or their absence."""
+        if self.conditions and condition is None:
+            raise ValueError(
+                f"this network takes one of {self.conditions} conditions, or {self.conditions} for unknown: give them, "
+                "or take the network of one condition: network.given(condition)"
+            )
+        if condition is not None and not self.conditions:
+            raise ValueError("this network takes no conditions")
+
+    @torch.no_grad()
+    def given(self, condition: int | Float[Tensor, " conditions"]) -> "TCN":
+        """The plain network that this one is for one condition, as it is now.
+
+        Args:
+            condition: its number, ``conditions`` for "unknown"; or a weight for each, "unknown" last, by which gains
+                and biases are averaged.
+
+        Raises:
+            ValueError: for a condition there is not, a stack, or a network that takes none.
+        """
+        if not self.conditions or self.members is not None:
+            raise ValueError("only one network, which takes conditions, can be given one")
+        if isinstance(condition, int):
+            if not 0 <= condition <= self.conditions:
+                raise ValueError(f"conditions are 0 to {self.conditions} (unknown), got {condition}")
+            weights = torch.nn.functional.one_hot(torch.tensor(condition), self.conditions + 1)
+        elif condition.shape != (self.conditions + 1,):
+            raise ValueError(f"wanted a weight for each of {self.conditions + 1} conditions, got {condition.shape}")
+        else:
+            weights = condition
+        plain = TCN(**{**shape_of(self), "conditions": 0}).to(self.head.device)
+        plain.load_state_dict({k: v for k, v in self.state_dict().items() if k in plain.state_dict()})
+        for layer, own in zip(plain.layers, self.layers, strict=True):
+            assert isinstance(layer, Layer)
+            assert isinstance(own, Layer)
+            assert own.gain is not None
+            assert own.bias is not None
+            w = weights.to(own.gain)
+            layer.gamma.mul_(1 + w @ own.gain)
+            layer.beta.mul_(1 + w @ own.gain).add_(w @ own.bias)
+        return plain.train(self.training)
 
     def _outputs(self, b: int, t: int, strided: bool) -> list[int]:
         """Rows after each layer for b sequences of t frames: 9, 3, 3, 1, 1 times b for one receptive field of 27."""
@@ -238,6 +323,13 @@ def _kept(x: Tensor, width: int, dilation: int, strided: bool, tap: int) -> Tens
     return x[..., tap * dilation : tap * dilation + t2, :]
 
 
+def per_condition(table: Tensor, condition: Tensor) -> Tensor:
+    """The rows (*e, n, c) of a table (*e, conditions + 1, c) that belong to conditions (*e, n)."""
+    if table.ndim == 2:
+        return table[condition]
+    return torch.stack([own[of] for own, of in zip(table, condition, strict=True)])
+
+
 def _uniform(parameter: nn.Parameter, fan_in: int) -> None:
     """torch's own default for linear and convolution layers: uniform within 1 / sqrt(fan in)."""
     bound = 1 / math.sqrt(fan_in)
@@ -268,14 +360,19 @@ def member(network: TCN, index: int) -> TCN:
     return result.train(network.training)
 
 
+def shape_of(network: TCN) -> dict[str, Any]:
+    """The keywords of a network like this, but for its members."""
+    return {
+        "widths": network.widths,
+        "channels": network.channels,
+        "joints_in": network.joints_in,
+        "joints_out": network.joints_out,
+        "causal": network.causal,
+        "dropout": network.dropout,
+        "trajectory": network.trajectory,
+        "conditions": network.conditions,
+    }
+
+
 def _like(network: TCN, members: int | None) -> TCN:
-    return TCN(
-        network.widths,
-        network.channels,
-        joints_in=network.joints_in,
-        joints_out=network.joints_out,
-        causal=network.causal,
-        dropout=network.dropout,
-        trajectory=network.trajectory,
-        members=members,
-    ).to(network.head.device)
+    return TCN(**shape_of(network), members=members).to(network.head.device)

@@ -19,6 +19,17 @@ ARMS = {
     "experts": "one network per action; the true action is known (oracle)",
     "random-experts": "control: one network per random part of the clips, as many and as large as the actions",
     "cluster-experts": "control: one network per cluster of similar poses",
+    "conditioned": "one network for all actions that is told which it is",
+    "conditioned, mixture": "mean of the conditioned network's poses told and untold, or untold where in doubt",
+    "random-conditioned": "control: one network that is told a random part of the clips, as large as the action",
+    "cluster-conditioned": "control: one network that is told the cluster of similar poses",
+}
+LABELS = {
+    "oracle label": "the true action is known (oracle)",
+    "predicted label": "the action is recognised in the 2D keypoints",
+    "no label": "no action is told",
+    "wrong label, at random": "a wrong action is told, on average over all of them",
+    "wrong label, the worst": "the wrong action that hurts most is told",
 }
 HEADLINES = {"mpjpe": "Where joints are (position error, MPJPE)", "mpjve": "How they move (velocity error, MPJVE)"}
 EQUALITIES = {
@@ -142,9 +153,12 @@ def verdict(scores: Scores, metric: str, what: str, *, reference: str = "general
 
 
 def arm_note(arm: str) -> str:
-    """What an arm is, in words, from its name and the equality in brackets behind it; "" if it is none of ours."""
+    """What an arm is, in words, from its name, the equality in brackets and the label behind a colon; "" if it is none
+    of ours."""
+    arm, _, label = arm.partition(": ")
     name, _, equality = arm.partition(" (")
-    notes = [ARMS.get(name, ""), EQUALITIES.get(equality.rstrip(")"), "")]
+    equality, _, kind = equality.partition(")")
+    notes = [ARMS.get(name + kind, ARMS.get(name, "")), LABELS.get(label, ""), EQUALITIES.get(equality, "")]
     return "; ".join(note for note in notes if note)
 
 
