@@ -14,8 +14,9 @@ import pytest
 from rich.console import Console
 from scipy.stats import ttest_ind
 
-from actlift.report.claims import MINUS, Verdict, print_verdicts, verdicts, write_verdicts
+from actlift.report.claims import Verdict, print_verdicts, verdicts, write_verdicts
 from actlift.report.results import Suite
+from actlift.report.tables import MINUS
 from actlift.scores import Scores
 from suites import SNAPSHOTS, make_suite
 

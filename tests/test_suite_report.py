@@ -17,7 +17,7 @@ from rich.console import Console
 from actlift.report import paper_tables
 from actlift.report.paper_tables import Table, suite_tables, write_table
 from actlift.report.results import Setting, Suite
-from actlift.report.suite import print_suite, scaled, write_suite_report
+from actlift.report.suite import SuiteReport, print_suite, scaled, write_suite_report
 from actlift.scores import MEAN_OVER_ACTIONS, MEAN_OVER_FRAMES
 from suites import ACTIONS, make_suite
 
@@ -51,7 +51,7 @@ def tables(suite: Suite) -> dict[str, Table]:
 def written(fair: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("written") / "suite"
     shutil.copytree(fair, folder)
-    assert write_suite_report(folder) == folder / "report.html"
+    assert write_suite_report(SuiteReport.open(folder)) == folder / "report.html"
     return folder
 
 
@@ -141,6 +141,21 @@ def test_rates_are_formulas_4_and_5(suite: Suite, tables: dict[str, Table]) -> N
         end = setting.scores.per_action("mpjpe")[MEAN_OVER_ACTIONS]
         assert row["rate"] == pytest.approx((regulated - end["experts (each)"]) / seconds)
         assert row["generalist's rate"] == pytest.approx((regulated - end["generalist"]) / 10)
+
+
+def test_halfway_is_the_snapshot_nearest_to_half(suite: Suite) -> None:
+    whole = suite.settings[1]
+    setting = replace(whole, curves=whole.curves[whole.curves["progress"].isin([0.3, 0.55, 1.0])])
+    rows = whole.curves[(whole.curves["progress"] == 0.55) & (whole.curves["arm"] == "experts (each)")]
+    errors = rows[rows["metric"] == "mpjpe"].groupby("action")["value"].mean()
+    assert setting.error_at("mpjpe", "experts (each)", 0.5) == pytest.approx(errors.mean())
+    assert setting.error_at("mpjpe", "experts (each)", 0.5, action="Eating") == pytest.approx(errors["Eating"])
+    cost = setting.cost_at("experts (each)", 0.5)
+    assert (cost.seconds, cost.cpu_seconds, cost.steps) == pytest.approx((0.55 * 30, 0.55 * 60, 0.5 * 5400))
+
+    without = replace(whole, curves=whole.curves[:0])
+    assert np.isnan(without.error_at("mpjpe", "experts (each)", 0.5))
+    assert without.error_at("mpjpe", "experts (each)") == whole.error_at("mpjpe", "experts (each)")
 
 
 def test_errors_along_training_are_the_curves_means(suite: Suite, tables: dict[str, Table]) -> None:
@@ -271,9 +286,8 @@ def test_a_still_pose_is_no_good_velocity(written: Path, tmp_path: Path) -> None
         del action
         return 1.0 if not arm.startswith("experts") else 0.4 if metric == "mpjve" else 3.0
 
-    page = write_suite_report(
-        make_suite(tmp_path / "s", fields=(27,), arms=("experts (pooled)",), factor=hardly_learnt)
-    )
+    folder = make_suite(tmp_path / "s", fields=(27,), arms=("experts (pooled)",), factor=hardly_learnt)
+    page = write_suite_report(SuiteReport.open(folder))
     assert warning in " ".join(page.read_text().split())
     assert warning not in " ".join((written / "report.html").read_text().split())
 
@@ -284,7 +298,7 @@ def test_the_same_suite_gives_the_same_bytes(written: Path) -> None:
         return {path: path.read_bytes() for path in (*made, *(written / "figures").iterdir())}
 
     before = contents()
-    write_suite_report(written)
+    write_suite_report(SuiteReport.open(written))
     assert contents() == before
 
 
@@ -300,7 +314,7 @@ def test_without_curves_and_controls_what_they_would_show_is_left_out(tmp_path: 
     folder = make_suite(tmp_path / "s", arms=("experts (epochs)",), preset="paper", fields=(27,), clips=2, seeds=(0,))
     for curve in folder.glob("*/runs/*/curve.jsonl"):
         curve.unlink()
-    html = write_suite_report(folder).read_text(encoding="utf-8")
+    html = write_suite_report(SuiteReport.open(folder)).read_text(encoding="utf-8")
     assert "Errors along training" not in html
     assert not (folder / "tables" / "table4.csv").exists()
     assert not (folder / "tables" / "table3_rates.csv").exists()
@@ -315,7 +329,7 @@ def test_a_grid_of_frames_shows_where_experts_cross(tmp_path: Path) -> None:
     folder = make_suite(
         tmp_path / "s", preset="action-oriented", fields=(27,), arms=arms, grid=grid, factor=expert_factor, clips=3
     )
-    html = write_suite_report(folder).read_text(encoding="utf-8")
+    html = write_suite_report(SuiteReport.open(folder)).read_text(encoding="utf-8")
     assert (folder / "figures" / "crossing-light.svg").is_file()
     assert "at 2 of 2 points" in html
     frame = pd.read_csv(folder / "tables" / "differences.csv")
@@ -329,9 +343,9 @@ def test_what_was_scaled_is_told(suite: Suite) -> None:
 
 
 @pytest.mark.parametrize("width", [80, 120])
-def test_the_terminal_shows_every_arm_and_verdict(suite: Suite, width: int) -> None:
+def test_the_terminal_shows_every_arm_and_verdict(fair: Path, suite: Suite, width: int) -> None:
     console = Console(file=io.StringIO(), width=width, color_system=None)
-    print_suite(console, suite)
+    print_suite(console, SuiteReport.open(fair))
     text = console.file.getvalue()  # type: ignore[attr-defined]
     assert max(map(len, text.splitlines())) <= width
     assert "…" not in text

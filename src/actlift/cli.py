@@ -608,11 +608,11 @@ def _suite(corpus: Path, out: Path, preset: str, plan: Plan, scale: float, recep
 
 def _suite_report(folder: Path) -> None:
     """Write everything a preset's report has, and print its tables and verdicts."""
-    from actlift.report.results import Suite
-    from actlift.report.suite import print_suite, write_suite_report
+    from actlift.report.suite import SuiteReport, print_suite, write_suite_report
 
-    page = write_suite_report(folder)
-    print_suite(CONSOLE, Suite.open(folder))
+    report = SuiteReport.open(folder)
+    page = write_suite_report(report)
+    print_suite(CONSOLE, report)
     CONSOLE.print(f"report: {page}", soft_wrap=True)
 
 

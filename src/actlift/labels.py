@@ -11,7 +11,7 @@ tells the action, four labels stand side by side:
                true action most ("worst").
 
 And a fifth way, the mixture: the mean of the poses told the predicted action and untold, or the untold pose alone where
-the recogniser is not sure or the two poses lie further apart than on training views (:class:`Gate`).
+the recogniser is not sure or the two poses lie so far apart that the label may well be wrong (:class:`Gate`).
 """
 
 from collections.abc import Mapping, Sequence
@@ -25,7 +25,7 @@ from jaxtyping import Float, Int
 from scipy.special import softmax
 
 from actlift.data.corpus import Corpus, View
-from actlift.evaluate import score_poses
+from actlift.evaluate import root_relative, score_poses
 from actlift.models.recognizer import features
 from actlift.models.tcn import TCN
 from actlift.models.weights import read_tensors, write_tensors
@@ -38,7 +38,7 @@ UNKNOWN = "unknown"
 SHRINKAGES = (0.02, 0.05, 0.1, 0.2, 0.5)
 FOLDS = 5  # with fewer, what is chosen suits a recogniser of fewer people than it will learn from
 SURE = 0.95  # how often the recogniser is right on held-out clips of which it is surer than the gate asks
-APART = 0.99  # share of training views that the gate's distance lets pass
+TOLERATED = 1.01  # error of the mixture that is told wrong actions, over the untold one's, on training views
 TOLD_METRICS = ("mpjpe", "n_mpjpe", "mpjve")
 OPERATIONS = 10  # per feature and frame, to describe a view
 
@@ -253,10 +253,20 @@ class Gate:
     distance_m: float
 
     @classmethod
-    def fit(cls, told: Told, views: Sequence[View], confidence: float) -> "Gate":
-        """The distance that a share APART of training views keeps when told the true action."""
-        with_label = told.poses(views, [v.action for v in views])
-        return cls(confidence, float(np.quantile(_apart(with_label, told.unknown(views)), APART)))
+    def fit(cls, told: Told, views: Sequence[View], confidence: float, seed: int = 0) -> "Gate":
+        """The largest distance at which training views that are told a wrong action, each one drawn at random, come out
+        hardly worse on average than untold: by the factor TOLERATED at most."""
+        actions = sorted(told.actions)
+        generator = np.random.default_rng((seed, 0x6A))
+        wrong = [str(generator.choice([a for a in actions if a != v.action])) for v in views]
+        with_label, without = told.poses(views, wrong), told.unknown(views)
+        apart = _apart(with_label, without)
+        order = np.argsort(apart)
+        truth = [root_relative(v.pose3d_cam) for v in views]
+        untold = _apart(without, truth)
+        costs = _apart([(a + b) / 2 for a, b in zip(with_label, without, strict=True)], truth) - untold
+        bearable = np.flatnonzero(np.cumsum(costs[order]) <= (TOLERATED - 1) * untold.sum())
+        return cls(confidence, float(apart[order][bearable[-1]]) if len(bearable) else 0.0)
 
 
 def mixture(

@@ -56,6 +56,24 @@ class Draws:
     averages: Mapping[str, pd.DataFrame]
     frames: pd.Series
 
+    def compare(self, arm: str, against: str) -> pd.DataFrame:
+        """By how much `arm` differs from `against`, both among the drawn, with its 95 % interval.
+
+        Rows: the actions, then the two means. Columns: difference (arm minus against, reported unit), low, high, clips.
+        An action with one clip has no interval (NaN).
+        """
+        differences = self.averages[arm] - self.averages[against]
+        low, high = percentile_interval(differences.to_numpy())
+        clips = self.frames.groupby(level="action").size()
+        return pd.DataFrame(
+            {
+                "difference": differences.loc[0],
+                "low": low,
+                "high": high,
+                "clips": [*clips, *[clips.sum()] * 2],
+            }
+        ).rename_axis("action")
+
 
 @dataclass(frozen=True, eq=False)
 class Scores:
@@ -213,21 +231,9 @@ class Scores:
     def compare(self, metric: str, arm: str, against: str, *, seed: int = 0, draws: int = 2000) -> pd.DataFrame:
         """By how much `arm` differs from `against`, with a 95 % interval from a paired bootstrap over clips.
 
-        Rows: the actions, then the two means. Columns: difference (arm minus against, reported unit), low, high, clips.
-        What is drawn, and what is refused: see `draws`. An action with one clip has no interval (NaN).
+        The table is that of `Draws.compare`. What is drawn, and what is refused: see `draws`.
         """
-        drawn = self.draws(metric, (arm, against), seed=seed, draws=draws)
-        differences = drawn.averages[arm] - drawn.averages[against]
-        low, high = percentile_interval(differences.to_numpy())
-        clips = drawn.frames.groupby(level="action").size()
-        return pd.DataFrame(
-            {
-                "difference": differences.loc[0],
-                "low": low,
-                "high": high,
-                "clips": [*clips, *[clips.sum()] * 2],
-            }
-        ).rename_axis("action")
+        return self.draws(metric, (arm, against), seed=seed, draws=draws).compare(arm, against)
 
     def _rows(self, metric: str, per_joint: bool = False) -> pd.DataFrame:
         rows = self.table[self.table["metric"] == metric]

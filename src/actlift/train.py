@@ -32,7 +32,7 @@ from actlift.stack import Stack
 
 LEARNING_RATE = Exponential(5e-3, 5e-4)
 BATCH_NORM_MOMENTUM = Exponential(0.1, 0.001)  # Pavllo et al. 2019, section 5
-UNKNOWN_SHARE = 0.3  # of windows whose condition is withheld
+UNKNOWN_SHARE = 0.5  # of windows whose condition is withheld
 LOG_LINES = 200
 
 

@@ -41,6 +41,7 @@ SEVERITIES: dict[Severity, str] = {
     "suspicion": "Suspicions: can be, but look wrong",
     "note": "Notes: what holds, and what it rests on",
 }
+PAPER = Path(__file__).with_name("paper.json")
 AVERAGE = "average"
 UNITS = {"mm": 1.0, "cm": 10.0, "m": 1000.0, "%": 1.0}
 OUTLIER = 3.5
@@ -114,8 +115,7 @@ class Finding:
 
 def read_paper() -> dict[str, Any]:
     """The paper's tables and claims as shipped, fractions as decimals with the digits they were copied with."""
-    text = Path(__file__).with_name("paper.json").read_text(encoding="utf-8")
-    paper: dict[str, Any] = json.loads(text, parse_float=Decimal)
+    paper: dict[str, Any] = json.loads(PAPER.read_text(encoding="utf-8"), parse_float=Decimal)
     return paper
 
 

@@ -8,7 +8,7 @@ actions or settings that are looked at. Experts are told the true action of ever
 """
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from itertools import pairwise
@@ -23,18 +23,18 @@ from actlift.files import read_json, write_json
 from actlift.metrics import METRICS
 from actlift.plan import GENERALIST
 from actlift.report import tables
-from actlift.report.results import Setting, Suite
+from actlift.report.audit import PAPER
+from actlift.report.results import ALL, ONE, Setting, Suite
+from actlift.report.tables import MINUS
 from actlift.scores import MEAN_OVER_ACTIONS, Draws, percentile_interval, seed_margin
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 EXPERTS, CONTROL = "experts", "random-experts"
-ONE, ALL = "one expert", "all experts"
 MARGIN = 5.0  # %: a difference of error, or of cost, that still counts as about the same
 SETTLED = 0.02  # of a curve's lowest error: how near a converged curve stays to it
 ERRORS = {"mpjpe": "position error (MPJPE)", "mpjve": "velocity error (MPJVE)"}
-MINUS = "\N{MINUS SIGN}"
 STYLES = {"supported": "green", "contradicted": "red", "undecided": "yellow", "not tested": "dim"}
 
 Status = Literal["supported", "contradicted", "undecided", "not tested"]
@@ -65,6 +65,16 @@ class Estimate:
 
     def minus(self, amount: float) -> "Estimate":
         return Estimate(self.effect - amount, self.low - amount, self.high - amount, self.seed_margin)
+
+    def signed(self, unit: str = "") -> tuple[str, str, str]:
+        """Effect and interval, such as "−3.1 %": with two decimals where all are below 1, else with one.
+
+        An end just below 0 is "−0.0", so that [−0.0, +5.9] is seen to hold 0.
+        """
+        values = (self.effect, self.low, self.high)
+        decimals = 2 if max(map(abs, values)) < 1 else 1
+        effect, low, high = (f"{value:+.{decimals}f} {unit}".rstrip().replace("-", MINUS) for value in values)
+        return effect, low, high
 
 
 UNKNOWN = Estimate(math.nan, math.nan, math.nan, math.nan)
@@ -102,6 +112,23 @@ class Verdict:
     sentence: str
     definition: str
 
+    @property
+    def estimate(self) -> Estimate:
+        """The effect and its interval; what seeds explain is not kept."""
+        return Estimate(self.effect, self.low, self.high, math.nan)
+
+
+def relative_error(draws: Draws, spread: pd.DataFrame, arm: str, column: str = MEAN_OVER_ACTIONS) -> Estimate:
+    """By how many % an arm's error is above the generalist's.
+
+    Args:
+        draws, spread: of one metric, as from `Scores.draws` and `Scores.seed_spread`, with both arms among them.
+        column: an action or a mean.
+    """
+    mine, theirs = (draws.averages[a][column].to_numpy() for a in (arm, GENERALIST))
+    of_both = spread.loc[[arm, GENERALIST]]
+    return _estimate(100 * (mine / theirs - 1), 100 * of_both[column] / theirs[0], of_both["seeds"])
+
 
 def verdicts(suite: Suite) -> list[Verdict]:
     """A verdict on every claim, under each equality that the suite has experts of.
@@ -111,7 +138,7 @@ def verdicts(suite: Suite) -> list[Verdict]:
     """
     seen = [_Evidence.of(setting, suite.focus) for setting in suite.settings]
     found: list[Verdict] = []
-    for claim in read_json(Path(__file__).with_name("paper.json"))["claims"]:
+    for claim in read_json(PAPER)["claims"]:
         rule = _RULES[claim["id"]]
         if suite.preset in rule.presets:
             found += _judged(claim, rule, seen)
@@ -151,8 +178,7 @@ def print_verdicts(console: "Console", found: Sequence[Verdict]) -> None:
     for name in ("effect\n[95 % interval]", "of random-experts\n[95 % interval]"):
         grid.add_column(name, justify="right")
     for verdict in found:
-        own = Estimate(verdict.effect, verdict.low, verdict.high, math.nan)
-        effects = [_cell(estimate, verdict.unit) for estimate in (own, verdict.control)]
+        effects = [_cell(estimate, verdict.unit) for estimate in (verdict.estimate, verdict.control)]
         grid.add_row(verdict.claim, verdict.variant, Text(verdict.status, STYLES[verdict.status]), *effects)
     console.print(grid)
     console.print(
@@ -200,12 +226,13 @@ class _Evidence:
         frames = "" if about.frames is None else f"{about.frames:,} training frames, "
         return f"{self.field}f, {frames}{about.steps:,} steps"
 
-    def error(self, metric: str, arm: str, column: str = MEAN_OVER_ACTIONS) -> np.ndarray:
-        """Its draws, the data itself first: (1 + draws,)."""
-        return self.draws[metric].averages[arm][column].to_numpy()
+    def error(self, metric: str, arm: str) -> np.ndarray:
+        """Draws of the mean over actions, the data itself first: (1 + draws,)."""
+        return self.draws[metric].averages[arm][MEAN_OVER_ACTIONS].to_numpy()
 
-    def spread(self, metric: str, arm: str, column: str = MEAN_OVER_ACTIONS) -> float:
-        return float(self.spreads[metric].T[arm][column])
+    def spread(self, metric: str, arm: str) -> float:
+        """The standard deviation of that mean over seeds."""
+        return float(self.spreads[metric].T[arm][MEAN_OVER_ACTIONS])
 
     def seeds(self, arm: str) -> list[int]:
         """How many the arm and the generalist have."""
@@ -225,19 +252,12 @@ class _Evidence:
         }
         return found if all(runs and min(map(len, runs)) >= 4 for runs in found.values()) else {}
 
-    def half(self, metric: str, arm: str) -> float:
-        """The mean error at the snapshot that is nearest to half the training."""
-        table = self.setting.curves
-        rows = table[(table["arm"] == arm) & (table["metric"] == metric)]
-        away = (rows["progress"] - 0.5).abs()
-        nearest = away.groupby(rows["run"]).transform("min")
-        return float(rows.loc[away == nearest, "value"].mean())
+    def relative(self, metric: str, arm: str, column: str = MEAN_OVER_ACTIONS) -> Estimate:
+        return relative_error(self.draws[metric], self.spreads[metric], arm, column)
 
-    def cost(self, arm: str, counting: str = ALL) -> float:
-        """Seconds of training by the clock, the mean over seeds; of one network of the arm, or of all."""
-        return float(
-            np.mean([c.seconds / (len(c.steps) if counting == ONE else 1) for c in self.setting.costs_of(arm)])
-        )
+    def seconds(self, arm: str, counting: str = ALL) -> float:
+        """Of training by the clock, the mean over seeds."""
+        return self.setting.cost_at(arm, networks=counting).seconds
 
 
 @dataclass(frozen=True)
@@ -258,17 +278,10 @@ def _status(sign: int, wanted: int) -> Status:
     return "undecided" if sign == 0 else "supported" if sign == wanted else "contradicted"
 
 
-def _estimate(drawn: np.ndarray, spreads: Sequence[float], seeds: Sequence[int]) -> Estimate:
+def _estimate(drawn: np.ndarray, spreads: Iterable[float], seeds: Iterable[int]) -> Estimate:
     """From a statistic's draws, and what each mean's standard deviation over seeds makes of it."""
     low, high = percentile_interval(drawn)
     return Estimate(float(drawn[0]), float(low), float(high), seed_margin(spreads, seeds))
-
-
-def _relative(at: _Evidence, metric: str, arm: str, column: str = MEAN_OVER_ACTIONS) -> Estimate:
-    """An arm's error relative to the generalist's, in %."""
-    mine, theirs = (at.error(metric, a, column) for a in (arm, GENERALIST))
-    spreads = [100 * at.spread(metric, a, column) / theirs[0] for a in (arm, GENERALIST)]
-    return _estimate(100 * (mine / theirs - 1), spreads, at.seeds(arm))
 
 
 def _over_seeds(mine: Sequence[float], theirs: Sequence[float], resolution: float = 0.0) -> Estimate:
@@ -284,7 +297,7 @@ def _over_seeds(mine: Sequence[float], theirs: Sequence[float], resolution: floa
 def _lower(settings: Sequence[_Evidence], arm: str, metric: str) -> _Finding:
     """C1, C3."""
     (at,) = settings
-    estimate = _relative(at, metric, arm)
+    estimate = at.relative(metric, arm)
     return _Finding(_status(estimate.sign, -1), estimate, f"{_compared(at, metric, arm, estimate)}.")
 
 
@@ -314,8 +327,8 @@ def _gain(settings: Sequence[_Evidence], arm: str, metric: str) -> _Finding:
 def _few_actions(settings: Sequence[_Evidence], arm: str) -> _Finding:
     """C4."""
     (at,) = settings
-    overall = _relative(at, "mpjpe", arm)
-    actions = {action: _relative(at, "mpjpe", arm, action) for action in at.setting.scores.actions}
+    overall = at.relative("mpjpe", arm)
+    actions = {action: at.relative("mpjpe", arm, action) for action in at.setting.scores.actions}
     won = [action for action, estimate in actions.items() if estimate.sign < 0]
     lean = [action for action, estimate in actions.items() if estimate.effect < 0]
     status: Status = "contradicted"
@@ -345,8 +358,8 @@ def _few_actions(settings: Sequence[_Evidence], arm: str) -> _Finding:
 def _cheaper(settings: Sequence[_Evidence], arm: str, counting: str) -> _Finding:
     """C6."""
     (at,) = settings
-    estimate = _relative(at, "mpjpe", arm)
-    share = at.cost(arm, counting) / at.cost(GENERALIST)
+    estimate = at.relative("mpjpe", arm)
+    share = at.seconds(arm, counting) / at.seconds(GENERALIST)
     cheaper = 100 * share <= 100 - MARGIN
     beyond = estimate.minus(MARGIN).sign
     same = {-1: "surely", 0: "perhaps", 1: "surely not"}[beyond]
@@ -373,9 +386,9 @@ def _rate(settings: Sequence[_Evidence], arm: str, counting: str) -> _Finding:
 
 def _rate_of(at: _Evidence, metric: str, arm: str, counting: str) -> tuple[Estimate, str]:
     """The experts' rate relative to the generalist's, in %, and in words."""
-    regulated = regulated_error([at.half(metric, GENERALIST), at.half(metric, arm)])
+    regulated = regulated_error([at.setting.error_at(metric, a, 0.5) for a in (GENERALIST, arm)])
     rates, slopes = {}, {}
-    for a, cost in ((arm, at.cost(arm, counting)), (GENERALIST, at.cost(GENERALIST))):
+    for a, cost in ((arm, at.seconds(arm, counting)), (GENERALIST, at.seconds(GENERALIST))):
         error = at.error(metric, a)
         rates[a] = time_precision_rate(regulated, float(error[0]), cost) - (error - error[0]) / cost  # linear in error
         slopes[a] = at.spread(metric, a) / cost
@@ -384,7 +397,7 @@ def _rate_of(at: _Evidence, metric: str, arm: str, counting: str) -> tuple[Estim
     if (theirs <= 0).any():
         return UNKNOWN, f"{what.replace('-', MINUS)} (undecided: the generalist's is not surely above 0)"
     estimate = _estimate(100 * (mine / theirs - 1), [100 * s / theirs[0] for s in slopes.values()], at.seeds(arm))
-    effect = _signed(estimate, "%")[0]
+    effect = estimate.signed("%")[0]
     return estimate, f"{what.replace('-', MINUS)}, {effect}{_sure(estimate, '%', min(at.seeds(arm)))}"
 
 
@@ -440,14 +453,14 @@ def _jitter(curve: pd.Series) -> float:
 
 def _always(settings: Sequence[_Evidence], arm: str) -> _Finding:
     """C10."""
-    points = {at: _relative(at, "mpjpe", arm) for at in settings}
+    points = {at: at.relative("mpjpe", arm) for at in settings}
     signs = [estimate.sign for estimate in points.values()]
     worst = max(points, key=lambda at: points[at].effect)
     sentence = (
         f"{arm} surely have the lower position error (MPJPE) in {signs.count(-1)} of {len(signs)} settings, the "
-        f"generalist in {signs.count(1)}; worst for experts is {worst.name}: {_signed(points[worst], '%')[0]}"
+        f"generalist in {signs.count(1)}; worst for experts is {worst.name}: {points[worst].signed('%')[0]}"
         f"{_sure(points[worst], '%', min(worst.seeds(arm)))}. Sign changes of position error: {_crossings(points)}; of "
-        f"velocity error: {_crossings({at: _relative(at, 'mpjve', arm) for at in settings})}."
+        f"velocity error: {_crossings({at: at.relative('mpjve', arm) for at in settings})}."
     )
     return _Finding(_status(-max(signs), 1), points[worst], sentence)
 
@@ -652,7 +665,7 @@ def _frames(at: _Evidence) -> str:
 
 def _sure(estimate: Estimate, unit: str, seeds: int, *, doubts: bool = True) -> str:
     """The interval, the number of seeds, and what is doubtful, in brackets."""
-    _, low, high = _signed(estimate, unit)
+    _, low, high = estimate.signed(unit)
     parts = [
         "" if math.isnan(estimate.low) else f"95 % interval {low.removesuffix(unit).strip()} to {high}",
         "one seed, others may differ" if seeds == 1 else f"{seeds} seeds",
@@ -661,19 +674,11 @@ def _sure(estimate: Estimate, unit: str, seeds: int, *, doubts: bool = True) -> 
     return f" ({'; '.join(filter(None, parts))})"
 
 
-def _signed(estimate: Estimate, unit: str = "") -> tuple[str, str, str]:
-    """Effect and interval, such as "−3.1 %": with two decimals where all are below 1, else with one."""
-    values = (estimate.effect, estimate.low, estimate.high)
-    decimals = 2 if max(map(abs, values)) < 1 else 1
-    effect, low, high = (f"{value:+.{decimals}f} {unit}".rstrip().replace("-", MINUS) for value in values)
-    return effect, low, high
-
-
 def _cell(estimate: Estimate | None, unit: str) -> str:
     """An effect above its interval; nothing where there is none."""
     if estimate is None or math.isnan(estimate.effect):
         return ""
-    effect, low, high = _signed(estimate)
+    effect, low, high = estimate.signed()
     return f"{effect} {unit}" + ("" if math.isnan(estimate.low) else f"\n[{low}, {high}]")
 
 

@@ -19,6 +19,7 @@ from jaxtyping import Float
 
 from actlift.files import replacing
 from actlift.metrics import METRICS, Metric
+from actlift.report.tables import MINUS
 from actlift.scores import MEAN_OVER_ACTIONS, MEAN_OVER_FRAMES
 from actlift.skeleton import Skeleton
 
@@ -244,9 +245,7 @@ def crossing_panel(points: pd.DataFrame, title: str) -> Panel:
         axes.set_xticks(ticks, [f"{frames:,}" for frames in ticks])
         axes.xaxis.minorticks_off()
         axes.grid(color=RULE, linewidth=0.8)
-        axes.yaxis.set_major_formatter(
-            lambda value, _: f"{value:+g} %".replace("-", "\N{MINUS SIGN}") if value else "0"
-        )
+        axes.yaxis.set_major_formatter(lambda value, _: f"{value:+g} %".replace("-", MINUS) if value else "0")
         ends = ("below 0: experts better", "above 0: generalist better")
         for side_x, words, side in zip((0.0, 1.0), ends, ("left", "right"), strict=True):
             axes.text(side_x, 1.01, words, transform=axes.transAxes, ha=side, va="bottom", fontsize=9, color=INK)

@@ -5,6 +5,7 @@ and 5), errors along training (IV). Ours: P-MPJPE and N-MPJPE in the same layout
 generalist with its interval, and that difference taken apart into scale, rotation and pose.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,16 +18,14 @@ from actlift.budget import regulated_error, time_precision_rate
 from actlift.files import read_json, replacing
 from actlift.metrics import METRICS
 from actlift.plan import GENERALIST
-from actlift.report.claims import Estimate
-from actlift.report.results import RunCost, Setting, Suite
-from actlift.report.tables import arms_table, decimals
-from actlift.scores import MEAN_OVER_ACTIONS, MEAN_OVER_FRAMES, percentile_interval, seed_margin
+from actlift.report.audit import PAPER
+from actlift.report.claims import ERRORS, EXPERTS, relative_error
+from actlift.report.results import ALL, ONE, Setting, Suite
+from actlift.report.tables import MINUS, arms_table, decimals
+from actlift.scores import MEAN_OVER_ACTIONS, MEAN_OVER_FRAMES
 
-PAPER = Path(__file__).with_name("paper.json")
 PAPER_TABLES = {"mpjpe": "table1", "p_mpjpe": "table1_p", "n_mpjpe": "table1_n", "mpjve": "table2"}
-CURVE_METRICS = ("mpjpe", "mpjve")
 MODEL, UNDECIDED = "model", "undecided"
-MINUS = "\N{MINUS SIGN}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,29 +142,24 @@ def differences_table(suite: Suite) -> Table:
     """
     rows = []
     for setting in suite.settings:
-        for metric in (m for m in CURVE_METRICS if m in setting.scores.metrics):
+        for metric in (m for m in ERRORS if m in setting.scores.metrics):
             arms = list(arms_table(setting.scores, metric).index)
-            drawn = setting.scores.draws(metric, arms).averages
-            mean = {arm: drawn[arm][MEAN_OVER_ACTIONS].to_numpy() for arm in arms}
-            spread = setting.scores.seed_spread(metric)
+            draws, spread = setting.scores.draws(metric, arms), setting.scores.seed_spread(metric)
+            mean = {arm: averages.loc[0, MEAN_OVER_ACTIONS] for arm, averages in draws.averages.items()}
             for arm in arms[1:]:
-                relative = 100 * (mean[arm] / mean[GENERALIST] - 1)
-                low, high = percentile_interval(relative)
-                pair = spread.loc[[arm, GENERALIST]]
-                margin = 100 * seed_margin(pair[MEAN_OVER_ACTIONS], pair["seeds"]) / mean[GENERALIST][0]
-                sign = Estimate(relative[0], low, high, margin).sign
+                relative = relative_error(draws, spread, arm)
                 rows.append(
                     {
                         **_place(setting),
                         MODEL: arm,
-                        "metric": METRICS[metric].name.upper(),
-                        "error": mean[arm][0],
-                        "generalist's": mean[GENERALIST][0],
-                        "difference, %": relative[0],
-                        "low": low,
-                        "high": high,
-                        "seeds": int(pair["seeds"].min()),
-                        "better": {-1: arm, 0: UNDECIDED, 1: GENERALIST}[sign],
+                        "metric": metric.upper(),
+                        "error": mean[arm],
+                        "generalist's": mean[GENERALIST],
+                        "difference, %": relative.effect,
+                        "low": relative.low,
+                        "high": relative.high,
+                        "seeds": int(spread.loc[[arm, GENERALIST], "seeds"].min()),
+                        "better": {-1: arm, 0: UNDECIDED, 1: GENERALIST}[relative.sign],
                     }
                 )
     frame = _joined([pd.DataFrame(rows)])
@@ -190,13 +184,28 @@ def cost_table(suite: Suite) -> Table:
     for setting in suite.settings:
         for arm in setting.scores.arms:
             for share in (0.5, 1.0):
-                errors = _errors_at(setting, arm, share, suite.focus)
-                if errors is None:
+                errors = {
+                    metric.upper() + of: setting.error_at(metric, arm, share, action=action)
+                    for action, of in ((MEAN_OVER_ACTIONS, ""), (suite.focus, f", {suite.focus}"))
+                    for metric in ERRORS
+                }
+                if any(map(math.isnan, errors.values())):  # there are no curves
                     continue
-                for counted in _ways(setting, arm, suite.focus):
-                    spent = _spent(setting, arm, share, counted)
-                    named = {MODEL: arm, "share of budget": share, "counted": counted}
-                    rows.append({**_place(setting), **named, **spent, **errors})
+                for counted, networks in _ways(setting, arm, suite.focus).items():
+                    cost = setting.cost_at(arm, share, networks=networks)
+                    rows.append(
+                        {
+                            **_place(setting),
+                            MODEL: arm,
+                            "share of budget": share,
+                            "counted": counted,
+                            "wall s": cost.seconds,
+                            "CPU s": cost.cpu_seconds,
+                            "steps": cost.steps,
+                            "frames": cost.frames,
+                            **errors,
+                        }
+                    )
     frame = _joined([pd.DataFrame(rows)])
     return Table(
         "table3",
@@ -216,26 +225,20 @@ def rates_table(suite: Suite) -> Table:
     """Table III, continued: time-precision rates (formulas 4, 5, k = 1.2), each model beside the generalist."""
     rows = []
     for setting in suite.settings:
-        for arm in setting.scores.arms:
-            half, end = (
-                {a: _errors_at(setting, a, share, suite.focus) for a in (GENERALIST, arm)} for share in (0.5, 1.0)
-            )
-            if arm == GENERALIST or None in half.values() or None in end.values():
-                continue
-            for metric in CURVE_METRICS:
-                column = METRICS[metric].name.upper()
-                regulated = regulated_error([float(errors[column]) for errors in half.values() if errors])
-                (whole,) = _ways(setting, GENERALIST, suite.focus)
-                cost = float(_spent(setting, GENERALIST, 1.0, whole)["wall s"])
-                generalist = time_precision_rate(regulated, float((end[GENERALIST] or {})[column]), cost)
-                for counted in _ways(setting, arm, suite.focus):
-                    spent = float(_spent(setting, arm, 1.0, counted)["wall s"])
-                    rate = time_precision_rate(regulated, float((end[arm] or {})[column]), spent)
+        for arm in (a for a in setting.scores.arms if a != GENERALIST):
+            for metric in ERRORS:
+                halfway = [setting.error_at(metric, a, 0.5) for a in (GENERALIST, arm)]
+                if any(map(math.isnan, halfway)):  # there are no curves
+                    continue
+                regulated = regulated_error(halfway)
+                generalist = _rate(setting, metric, GENERALIST, regulated)
+                for counted, networks in _ways(setting, arm, suite.focus).items():
+                    rate = _rate(setting, metric, arm, regulated, networks)
                     rows.append(
                         {
                             **_place(setting),
                             MODEL: arm,
-                            "metric": column,
+                            "metric": metric.upper(),
                             "counted": counted,
                             "regulated error": regulated,
                             "rate": rate,
@@ -368,60 +371,19 @@ def _labels(frame: pd.DataFrame, last: str = MODEL) -> int:
 
 
 def _controls(setting: Setting) -> list[str]:
-    return [arm for arm in setting.scores.arms if not arm.startswith((GENERALIST, "experts"))]
+    return [arm for arm in setting.scores.arms if not arm.startswith((GENERALIST, EXPERTS))]
 
 
-def _errors_at(setting: Setting, arm: str, share: float, focus: str) -> dict[str, float] | None:
-    """Errors at the end (scores), or at the snapshot nearest to a share of the budget (curves, None without)."""
-    errors: dict[str, float] = {}
-    for metric in CURVE_METRICS:
-        if share == 1:
-            row = setting.scores.per_action(metric).loc[arm].to_dict()
-            mean, one = row[MEAN_OVER_ACTIONS], row[focus]
-        else:
-            points = curve_points(setting, metric, focus)
-            points = points[points["arm"] == arm]
-            if points.empty:
-                return None
-            near = (points["share"] - share).abs()
-            by = points[near == near.min()].groupby("of")["value"].mean().to_dict()
-            mean, one = by[MEAN_OVER_ACTIONS], by[focus]
-        name = METRICS[metric].name.upper()
-        errors |= {name: float(mean), f"{name}, {focus}": float(one)}
-    return {key: errors[key] for key in sorted(errors, key=len)}
-
-
-def _ways(setting: Setting, arm: str, focus: str) -> list[str]:
-    """The ways of counting an arm's cost."""
+def _ways(setting: Setting, arm: str, focus: str) -> dict[str, str]:
+    """The ways of counting an arm's cost: how the table calls them, and how `Setting.cost_at` does."""
     (first, *_) = setting.costs_of(arm)
     count = len(first.steps)
     if count == 1:
-        return ["its one network"]
-    return [f"all {count} networks", "one network, mean", *([f"one network, {focus}"] if focus in first.steps else [])]
+        return {"its one network": ALL}
+    of_focus = {f"one network, {focus}": focus} if focus in first.steps else {}
+    return {f"all {count} networks": ALL, "one network, mean": ONE, **of_focus}
 
 
-def _spent(setting: Setting, arm: str, share: float, counted: str) -> dict[str, float]:
-    """The mean over seeds of what a share of a training took, counted in one of `_ways`."""
-
-    def of_run(cost: RunCost) -> dict[str, float]:
-        seconds, cpu_seconds = cost.seconds, cost.cpu_seconds
-        if share < 1:
-            curve = setting.curves[setting.curves["run"] == cost.run]
-            nearest = int((curve["progress"].astype(float) - share).abs().argmin())
-            seconds, cpu_seconds = (float(curve[name].iloc[nearest]) for name in ("seconds", "cpu_seconds"))
-        members = list(cost.steps)
-        part, frames = 1.0, float(sum(cost.frames.values()))
-        if counted == "one network, mean":
-            part, frames = 1 / len(members), frames / len(members)
-        elif counted.startswith("one network, "):
-            of = counted.removeprefix("one network, ")
-            part, frames = cost.share(of), cost.frames[of]
-        return {
-            "wall s": part * seconds,
-            "CPU s": part * cpu_seconds,
-            "steps": part * share * cost.steps_total,
-            "frames": frames,
-        }
-
-    means = pd.DataFrame(map(of_run, setting.costs_of(arm))).mean()
-    return {str(name): float(mean) for name, mean in means.items()}
+def _rate(setting: Setting, metric: str, arm: str, regulated: float, networks: str = ALL) -> float:
+    seconds = setting.cost_at(arm, networks=networks).seconds
+    return time_precision_rate(regulated, setting.error_at(metric, arm), seconds)

@@ -8,18 +8,30 @@
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from actlift.files import read_json
 from actlift.run import Run
-from actlift.scores import Scores
+from actlift.scores import MEAN_OVER_ACTIONS, Scores
 
 FORMAT = 1
+ONE, ALL = "one expert", "all experts"  # whose cost is counted: that of an arm's mean network, or of all together
 CURVE_COLUMNS = ("progress", "step", "seconds", "cpu_seconds", "action", "metric", "value")
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What training took, as :class:`RunCost` has it: of one run, or the mean of several."""
+
+    seconds: float
+    cpu_seconds: float
+    steps: float
+    frames: float
 
 
 @dataclass(frozen=True)
@@ -50,6 +62,15 @@ class RunCost:
     def share(self, member: str) -> float:
         """The part of the cost that is one network's: its steps of all steps (networks train side by side)."""
         return self.steps[member] / self.steps_total
+
+    def of(self, networks: str) -> Cost:
+        """What was spent on :data:`ALL` networks, on :data:`ONE` on average, or on the one of this name."""
+        part, frames = 1.0, float(sum(self.frames.values()))
+        if networks == ONE:
+            part, frames = 1 / len(self.steps), frames / len(self.frames)
+        elif networks != ALL:
+            part, frames = self.share(networks), float(self.frames[networks])
+        return Cost(part * self.seconds, part * self.cpu_seconds, part * self.steps_total, frames)
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,6 +138,47 @@ class Setting:
     def costs_of(self, arm: str) -> tuple[RunCost, ...]:
         """The costs of an arm's runs, one for each seed."""
         return tuple(cost for cost in self.costs if cost.arm == arm)
+
+    def cost_at(self, arm: str, share: float = 1.0, *, networks: str = ALL) -> Cost:
+        """What a share of an arm's training took, the mean over seeds.
+
+        Before the end (1) seconds are those of the snapshots nearest to the share.
+
+        Args:
+            networks: which count, as for :meth:`RunCost.of`.
+
+        Raises:
+            KeyError: where there are no curves to take seconds before the end from.
+        """
+        costs = self.costs_of(arm)
+        if share < 1:
+            at = self._nearest(arm, share).groupby("run").first()
+            costs = tuple(
+                replace(cost, seconds=at["seconds"][cost.run], cpu_seconds=at["cpu_seconds"][cost.run])
+                for cost in costs
+            )
+        mean = Cost(*np.mean([astuple(cost.of(networks)) for cost in costs], axis=0))
+        return replace(mean, steps=share * mean.steps)
+
+    def error_at(self, metric: str, arm: str, share: float = 1.0, *, action: str = MEAN_OVER_ACTIONS) -> float:
+        """An arm's error at a share of its training, the mean over seeds, in reported units.
+
+        At the end (1) it is that of the scores, before it that of the snapshots nearest to the share; NaN where there
+        are no curves.
+        """
+        if share == 1:
+            return float(self.scores.per_action(metric).T[arm][action])
+        rows = self._nearest(arm, share)
+        wanted = rows["metric"] == metric
+        if action != MEAN_OVER_ACTIONS:
+            wanted &= rows["action"] == action
+        return float(rows.loc[wanted, "value"].mean())
+
+    def _nearest(self, arm: str, share: float) -> pd.DataFrame:
+        """The rows of an arm's curves at each run's snapshot nearest to a share of the training, or at both."""
+        curves = self.curves[self.curves["arm"] == arm]
+        away = (curves["progress"].astype(float) - share).abs()
+        return curves[away == away.groupby(curves["run"]).transform("min")]
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,6 +1,8 @@
 """What a suite found, for readers: tables and figures as files, verdicts, one page, and a few lines for a terminal."""
 
+import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
@@ -13,16 +15,14 @@ from actlift.metrics import METRICS
 from actlift.plan import GENERALIST
 from actlift.presets import EPOCHS
 from actlift.report import figures
-from actlift.report.claims import Verdict, print_verdicts, verdicts, write_verdicts
+from actlift.report.claims import CONTROL, ERRORS, EXPERTS, Estimate, Verdict, print_verdicts, verdicts, write_verdicts
 from actlift.report.figures import Drawing, Panel
 from actlift.report.page import arm_entry, counted, duration, evidence, printed, render
 from actlift.report.paper_tables import (
-    MINUS,
     MODEL,
     UNDECIDED,
     Table,
     curve_points,
-    differences_table,
     printed_table,
     suite_tables,
     write_table,
@@ -34,7 +34,6 @@ from actlift.report.tables import arms_table
 if TYPE_CHECKING:
     from rich.console import Console
 
-EXPERTS, RANDOM = "experts", "random-experts"
 STILL = 50.0  # % of the generalist's position error above it, from which a low velocity error means little
 IN_SHORT = {
     "C1": "1 frame: experts have the lower MPJPE",
@@ -48,7 +47,6 @@ IN_SHORT = {
     "C9": "the experts' error varies less along training",
     "C10": "with equal training frames an expert is always better and cheaper",
 }
-ERRORS = {"MPJPE": "Position error (MPJPE)", "MPJVE": "Velocity error (MPJVE)"}
 BUDGETS = {
     "pooled": "all experts together trained as long as the generalist",
     "each": "each expert trained as long as the generalist",
@@ -57,46 +55,68 @@ BUDGETS = {
 }
 
 
-def write_suite_report(folder: Path) -> Path:
-    """Write verdicts.json, tables/, figures/, report.html and every setting's own page into a suite's folder.
+@dataclass(frozen=True, eq=False)
+class SuiteReport:
+    """A suite with what was found in it.
+
+    Attributes:
+        suite: the suite.
+        verdicts: on every claim, under each equality.
+        tables: by name, that of the verdicts among them.
+    """
+
+    suite: Suite
+    verdicts: Sequence[Verdict]
+    tables: Mapping[str, Table]
+
+    @classmethod
+    def open(cls, folder: Path) -> "SuiteReport":
+        """Read a suite's folder.
+
+        Raises:
+            FileNotFoundError: where the folder holds no suite, or a study of it is not finished.
+            ValueError: where it holds a suite of another format, or arms that were not scored on the same clips.
+        """
+        suite = Suite.open(folder)
+        found = verdicts(suite)
+        return cls(suite, found, suite_tables(suite) | {"verdicts": verdicts_table(found)})
+
+
+def write_suite_report(report: SuiteReport) -> Path:
+    """Write verdicts.json, tables/, figures/, report.html and every setting's own page into the suite's folder.
 
     Returns:
         report.html.
 
     Raises:
-        FileNotFoundError: where the folder holds no suite, or a study of it is not finished.
-        ValueError: where it holds a suite of another format, or arms that were not scored on the same clips.
         OSError: where something cannot be written.
     """
-    suite = Suite.open(folder)
-    found = verdicts(suite)
-    tables = suite_tables(suite) | {"verdicts": verdicts_table(found)}
-    drawn = drawings(suite, tables["differences"])
-    write_verdicts(suite.folder / "verdicts.json", suite, found)
-    for table in tables.values():
+    suite = report.suite
+    drawn = drawings(suite, report.tables["differences"])
+    write_verdicts(suite.folder / "verdicts.json", suite, report.verdicts)
+    for table in report.tables.values():
         write_table(suite.folder / "tables", table)
     for drawing in drawn:
         figures.save_drawing(suite.folder / "figures", drawing)
     for setting in suite.settings:
         write_study_page(setting.folder)
     page = suite.folder / "report.html"
-    render(page, "suite.html", _contents(suite, found, tables, drawn))
+    render(page, "suite.html", _contents(report, drawn))
     return page
 
 
-def print_suite(console: "Console", suite: Suite) -> None:
+def print_suite(console: "Console", report: SuiteReport) -> None:
     """Print every arm's means beside the generalist's, and the verdicts on the paper's claims."""
     from rich.box import SIMPLE_HEAD
     from rich.table import Table as Grid
     from rich.text import Text
 
-    frame = differences_table(suite).frame
-    for metric, of_metric in frame.groupby("metric", sort=False):
-        unit = METRICS[str(metric).lower()].unit
+    frame = report.tables["differences"].frame
+    for metric in ERRORS:
         grid = Grid(
             box=SIMPLE_HEAD,
             pad_edge=False,
-            title=f"{ERRORS[str(metric)]}, {unit}, mean over actions; lower is better",
+            title=f"{_error(metric)}, {METRICS[metric].unit}, mean over actions; lower is better",
             title_justify="left",
             min_width=70,
         )
@@ -104,7 +124,7 @@ def print_suite(console: "Console", suite: Suite) -> None:
         grid.add_column("arm", overflow="fold")
         grid.add_column("error", justify="right")
         grid.add_column("to the generalist [95 %]", justify="right")
-        for name, rows in of_metric.groupby("setting", sort=False):
+        for name, rows in frame[frame["metric"] == metric.upper()].groupby("setting", sort=False):
             (reference, *_) = rows["generalist's"]
             grid.add_row(str(name), GENERALIST, f"{reference:.2f}", "")
             for row in rows.to_dict("records"):
@@ -113,7 +133,7 @@ def print_suite(console: "Console", suite: Suite) -> None:
             grid.add_section()
         console.print(grid)
     console.print("Green: better than the generalist, red: worse, dim: undecided. Experts are told the true action.")
-    print_verdicts(console, verdicts(suite))
+    print_verdicts(console, report.verdicts)
 
 
 def verdicts_table(found: Sequence[Verdict]) -> Table:
@@ -192,7 +212,7 @@ def _crossing(frame: pd.DataFrame) -> Drawing:
     points = pd.DataFrame(
         {
             "place": [colors[kind] for kind in frame[keys].itertuples(index=False, name=None)],
-            "control": frame[MODEL].map(_kind) == RANDOM,
+            "control": frame[MODEL].map(_kind) == CONTROL,
             "frames": frame["training frames"],
             "effect": frame["difference, %"],
             "low": frame["low"],
@@ -200,16 +220,16 @@ def _crossing(frame: pd.DataFrame) -> Drawing:
         }
     )
     legend = [
-        (f"{kind}, {steps:,} steps, {counted(field, 'frame')}", place, kind == RANDOM)
+        (f"{kind}, {steps:,} steps, {counted(field, 'frame')}", place, kind == CONTROL)
         for (field, steps), place in colors.items()
-        for kind in (EXPERTS, RANDOM)
+        for kind in (EXPERTS, CONTROL)
     ]
     return Drawing(
         "crossing",
         "Where experts cross the generalist: differences by number of training frames",
         tuple(
             figures.crossing_panel(points[frame["metric"] == metric], f"{metric}, mean over actions")
-            for metric in ERRORS
+            for metric in map(str.upper, ERRORS)
         ),
         tuple(legend),
         2,
@@ -219,20 +239,20 @@ def _crossing(frame: pd.DataFrame) -> Drawing:
 # The page
 
 
-def _contents(
-    suite: Suite, found: Sequence[Verdict], tables: Mapping[str, Table], drawn: Sequence[Drawing]
-) -> dict[str, Any]:
+def _contents(report: SuiteReport, drawn: Sequence[Drawing]) -> dict[str, Any]:
     """What the template prints, every number already in words."""
+    suite, tables = report.suite, report.tables
     first = suite.settings[0]
     plan, arms = first.study["plan"], _arms(suite)
     differences = tables["differences"].frame
-    tested = [verdict for verdict in found if verdict.status != "not tested"]
+    tested = [verdict for verdict in report.verdicts if verdict.status != "not tested"]
     return {
+        "title": f"One network for all actions, or one for each? ({suite.preset})",
         "preset": suite.preset,
         "sentences": _sentences(suite, differences),
         "still": _still(differences),
         "claims": [list(rows) for _, rows in groupby(map(_row, tested), itemgetter("claim"))],
-        "untested": [_row(verdict) for verdict in found if verdict not in tested],
+        "untested": [_row(verdict) for verdict in report.verdicts if verdict not in tested],
         "data_note": data_note(first.study["provenance"]),
         "evidence": evidence(first.scores, "mpjpe", arms),
         "arms": [arm_entry(arm, place) for place, arm in enumerate(arms)],
@@ -270,26 +290,27 @@ def _sentences(suite: Suite, differences: pd.DataFrame) -> list[dict[str, Any]]:
     """Who wins each error, at each setting, under each equality: one sentence for each error and equality."""
     told = []
     own = differences[differences[MODEL].map(_kind) == EXPERTS]
-    for (arm, metric), rows in own.groupby([MODEL, "metric"], sort=False):
-        equality = str(arm).partition("(")[2].rstrip(")")
-        lead = f"{ERRORS[str(metric)]}, {BUDGETS[equality]}: "
-        by = {str(winner): part.to_dict("records") for winner, part in rows.groupby("better")}
-        parts = []
-        for winner, words in (
-            (GENERALIST, "the generalist is better"),
-            (str(arm), "experts are better"),
-            (UNDECIDED, "undecided"),
-        ):
-            if winner not in by:
-                continue
-            if suite.preset == "action-oriented":
-                furthest = max(by[winner], key=lambda row: abs(row["difference, %"]))
-                at = f"at {len(by[winner])} of {len(rows)} points, most with {_place(suite, furthest)}"
-            else:
-                at = f"at {' and '.join(_place(suite, row) for row in by[winner])}"
-            parts.append(f"{words} {at}")
-        told.append({"metric": metric, "text": lead + "; ".join(parts) + ".", "decided": set(by) != {UNDECIDED}})
-    return sorted(told, key=lambda sentence: list(ERRORS).index(str(sentence["metric"])))
+    for metric in ERRORS:
+        for arm, rows in own[own["metric"] == metric.upper()].groupby(MODEL, sort=False):
+            equality = str(arm).partition("(")[2].rstrip(")")
+            by = {str(winner): part.to_dict("records") for winner, part in rows.groupby("better")}
+            parts = []
+            for winner, words in (
+                (GENERALIST, "the generalist is better"),
+                (str(arm), "experts are better"),
+                (UNDECIDED, "undecided"),
+            ):
+                if winner not in by:
+                    continue
+                if suite.preset == "action-oriented":
+                    furthest = max(by[winner], key=lambda row: abs(row["difference, %"]))
+                    at = f"at {len(by[winner])} of {len(rows)} points, most with {_place(suite, furthest)}"
+                else:
+                    at = f"at {' and '.join(_place(suite, row) for row in by[winner])}"
+                parts.append(f"{words} {at}")
+            text = f"{_error(metric)}, {BUDGETS[equality]}: {'; '.join(parts)}."
+            told.append({"text": text, "decided": set(by) != {UNDECIDED}})
+    return told
 
 
 def _still(differences: pd.DataFrame) -> bool:
@@ -308,17 +329,16 @@ def _place(suite: Suite, row: Mapping[Any, Any]) -> str:
 
 def _percent(row: Mapping[Any, Any]) -> str:
     """ "+6.1 % [+5.1, +7.2]"."""
-    return _effect(row["difference, %"], row["low"], row["high"], "%")
+    return _effect(Estimate(row["difference, %"], row["low"], row["high"], math.nan), "%")
 
 
-def _effect(effect: float, low: float, high: float, unit: str) -> str:
-    if np.isnan(effect):
+def _effect(estimate: Estimate | None, unit: str) -> str:
+    """An effect and its interval; nothing where there is none."""
+    if estimate is None or math.isnan(estimate.effect):
         return ""
-    places = 1 if max(abs(effect), abs(low), abs(high)) >= 1 else 2
-    # an end just below 0 is printed −0.0, so that [−0.0, +5.9] is seen to hold 0
-    value, *ends = (f"{number:+.{places}f}".replace("-", MINUS) for number in (effect, low, high))
-    within = "no interval" if np.isnan(low) else ", ".join(ends)
-    return f"{value}\N{NO-BREAK SPACE}{unit} [{within}]"
+    effect, low, high = estimate.signed()
+    within = "no interval" if math.isnan(estimate.low) else f"{low}, {high}"
+    return f"{effect}\N{NO-BREAK SPACE}{unit} [{within}]"
 
 
 def _judged(row: Mapping[Any, Any]) -> str:
@@ -326,7 +346,6 @@ def _judged(row: Mapping[Any, Any]) -> str:
 
 
 def _row(verdict: Verdict) -> dict[str, Any]:
-    control = verdict.control
     return {
         "claim": verdict.claim,
         "short": IN_SHORT[verdict.claim],
@@ -334,8 +353,8 @@ def _row(verdict: Verdict) -> dict[str, Any]:
         "variant": verdict.variant,
         "where": verdict.where,
         "status": verdict.status,
-        "effect": _effect(verdict.effect, verdict.low, verdict.high, verdict.unit),
-        "control": _effect(control.effect, control.low, control.high, verdict.unit) if control else "",
+        "effect": _effect(verdict.estimate, verdict.unit),
+        "control": _effect(verdict.control, verdict.unit),
         "sentence": verdict.sentence,
         "definition": verdict.definition,
     }
@@ -343,23 +362,17 @@ def _row(verdict: Verdict) -> dict[str, Any]:
 
 def _glance(suite: Suite, differences: pd.DataFrame, metric: str, arms: Sequence[str]) -> dict[str, Any]:
     """Rows settings, columns arms: differences to the generalist."""
-    measure = METRICS[metric.lower()]
     rows = []
     for setting in suite.settings:
-        part = differences[(differences["setting"] == setting.name) & (differences["metric"] == metric)]
+        part = differences[(differences["setting"] == setting.name) & (differences["metric"] == metric.upper())]
         by = {row[MODEL]: row for row in part.to_dict("records")}
         cells = [
-            {
-                "text": _effect(row["difference, %"], row["low"], row["high"], "%").partition(" ["),
-                "judged": _judged(row),
-            }
-            if (row := by.get(arm))
-            else None
+            {"text": _percent(row).partition(" ["), "judged": _judged(row)} if (row := by.get(arm)) else None
             for arm in arms
         ]
         reference = next(iter(by.values()))["generalist's"] if by else np.nan
-        rows.append({"name": title(setting), "reference": f"{reference:.{1 + (metric == 'MPJVE')}f}", "cells": cells})
-    return {"title": ERRORS[metric], "unit": measure.unit, "rows": rows}
+        rows.append({"name": title(setting), "reference": f"{reference:.{1 + (metric == 'mpjve')}f}", "cells": cells})
+    return {"title": _error(metric), "unit": METRICS[metric].unit, "rows": rows}
 
 
 def _drawing(drawing: Drawing) -> dict[str, Any]:
@@ -437,6 +450,11 @@ def _arms(suite: Suite) -> list[str]:
     """All arms of all settings, the generalist first."""
     arms = dict.fromkeys(arm for setting in suite.settings for arm in setting.scores.arms)
     return [GENERALIST, *(arm for arm in arms if arm != GENERALIST)]
+
+
+def _error(metric: str) -> str:
+    """ "Position error (MPJPE)" of "mpjpe"."""
+    return ERRORS[metric][0].upper() + ERRORS[metric][1:]
 
 
 def _kind(arm: str) -> str:

@@ -11,6 +11,8 @@ from actlift.scores import MEAN_OVER_ACTIONS, MEAN_OVER_FRAMES, Scores, whole_cl
 if TYPE_CHECKING:
     from rich.console import Console
 
+MINUS = "\N{MINUS SIGN}"
+
 
 def arms_table(scores: Scores, metric: str, *, reference: str = "generalist") -> pd.DataFrame:
     """Rows arms, the reference first; columns actions, "mean over actions", "mean over frames"; reported units.
@@ -24,8 +26,9 @@ def arms_table(scores: Scores, metric: str, *, reference: str = "generalist") ->
 
 def comparisons(scores: Scores, metric: str, *, reference: str = "generalist") -> dict[str, pd.DataFrame]:
     """`Scores.compare` of every other arm against the reference, in the order of `arms_table`."""
-    arms = arms_table(scores, metric, reference=reference).index
-    return {arm: scores.compare(metric, arm, reference) for arm in arms if arm != reference}
+    arms = list(arms_table(scores, metric, reference=reference).index)
+    drawn = scores.draws(metric, arms)
+    return {arm: drawn.compare(arm, reference) for arm in arms[1:]}
 
 
 def best_cells(table: pd.DataFrame, measure: Metric) -> pd.DataFrame:
@@ -50,7 +53,7 @@ def signed(value: float, measure: Metric) -> str:
     if np.isnan(value):
         return "n/a"
     text = f"{value:+.{decimals(measure) + 1}f}"
-    return ("±" + text[1:] if float(text) == 0 else text).replace("-", "\N{MINUS SIGN}")
+    return ("±" + text[1:] if float(text) == 0 else text).replace("-", MINUS)
 
 
 def interval(row: pd.Series, measure: Metric) -> str:
