@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -26,10 +27,18 @@ from actlift.data.windows import Sampler, Windows, rows_of
 from actlift.keypoints2d import Exact
 from actlift.models.tcn import TCN
 from actlift.models.weights import of_member, read_tensors, write_tensors
-from actlift.plan import Network
+from actlift.plan import Loss, Network
 from actlift.predict import lift, load_lifter
 from actlift.run import Run
-from actlift.stack import hash_keys, hashed_integers, lifting_loss, random_integers
+from actlift.skeleton import H36M_17
+from actlift.stack import (
+    hash_keys,
+    hashed_integers,
+    joint_weights,
+    lifting_loss,
+    random_integers,
+    velocity_loss,
+)
 from actlift.train import LEARNING_RATE, Interrupted, Member, Moment, Probe, train
 
 MODEL = {"widths": [3, 3], "channels": 16}
@@ -339,6 +348,123 @@ def test_the_loss_is_a_mean_distance_and_the_root_weighs_by_inverse_depth():
     assert lifting_loss(predicted, target, trajectory=True).tolist() == pytest.approx([5 + (5 / 2 + 5 / 4) / 2])
     two = lifting_loss(torch.cat([predicted, target]), torch.cat([target, target]), trajectory=True)
     assert two[1] == 0
+
+
+def test_joint_weights_have_a_mean_of_one_and_extremities_weigh_most():
+    assert joint_weights("equal", 5).tolist() == [1.0] * 5
+    found = joint_weights("extremities", 17)
+    assert float(found.mean()) == pytest.approx(1)
+    by_name = dict(zip(H36M_17.joints, (found / found.min()).tolist(), strict=True))
+    assert by_name["LAnkle"] == by_name["RWrist"] == pytest.approx(4)
+    assert by_name["RElbow"] == by_name["LKnee"] == pytest.approx(2.5)
+    assert by_name["Spine"] == by_name["LShoulder"] == pytest.approx(1)
+    with pytest.raises(ValueError, match="those of h36m_17, the network has 5 joints"):
+        joint_weights("extremities", 5)
+    target, predicted = torch.zeros(1, 4, 17, 3), torch.zeros(1, 4, 17, 3)
+    predicted[..., 0] = 1.0
+    equal = lifting_loss(predicted, target, trajectory=False)
+    weighted = lifting_loss(predicted, target, trajectory=False, weights=found)
+    assert float(weighted) == pytest.approx(float(equal))
+
+
+def test_the_velocity_loss_is_the_mean_error_of_the_step_to_the_next_frame():
+    torch.manual_seed(0)
+    target, predicted = torch.randn(2, 6, 4, 3), torch.randn(2, 6, 4, 3)
+    found = velocity_loss(predicted, target, joints=3)
+    steps = [
+        (predicted[:, 3 + i, :3] - predicted[:, i, :3]) - (target[:, 3 + i, :3] - target[:, i, :3]) for i in range(3)
+    ]
+    torch.testing.assert_close(found, torch.stack(steps).norm(dim=-1).mean(dim=(0, 2)))
+    assert velocity_loss(target + 7.0, target, joints=4).tolist() == pytest.approx([0.0, 0.0], abs=1e-5)
+
+
+def test_pairs_are_neighbours_within_a_view(training):
+    windows = Windows(training, 9)
+    rows = rows_of(training.views)
+    following = windows.following(rows)
+    last = {v.start + v.frames - 1 for v in training.views}
+    assert all(after == row + (row not in last) for row, after in zip(rows.tolist(), following.tolist(), strict=True))
+
+
+def test_a_velocity_loss_brings_down_velocity_errors(tmp_path, training):
+    jitter = {}
+    for weight in (0.0, 2.0):
+        run = train(
+            tmp_path / str(weight),
+            training,
+            generalist(training, 250, batch=64),
+            model=MODEL | {"dropout": 0.0},
+            loss=Loss(velocity=weight),
+            **CPU,
+        )
+        assert ("loss" in run.config["identity"]) == (weight > 0)
+        views = training.views[:6]
+        poses = lift(load_lifter(run), [v.pose2d for v in views])
+        errors = [np.diff(p - (v.pose3d_cam - v.pose3d_cam[:, :1]), axis=0) for p, v in zip(poses, views, strict=True)]
+        jitter[weight] = np.mean([np.linalg.norm(e, axis=-1).mean() for e in errors])
+    assert jitter[2.0] < 0.95 * jitter[0.0]
+
+
+def test_an_odd_batch_holds_no_pairs(tmp_path, training):
+    with pytest.raises(ValueError, match="give an even batch, got 15"):
+        train(tmp_path / "r", training, generalist(training, 3, batch=15), model=MODEL, loss=Loss(velocity=1.0), **CPU)
+    assert not (tmp_path / "r").exists()
+
+
+# conditions
+
+
+def told(training: Corpus, steps: int) -> list[Member]:
+    """A generalist that is told the action."""
+    number = {action: i for i, action in enumerate(training.actions)}
+    conditions = np.concatenate([np.full(v.frames, number[v.action]) for v in training.views])
+    (member,) = generalist(training, steps)
+    return [replace(member, conditions=conditions)]
+
+
+CONDITIONED = MODEL | {"conditions": 3}
+
+
+@pytest.mark.parametrize("loss", [Loss(), Loss(velocity=1.0)], ids=["plain", "velocity"])
+def test_a_conditioned_network_resumes_to_the_same_bits(tmp_path, training, monkeypatch, loss):
+    options = {"model": CONDITIONED, "loss": loss, **CPU}
+    whole = weights(train(tmp_path / "whole", training, told(training, 12), **options))
+    step = module._Loop._one_step
+
+    def killed(loop):
+        if loop.step == 7:
+            raise MemoryError
+        step(loop)
+
+    monkeypatch.setattr(module._Loop, "_one_step", killed)
+    with pytest.raises(MemoryError):
+        train(tmp_path / "part", training, told(training, 12), save_every_s=0.0, **options)
+    monkeypatch.setattr(module._Loop, "_one_step", step)
+    assert distance(weights(train(tmp_path / "part", training, told(training, 12), **options)), whole) == 0
+
+
+def test_half_of_the_windows_are_untold_and_pairs_alike(training):
+    (member,) = told(training, 12)
+    draw = module._Conditions(member, 3, seed=0)
+    rows = np.tile(member.rows, 20)
+    found = draw(5, rows, pairs=False)
+    assert np.mean(found == 3) == pytest.approx(module.UNKNOWN_SHARE, abs=0.02)
+    assert set(found[found != 3] - np.tile(member.conditions, 20)[found != 3]) == {0}
+    now, then = np.split(draw(5, np.concatenate([rows, rows]), pairs=True), 2)
+    assert np.array_equal(now, then)
+    assert not np.array_equal(found, draw(6, rows, pairs=False))
+
+
+def test_conditions_that_do_not_fit_are_refused(tmp_path, training):
+    (member,) = told(training, 12)
+    for members, model, message in (
+        ([member], MODEL, "has conditions and the network takes 0"),
+        (generalist(training, 12), CONDITIONED, "has no conditions and the network takes 3"),
+        ([replace(member, conditions=member.conditions + 2)], CONDITIONED, "from 0 to 3"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            train(tmp_path / "r", training, members, model=model, **CPU)
+    assert not (tmp_path / "r").exists()
 
 
 def test_a_display_is_told_how_far_it_is(tmp_path, training, monkeypatch):

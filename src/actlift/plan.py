@@ -28,6 +28,7 @@ EQUALITIES = ("pooled", "each", "frames", "epochs")
 
 Precision = Literal["auto", "float32", "bfloat16"]
 Device = Literal["auto", "cpu", "cuda"]
+JointWeights = Literal["equal", "extremities"]
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,31 @@ class Network:
 
 
 @dataclass(frozen=True)
+class Loss:
+    """What training minimises: the mean distance of joints, and what is added to it.
+
+    Attributes:
+        velocity: weight of the mean distance between the predicted and the true step from a frame to the next, in the
+            same unit (as in Zhang et al. 2022, "MixSTE"). A batch then holds pairs of neighbouring frames, so half as
+            many different ones.
+        joints: weights of joints in the mean distance. equal; or extremities: trunk 1, head 1.5, elbows and knees 2.5,
+            wrists and ankles 4 (Zhang et al. 2022), brought to a mean of 1.
+    """
+
+    velocity: float = 0.0
+    joints: JointWeights = "equal"
+
+    def __post_init__(self) -> None:
+        if not self.velocity >= 0:
+            raise ValueError(f"the weight of the velocity loss is 0 or more, got {self.velocity}")
+
+    @property
+    def plain(self) -> bool:
+        """Whether it is the mean distance alone."""
+        return self == Loss()
+
+
+@dataclass(frozen=True)
 class Plan:
     """What a study trains and on whom it reports.
 
@@ -77,6 +103,7 @@ class Plan:
             rates then fall as the paper's authors ran it.
         snapshots: how often along training the error on the held-out people is noted, for learning curves only.
         network: of all arms alike.
+        loss: of all arms alike.
         labels: also score experts and the conditioned network under predicted, missing and wrong actions; the cost of
             the recogniser is then taken off the conditioned networks' budget.
         all_actions: also train on actions that no held-out person does (never scored).
@@ -93,6 +120,7 @@ class Plan:
     epochs: int | None = None
     snapshots: int = 0
     network: Network = field(default_factory=Network)
+    loss: Loss = field(default_factory=Loss)
     labels: bool = False
     all_actions: bool = False
     precision: Precision = "auto"
@@ -113,6 +141,8 @@ class Plan:
                 )
             if number is not None and number < 1:
                 raise ValueError(f"a number of {equality} is 1 or more, got {number}")
+        if self.loss.velocity and self.budget.batch % 2:
+            raise ValueError(f"a velocity loss takes pairs of frames: give an even batch, got {self.budget.batch}")
         if self.snapshots < 0:
             raise ValueError(f"a number of snapshots is 0 or more, got {self.snapshots}")
         for name, values in (
@@ -127,6 +157,8 @@ class Plan:
         """What may not change between two calls of one study; arms, equalities and seeds may grow."""
         free = ("arms", "equalities", "seeds", "labels", "precision", "device")
         kept = {key: value for key, value in asdict(self).items() if key not in free}
+        if self.loss.plain:
+            del kept["loss"]
         kept["test_subjects"] = sorted(self.test_subjects)
         plain: dict[str, Any] = json.loads(json.dumps({"corpus": digest, **kept}))
         return plain

@@ -16,7 +16,11 @@ from torch import Tensor
 from actlift.models.strided import StridedPass, views_of
 from actlift.models.tcn import TCN, stack
 from actlift.models.weights import of_member
+from actlift.plan import Loss
+from actlift.skeleton import H36M_17
 
+PLAIN = Loss()
+EXTREMITIES = {"Head": 1.5, "Nose": 1.5, "Elbow": 2.5, "Knee": 2.5, "Wrist": 4.0, "Ankle": 4.0}  # the others 1
 EAGER_STEPS = 3  # before a capture, so that every library and buffer the step needs is there
 
 
@@ -29,6 +33,7 @@ class Stack:
         keys: what each member's dropout depends on, besides the step.
         dtype: of activations and products.
         device: where they train.
+        loss: what they minimise; with a velocity loss the second half of a batch follows the first by a frame.
 
     Attributes:
         loss: (e,) sum of each member's loss in millimetres over the steps since it was last set to zero.
@@ -42,8 +47,11 @@ class Stack:
         *,
         dtype: torch.dtype,
         device: torch.device,
+        loss: Loss = PLAIN,
     ) -> None:
         self.names = list(names)
+        self._velocity = loss.velocity
+        self._weights = joint_weights(loss.joints, networks[0].joints_out).to(device)
         self.keys = list(keys)
         self._hash_keys = hash_keys(keys, device)
         self.dtype = dtype
@@ -111,7 +119,9 @@ class Stack:
             own = list(views_of(self.network, self.gradient))
             self._pass = StridedPass(self.network, own, pose2d.shape[1], self.dtype)
         predicted = self._pass.forward(pose2d, noise, condition).requires_grad_()  # (e, b, j, 3)
-        loss = lifting_loss(predicted, target, trajectory=self.network.trajectory)
+        loss = lifting_loss(predicted, target, trajectory=self.network.trajectory, weights=self._weights)
+        if self._velocity:
+            loss = loss + self._velocity * velocity_loss(predicted, target, joints=self.network.joints_out)
         (slope,) = torch.autograd.grad(loss.sum(), predicted)
         self._pass.backward(slope)
         self.adam.step()
@@ -161,19 +171,48 @@ class _Replay:
 
 
 def lifting_loss(
-    predicted: Float[Tensor, "e b j 3"], target: Float[Tensor, "e b j 3"], *, trajectory: bool
+    predicted: Float[Tensor, "e b j 3"],
+    target: Float[Tensor, "e b j 3"],
+    *,
+    trajectory: bool,
+    weights: Float[Tensor, " joints"] | None = None,
 ) -> Float[Tensor, " e"]:
-    """Mean distance between predicted and true joints in metres, per member.
+    """Mean distance between predicted and true joints in metres, per member; joints may have weights.
 
     With ``trajectory`` the last row is the root's position, whose error is weighed by the inverse of the true depth
     (Pavllo et al. 2019, equation 1: far away, a precise trajectory is neither possible nor important).
     """
     distance = (predicted - target).norm(dim=-1)
     joints = distance[..., :-1] if trajectory else distance
-    loss: Tensor = joints.mean(dim=(1, 2))
+    loss: Tensor = (joints if weights is None else joints * weights).mean(dim=(1, 2))
     if trajectory:
         loss = loss + (distance[..., -1] / target[..., -1, 2]).mean(dim=1)
     return loss
+
+
+def velocity_loss(
+    predicted: Float[Tensor, "e b j 3"], target: Float[Tensor, "e b j 3"], *, joints: int
+) -> Float[Tensor, " e"]:
+    """Mean distance between the predicted and the true step from each frame of a batch's first half to the frame after
+    it, in the second half; in metres, per member."""
+    apart = (predicted - target)[:, :, :joints]
+    now, then = apart.chunk(2, dim=1)
+    loss: Tensor = (then - now).norm(dim=-1).mean(dim=(1, 2))
+    return loss
+
+
+def joint_weights(kind: str, joints: int) -> Float[Tensor, " joints"]:
+    """The weights of joints that :class:`actlift.plan.Loss` names; their mean is 1.
+
+    Raises:
+        ValueError: where the weights are not equal and the skeleton is not H36M_17.
+    """
+    if kind == "equal":
+        return torch.ones(joints)
+    if joints != len(H36M_17):
+        raise ValueError(f"the weights {kind!r} are those of {H36M_17.name}, the network has {joints} joints")
+    weights = torch.tensor([EXTREMITIES.get(name.lstrip("LR"), 1.0) for name in H36M_17.joints])
+    return weights / weights.mean()
 
 
 def random_integers(keys: Sequence[tuple[int, int]], step: int, size: int) -> Int16[Tensor, "e size"]:

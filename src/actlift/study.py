@@ -137,6 +137,7 @@ def run_study(
             train_part,
             job.members,
             model=job.model(plan.network),
+            loss=plan.loss,
             seed=job.seed,
             precision=plan.precision,
             device=plan.device,

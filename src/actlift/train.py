@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Int
+from jaxtyping import Bool, Int
 from torch import Tensor
 
 from actlift.budget import Budget, Exponential, Schedule
@@ -27,8 +27,9 @@ from actlift.data.windows import Sampler, Windows
 from actlift.files import replacing
 from actlift.models.tcn import TCN, check_network, member
 from actlift.models.weights import of_member, read_tensors, write_tensors
+from actlift.plan import Loss
 from actlift.run import Run
-from actlift.stack import Stack
+from actlift.stack import PLAIN, Stack
 
 LEARNING_RATE = Exponential(5e-3, 5e-4)
 BATCH_NORM_MOMENTUM = Exponential(0.1, 0.001)  # Pavllo et al. 2019, section 5
@@ -45,7 +46,7 @@ class Member:
     """One network to train.
 
     Attributes:
-        name: of the member.
+        name: its name.
         rows: the corpus rows of its target frames.
         budget: what it may spend.
         learning_rate: over progress through that.
@@ -94,6 +95,7 @@ def train(
     members: Sequence[Member],
     *,
     model: Mapping[str, Any],
+    loss: Loss = PLAIN,
     seed: int = 0,
     precision: str = "auto",
     device: str = "auto",
@@ -108,6 +110,7 @@ def train(
         corpus: the training selection that the members' rows lie in.
         members: what to train side by side. Budgets may differ in steps, not in batch size.
         model: keywords of :class:`TCN`, shared by all members.
+        loss: what is minimised, by all members alike.
         precision: "float32", "bfloat16" (activations and products; masters stay float32), or "auto": bfloat16 where
             the processor multiplies it natively.
         device: "cpu", "cuda", or "auto": a GPU where there is one.
@@ -132,7 +135,10 @@ def train(
         raise ValueError(f"members need different names, got {', '.join(m.name for m in members)}")
     if seed < 0:
         raise ValueError(f"a seed is 0 or more, got {seed}")
-    samplers = {m.name: Sampler(m.rows, m.budget.batch, seed=seed, name=m.name) for m in members}
+    frames = members[0].budget.batch // (2 if loss.velocity else 1)
+    if loss.velocity and members[0].budget.batch % 2:
+        raise ValueError(f"a velocity loss takes pairs of frames: give an even batch, got {members[0].budget.batch}")
+    samplers = {m.name: Sampler(m.rows, frames, seed=seed, name=m.name) for m in members}
     check_network(model)
     draws = {m.name: _conditions_of(m, int(model.get("conditions", 0)), seed) for m in members}
     where = resolve_device(device)
@@ -151,6 +157,7 @@ def train(
         "batch": members[0].budget.batch,
         "trained_on": {"subjects": list(corpus.subjects), "actions": list(corpus.actions)},
         "model": dict(model),
+        **({} if loss.plain else {"loss": asdict(loss)}),
         "seed": seed,
         "precision": str(resolve_precision(precision, where)).removeprefix("torch."),
         "device": where.type,
@@ -161,7 +168,7 @@ def train(
         if run.state.exists():  # killed between the last two file operations
             run.state.unlink()
         return run
-    loop = _Loop(run, corpus, members, samplers, draws, where, probe)
+    loop = _Loop(run, corpus, members, samplers, draws, loss, where, probe)
     loop.resume()
     with _interrupt_noted() as interrupted:
         loop.run_to_end(interrupted, save_every_s, watch)
@@ -201,6 +208,7 @@ class _Loop:
         members: Sequence[Member],
         samplers: Mapping[str, Sampler],
         conditions: Mapping[str, "_Conditions | None"],
+        loss: Loss,
         device: torch.device,
         probe: Probe | None,
     ) -> None:
@@ -219,6 +227,7 @@ class _Loop:
         self.windows = Windows(corpus, receptive_field, causal=causal, trajectory=self.trajectory, device=device)
         self.samplers = samplers
         self.conditions = conditions
+        self.loss = loss
         self.keys = {m.name: (self.seed, zlib.crc32(m.name.encode())) for m in members}
         self.step = 0
         self.longest = max(m.budget.steps for m in members)
@@ -297,11 +306,16 @@ class _Loop:
         names = self.stack.names
         budgets = [self.members[name].budget for name in names]
         progress = [budget.progress(self.step) for budget in budgets]
-        picks = [self.samplers[name](self.step) for name in names]
+        picks = [self._picks(name) for name in names]
         rows, flips = (np.concatenate(part) for part in zip(*picks, strict=True))
         pose2d, target = self.windows.gather(rows, flips)
         e, b = len(names), self.batch
-        told = [draw(self.step, own) for n, (own, _) in zip(names, picks, strict=True) if (draw := self.conditions[n])]
+        pairs = self.loss.velocity > 0
+        told = [
+            draw(self.step, own, pairs=pairs)
+            for name, (own, _) in zip(names, picks, strict=True)
+            if (draw := self.conditions[name])
+        ]
         self.stack.step(
             self.step,
             pose2d.reshape(e, b, *pose2d.shape[1:]),
@@ -311,6 +325,13 @@ class _Loop:
             momenta=[BATCH_NORM_MOMENTUM(p) for p in progress],
         )
         self.losses += 1
+
+    def _picks(self, name: str) -> tuple[Int[np.ndarray, " b"], Bool[np.ndarray, " b"]]:
+        """Target rows and flips of a member's batch; pairs of neighbours where their velocity counts."""
+        rows, flips = self.samplers[name](self.step)
+        if not self.loss.velocity:
+            return rows, flips
+        return np.concatenate([rows, self.windows.following(rows)]), np.tile(flips, 2)
 
     def _fresh(self, name: str) -> TCN:
         """A member's network before its first step: its weights depend on the seed and its name alone."""
@@ -326,7 +347,7 @@ class _Loop:
 
     def _stack(self, names: list[str], networks: list[TCN]) -> None:
         keys = [self.keys[name] for name in names]
-        self.stack = Stack(names, networks, keys, dtype=self.dtype, device=self.device)
+        self.stack = Stack(names, networks, keys, dtype=self.dtype, device=self.device, loss=self.loss)
 
     def _retire(self) -> None:
         """Take members whose budget is spent out of the stack."""
@@ -398,10 +419,10 @@ class _Conditions:
         self.of_row = np.full(int(member.rows.max()) + 1, unknown, np.int64)
         self.of_row[member.rows] = member.conditions
 
-    def __call__(self, step: int, rows: Int[np.ndarray, " b"]) -> Int[np.ndarray, " b"]:
-        """The conditions of the windows of ``step``, a function of key and step."""
-        withheld = np.random.default_rng((*self.key, 4, step)).random(len(rows)) < UNKNOWN_SHARE
-        return np.where(withheld, self.unknown, self.of_row[rows])
+    def __call__(self, step: int, rows: Int[np.ndarray, " b"], *, pairs: bool) -> Int[np.ndarray, " b"]:
+        """The conditions of the windows of ``step``, a function of key and step; of pairs both are told, or neither."""
+        drawn = np.random.default_rng((*self.key, 4, step)).random(len(rows) // (1 + pairs))
+        return np.where(np.tile(drawn < UNKNOWN_SHARE, 1 + pairs), self.unknown, self.of_row[rows])
 
 
 def _conditions_of(member: Member, conditions: int, seed: int) -> _Conditions | None:
@@ -413,10 +434,10 @@ def _conditions_of(member: Member, conditions: int, seed: int) -> _Conditions | 
         )
     if own is None:
         return None
-    if len(own) != len(member.rows) or own.min() < 0 or own.max() > conditions:
+    if len(own) != len(member.rows) or not 0 <= own.min() <= own.max() <= conditions:
         raise ValueError(
             f"member {member.name!r} needs a condition from 0 to {conditions} (unknown) for each of its "
-            f"{len(member.rows)} rows, got {len(own)} from {own.min()} to {own.max()}"
+            f"{len(member.rows)} rows, got {len(own)}, from {own.min()} to {own.max()}"
         )
     return _Conditions(member, conditions, seed)
 

@@ -82,6 +82,12 @@ class Windows:
             relative = torch.cat([relative, root], dim=1)
         return pose2d.reshape(-1, self.receptive_field, self._joints, 2), relative
 
+    def following(self, rows: Int[np.ndarray, " n"]) -> Int[np.ndarray, " n"]:
+        """The rows of the frames after these; the last frame of a view is followed by itself."""
+        view = np.searchsorted(self._starts.numpy(force=True), rows, side="right") - 1
+        following: np.ndarray = np.minimum(rows + 1, self._ends.numpy(force=True)[view] - 1)
+        return following
+
     def _cut(self, first: Tensor, starts: Tensor, ends: Tensor) -> Tensor:
         """The windows that begin at rows ``first`` of views from ``starts`` to ``ends``: (n, t, joints * 2).
 
