@@ -443,7 +443,7 @@ def test_a_conditioned_network_resumes_to_the_same_bits(tmp_path, training, monk
     assert distance(weights(train(tmp_path / "part", training, told(training, 12), **options)), whole) == 0
 
 
-def test_half_of_the_windows_are_untold_and_pairs_alike(training):
+def test_the_share_of_windows_is_untold_and_pairs_alike(training):
     (member,) = told(training, 12)
     draw = module._Conditions(member, 3, seed=0)
     rows = np.tile(member.rows, 20)

@@ -33,7 +33,7 @@ from actlift.stack import PLAIN, Stack
 
 LEARNING_RATE = Exponential(5e-3, 5e-4)
 BATCH_NORM_MOMENTUM = Exponential(0.1, 0.001)  # Pavllo et al. 2019, section 5
-UNKNOWN_SHARE = 0.5  # of windows whose condition is withheld
+UNKNOWN_SHARE = 0.4  # of windows whose condition is withheld
 LOG_LINES = 200
 
 
@@ -335,8 +335,7 @@ class _Loop:
 
     def _fresh(self, name: str) -> TCN:
         """A member's network before its first step: its weights depend on the seed and its name alone."""
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(int(np.random.SeedSequence((*self.keys[name], 3)).generate_state(1, np.uint64)[0] >> 1))
+        with seeded(self.keys[name]):
             return TCN(**self.model)
 
     def _network(self, tensors: Mapping[str, Tensor]) -> TCN:
