@@ -6,7 +6,8 @@ forward, backward and optimiser, is captured once as a CUDA graph and replayed, 
 kernels one by one takes longer than running them.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 import numpy as np
 import torch
@@ -213,6 +214,14 @@ def joint_weights(kind: str, joints: int) -> Float[Tensor, " joints"]:
         raise ValueError(f"the weights {kind!r} are those of {H36M_17.name}, the network has {joints} joints")
     weights = torch.tensor([EXTREMITIES.get(name.lstrip("LR"), 1.0) for name in H36M_17.joints])
     return weights / weights.mean()
+
+
+@contextmanager
+def seeded(key: tuple[int, int]) -> Iterator[None]:
+    """Within, what torch draws on the CPU is a function of the key; its generator is as it was afterwards."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(int(np.random.SeedSequence((*key, 3)).generate_state(1, np.uint64)[0] >> 1))
+        yield
 
 
 def random_integers(keys: Sequence[tuple[int, int]], step: int, size: int) -> Int16[Tensor, "e size"]:

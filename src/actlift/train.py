@@ -29,7 +29,7 @@ from actlift.models.tcn import TCN, check_network, member
 from actlift.models.weights import of_member, read_tensors, write_tensors
 from actlift.plan import Loss
 from actlift.run import Run
-from actlift.stack import PLAIN, Stack
+from actlift.stack import PLAIN, Stack, seeded
 
 LEARNING_RATE = Exponential(5e-3, 5e-4)
 BATCH_NORM_MOMENTUM = Exponential(0.1, 0.001)  # Pavllo et al. 2019, section 5
