@@ -1,9 +1,10 @@
 """The study: train and score the arms of the comparison under a named equality of budgets, over several seeds.
 
 Arms: ``generalist`` (one network for everything), ``experts`` (one per action, the true action known at test time),
-``conditioned`` (one network for everything that is told the action), and for both the controls of random parts and of
-clusters (see :mod:`actlift.experts`). Which action experts and the conditioned network are told may come from elsewhere
-than the truth (see :mod:`actlift.labels`).
+``conditioned`` (one network for everything that is told the action), ``specialised`` (a copy of that one for each
+action, finished on it), ``finished`` (the generalist, finished on everything; see :mod:`actlift.finish`), and the
+controls of random parts and of clusters (see :mod:`actlift.experts`). Which action experts and the conditioned network
+are told may come from elsewhere than the truth (see :mod:`actlift.labels`).
 
 Equalities, all in optimiser steps of one batch size:
 
@@ -15,7 +16,8 @@ Equalities, all in optimiser steps of one batch size:
             about as many windows as the generalist gets (formula 2), and learning rates fall by a twentieth after every
             pass of a network over its own data, so far more often for experts
 
-A conditioned network spends what the generalist spends, less what the recogniser took where labels are predicted.
+A conditioned network spends what the generalist spends, less what the recogniser took where labels are predicted. Of
+that, FINISH is for finishing where an arm finishes; its copies share it.
 
 A study folder holds ``study.json``, ``runs/`` with one run folder per arm, equality and seed, and ``scores.parquet``.
 With labels it also holds ``recognizer.safetensors`` and ``labels.parquet`` (the generalist beside the arms that labels
@@ -39,9 +41,10 @@ from actlift.data.windows import rows_of
 from actlift.evaluate import root_relative, score_poses
 from actlift.experts import PARTITIONS, Partition
 from actlift.files import read_json, remove_leftovers, replacing, write_json
+from actlift.finish import finish
 from actlift.labels import Discriminant, Gate, Told, score_labels
 from actlift.models.tcn import TCN, check_network
-from actlift.plan import ARMS, CONDITIONED, EXPERTS, GENERALIST, Network, Plan
+from actlift.plan import ARMS, CONDITIONED, EXPERTS, FINISHED, GENERALIST, Network, Plan
 from actlift.predict import Lifted, Poses, Predictor, Routed, load_lifter
 from actlift.run import Run, environment
 from actlift.scores import Scores
@@ -49,6 +52,8 @@ from actlift.train import Member, Moment, Probe, resolve_device, train
 
 EVERYTHING = "everything"
 LABELLED = [arm for arm, partition in ARMS.items() if partition == "action"]
+CONDITIONED_AS = {"": GENERALIST} | {partition: arm for arm, partition in CONDITIONED.items()}
+FINISH = 0.3  # of a budget, for finishing
 GATE_EVERY = 4  # training views per view that the mixture's gate is fitted on
 EXAMPLES = 4
 CURVE_METRICS = ("mpjpe", "mpjve")
@@ -64,12 +69,13 @@ class Job:
     seed: int
     partition: Partition | None
     members: tuple[Member, ...]
+    base: "Job | None" = None
 
     @property
     def label(self) -> str:
         """How tables name the arm: "generalist", "experts (pooled)", "conditioned: oracle label"."""
-        if self.arm == "conditioned":
-            return "conditioned: oracle label"
+        if self.arm in ("conditioned", "specialised"):
+            return f"{self.arm}: oracle label"
         return self.arm if self.equality is None else f"{self.arm} ({self.equality})"
 
     @property
@@ -84,7 +90,7 @@ class Job:
 
     @property
     def windows(self) -> int:
-        return sum(m.budget.windows for m in self.members)
+        return sum(m.budget.windows for m in self.members) + (self.base.windows if self.base else 0)
 
     @property
     def folder(self) -> str:
@@ -132,18 +138,7 @@ def run_study(
         def watch_job(moment: Moment, job: Job = job, number: int = number, before: int = before) -> None:
             watch(Progress(job, number, len(jobs), before + moment.windows, total, moment))
 
-        run = train(
-            at,
-            train_part,
-            job.members,
-            model=job.model(plan.network),
-            loss=plan.loss,
-            seed=job.seed,
-            precision=plan.precision,
-            device=plan.device,
-            probe=_probe(job, test_part.views, plan.snapshots) if plan.snapshots else None,
-            watch=watch_job,
-        )
+        run = _run(folder, job, train_part, test_part, plan, watch_job)
         if not (at / "scores.parquet").exists():
             poses = predictor_of(_lifters(run), job)(test_part.views)
             _save_examples(at / "examples.npz", poses, test_part.views)
@@ -163,6 +158,42 @@ def run_study(
         Scores.concat([*generalists, *of_labels]).save(folder / "labels.parquet")
     scores.save(folder / "scores.parquet")
     return scores
+
+
+def _run(folder: Path, job: Job, training: Corpus, test: Corpus, plan: Plan, watch: Callable[[Moment], None]) -> Run:
+    """Train a job, and before it what it begins from."""
+    at = folder / "runs" / job.folder
+    if job.base is None:
+        return train(
+            at,
+            training,
+            job.members,
+            model=job.model(plan.network),
+            loss=plan.loss,
+            seed=job.seed,
+            precision=plan.precision,
+            device=plan.device,
+            probe=_probe(job, test.views, plan.snapshots) if plan.snapshots else None,
+            watch=watch,
+        )
+    (network,) = _lifters(_run(folder, job.base, training, test, plan, watch)).values()
+    numbers = {part: number for number, part in enumerate(job.base.conditions)}
+    starts = {m.name: network.given(numbers[m.name]) if numbers else network for m in job.members}
+    before = job.base.windows
+
+    def watch_rest(moment: Moment) -> None:
+        watch(replace(moment, windows=before + moment.windows, windows_total=job.windows))
+
+    return finish(
+        at,
+        training,
+        job.members,
+        starts,
+        seed=job.seed,
+        precision=plan.precision,
+        device=plan.device,
+        watch=watch_rest,
+    )
 
 
 def plan_jobs(training: Corpus, plan: Plan) -> list[Job]:
@@ -186,6 +217,11 @@ def plan_jobs(training: Corpus, plan: Plan) -> list[Job]:
                 partition = PARTITIONS[ARMS[arm]](training.views, seed=seed)
                 member = _conditioned(everything, partition, training, plan)
                 jobs.append(Job(arm, None, seed, partition, (member,)))
+        if arm in FINISHED:
+            jobs += [
+                _finishing(arm, next(job.members[0] for job in jobs if job.seed == seed), training, plan, seed)
+                for seed in plan.seeds
+            ]
         for equality in plan.equalities if arm in EXPERTS else ():
             for seed in plan.seeds:
                 partition = PARTITIONS[ARMS[arm]](training.views, seed=seed)
@@ -210,6 +246,27 @@ def _conditioned(everything: Member, partition: Partition, training: Corpus, pla
             )
         budget = replace(budget, steps=budget.steps - charge)
     return replace(everything, budget=budget, conditions=part_of_row[everything.rows])
+
+
+def _finishing(arm: str, everything: Member, training: Corpus, plan: Plan, seed: int) -> Job:
+    """An arm that trains one network for most of the budget and finishes it, or a copy of it for every part."""
+    partition, member = None, everything
+    rows = {everything.name: everything.rows}
+    if ARMS[arm]:
+        partition = PARTITIONS[ARMS[arm]](training.views, seed=seed)
+        member = _conditioned(everything, partition, training, plan)
+        rows = {part: rows_of(views) for part, views in partition.training.items()}
+    each = int(FINISH * member.budget.steps / len(rows))
+    if plan.frames is not None or plan.epochs is not None or not each:
+        raise ValueError(
+            f"the arm {arm!r} finishes {len(rows)} networks for {FINISH:.0%} of {member.budget.steps} steps: give it "
+            "more steps, and neither frames nor epochs"
+        )
+    member = replace(member, budget=replace(member.budget, steps=member.budget.steps - each * len(rows)))
+    told = CONDITIONED_AS[ARMS[arm]]
+    base = Job(told, f"for-{arm}", seed, partition, (member,))
+    finished = tuple(Member(part, own, replace(plan.budget, steps=each)) for part, own in rows.items())
+    return Job(arm, None, seed, partition, finished, base)
 
 
 def _experts(partition: Partition, plan: Plan, equality: str, seed: int) -> tuple[Member, ...]:
@@ -282,6 +339,9 @@ def _score_labels(folder: Path, job: Job, training: Corpus, test: Corpus) -> Non
     lifters = _lifters(Run.open(at))
     if job.conditions:
         told = Told.of_conditioned(lifters[EVERYTHING], job.conditions)
+    elif job.base is not None:
+        (base,) = _lifters(Run.open(folder / "runs" / job.base.folder)).values()
+        told = Told.of_experts(lifters, base.given(base.conditions))
     else:
         told = Told.of_experts(lifters, load_lifter(Run.open(folder / "runs" / f"{GENERALIST}-seed{job.seed}")))
     gate = Gate.fit(told, training.views[::GATE_EVERY], recognizer.sure)

@@ -21,6 +21,10 @@ ARMS = {
     "cluster-experts": "control: one network per cluster of similar poses",
     "conditioned": "one network for all actions that is told which it is",
     "conditioned, mixture": "mean of the conditioned network's poses told and untold, or untold where in doubt",
+    "finished": "the generalist, the last part of its training in evaluation mode",
+    "specialised": "a network that is told the action, and a copy of it for every action, finished on that",
+    "specialised, mixture": "mean of the poses of the action's copy and of the untold network, or untold where in doubt",
+    "random-specialised": "control: the same for random parts of the clips, as large as the actions",
     "random-conditioned": "control: one network that is told a random part of the clips, as large as the action",
     "cluster-conditioned": "control: one network that is told the cluster of similar poses",
 }
@@ -56,6 +60,7 @@ class ReportContext:
         skeleton: of the examples.
         runs: mappings with `arm`, `seed`, `folder`, `steps` and `seconds`.
         reference: the arm that all others are compared with.
+        labels_page: address of the page on labels; "" where there is none.
     """
 
     title: str
@@ -67,6 +72,7 @@ class ReportContext:
     skeleton: Skeleton
     runs: Sequence[Mapping[str, Any]]
     reference: str = "generalist"
+    labels_page: str = ""
 
 
 @dataclass(frozen=True)
@@ -174,6 +180,7 @@ def _contents(context: ReportContext) -> dict[str, Any]:
         "title": context.title,
         "verdicts": [verdict(scores, m, what, reference=reference) for m, what in HEADLINES.items() if m in order],
         "data_note": context.data_note,
+        "labels_page": context.labels_page,
         "cost": _cost(context.runs, arms),
         "evidence": evidence(scores, order[0], arms),
         "arms": [arm_entry(arm, place) for place, arm in enumerate(arms)],
