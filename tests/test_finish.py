@@ -10,11 +10,12 @@ import torch
 from actlift.budget import Budget
 from actlift.data.corpus import Corpus
 from actlift.data.windows import rows_of
+from actlift.evaluate import score_poses
 from actlift.finish import finish
 from actlift.labels import Discriminant
 from actlift.models.tcn import TCN
 from actlift.plan import FINISHED, Network, Plan
-from actlift.predict import lift, load_lifter
+from actlift.predict import Lifted, lift, load_lifter
 from actlift.run import Run
 from actlift.scores import Scores
 from actlift.study import FINISH, plan_jobs, run_study
@@ -121,6 +122,14 @@ def test_an_arm_that_finishes_spends_the_budget_in_two_parts(training):
 def test_a_study_finishes_networks_and_scores_them_under_all_labels(tmp_path: Path, corpus: Corpus):
     scores = run_study(tmp_path / "study", corpus, PLAN)
     assert {"generalist", "finished", "random-specialised", "specialised: oracle label"} <= set(scores.arms)
+    _, test = corpus.split(PLAN.test_subjects)
+    both = [
+        Lifted(load_lifter(Run.open(tmp_path / "study" / "runs" / name)))(test.views)
+        for name in ("finished-seed0", "generalist-for-finished-seed0")
+    ]
+    mean = score_poses([(a + b) / 2 for a, b in zip(*both, strict=True)], test.views, arm="mean", metrics=("mpjpe",))
+    found = scores.per_action("mpjpe").loc["finished, mixture"]
+    np.testing.assert_allclose(found, mean.per_action("mpjpe").loc["mean"], rtol=1e-5)
     labels = Scores.read(tmp_path / "study" / "labels.parquet")
     assert "specialised, mixture: predicted label" in labels.arms
     base = load_lifter(Run.open(tmp_path / "study" / "runs" / "conditioned-for-specialised-seed0"))

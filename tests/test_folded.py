@@ -147,3 +147,26 @@ def test_what_cannot_be_lifted():
         lifter(keypoints(20, 16))
     with pytest.raises(ValueError, match=r"at least its receptive field of 9 frames, got 8: pad.*predict\.lift does"):
         lifter(keypoints(2, 8, 17))
+
+
+def test_a_network_that_takes_conditions_is_folded_for_one_of_them():
+    network = network_of((3, 3), conditions=2)
+    for layer in network.layers:
+        torch.nn.init.normal_(layer.gain, 0, 0.3)
+        torch.nn.init.normal_(layer.bias, 0, 0.3)
+    with pytest.raises(ValueError, match="takes one of 2 conditions"):
+        Folded(network)
+    x = torch.randn(4, 20, 17, 2)
+    for condition in range(3):
+        told = network(x, condition=torch.full((4,), condition))
+        torch.testing.assert_close(Folded(network.given(condition))(x), told, atol=1e-5, rtol=1e-4)
+    weights = torch.tensor([0.25, 0.75, 0.0])
+    mixed = network.given(weights)
+    expected = 0.25 * network.layers[0].bias[0] + 0.75 * network.layers[0].bias[1]
+    factor = 1 + 0.25 * network.layers[0].gain[0] + 0.75 * network.layers[0].gain[1]
+    torch.testing.assert_close(mixed.layers[0].beta, network.layers[0].beta * factor + expected)
+    for wrong in (3, -1):
+        with pytest.raises(ValueError, match="conditions are 0 to 2"):
+            network.given(wrong)
+    with pytest.raises(ValueError, match="only one network, which takes conditions"):
+        network_of((3, 3)).given(0)

@@ -42,7 +42,7 @@ from actlift.evaluate import root_relative, score_poses
 from actlift.experts import PARTITIONS, Partition
 from actlift.files import read_json, remove_leftovers, replacing, write_json
 from actlift.finish import finish
-from actlift.labels import Discriminant, Gate, Told, score_labels
+from actlift.labels import TOLD_METRICS, Discriminant, Gate, Told, score_labels
 from actlift.models.tcn import TCN, check_network
 from actlift.plan import ARMS, CONDITIONED, EXPERTS, FINISHED, GENERALIST, Network, Plan
 from actlift.predict import Lifted, Poses, Predictor, Routed, load_lifter
@@ -142,9 +142,10 @@ def run_study(
         if not (at / "scores.parquet").exists():
             poses = predictor_of(_lifters(run), job)(test_part.views)
             _save_examples(at / "examples.npz", poses, test_part.views)
-            score_poses(poses, test_part.views, arm=job.label, seed=job.seed, run=f"runs/{job.folder}").save(
-                at / "scores.parquet"
-            )
+            of_job = score_poses(poses, test_part.views, arm=job.label, seed=job.seed, run=f"runs/{job.folder}")
+            if job.base is not None and job.arm not in LABELLED:
+                of_job = Scores.concat([of_job, _score_mean(folder, job, poses, test_part)])
+            of_job.save(at / "scores.parquet")
         parts.append(Scores.read(at / "scores.parquet"))
         if plan.labels and job.arm in LABELLED:
             if not (at / "labels.parquet").exists():
@@ -329,6 +330,21 @@ def _lifters(run: Run) -> dict[str, TCN]:
     return {name: load_lifter(run, name) for name in run.members}
 
 
+def _untold_base(folder: Path, job: Job) -> TCN:
+    """What an arm that finishes begins from, without a label."""
+    assert job.base is not None
+    (network,) = _lifters(Run.open(folder / "runs" / job.base.folder)).values()
+    return network.given(network.conditions) if network.conditions else network
+
+
+def _score_mean(folder: Path, job: Job, poses: Poses, test: Corpus) -> Scores:
+    """The control of a mixture: the mean of an arm's poses and of those of the untold network that it began from."""
+    base = Lifted(_untold_base(folder, job))(test.views)
+    means = [(one + other) / 2 for one, other in zip(poses, base, strict=True)]
+    run = f"runs/{job.folder}"
+    return score_poses(means, test.views, arm=f"{job.label}, mixture", seed=job.seed, run=run, metrics=TOLD_METRICS)
+
+
 def _score_labels(folder: Path, job: Job, training: Corpus, test: Corpus) -> None:
     """Write what labels do to an arm that is told the action; ``labels.parquet`` comes last."""
     path = folder / "recognizer.safetensors"
@@ -340,8 +356,7 @@ def _score_labels(folder: Path, job: Job, training: Corpus, test: Corpus) -> Non
     if job.conditions:
         told = Told.of_conditioned(lifters[EVERYTHING], job.conditions)
     elif job.base is not None:
-        (base,) = _lifters(Run.open(folder / "runs" / job.base.folder)).values()
-        told = Told.of_experts(lifters, base.given(base.conditions))
+        told = Told.of_experts(lifters, _untold_base(folder, job))
     else:
         told = Told.of_experts(lifters, load_lifter(Run.open(folder / "runs" / f"{GENERALIST}-seed{job.seed}")))
     gate = Gate.fit(told, training.views[::GATE_EVERY], recognizer.sure)

@@ -94,7 +94,7 @@ class Folded:
         first, blocks, head: its layers.
 
     Raises:
-        ValueError: for a stack of networks, or another dtype.
+        ValueError: for a stack of networks, a network that takes conditions, or another dtype.
     """
 
     @torch.no_grad()
@@ -102,6 +102,11 @@ class Folded:
         if network.members is not None:
             raise ValueError(
                 f"this is a stack of {network.members} networks; fold one of them: actlift.models.tcn.member(stack, 0)"
+            )
+        if network.conditions:
+            raise ValueError(
+                f"this network takes one of {network.conditions} conditions: fold the network of one, or of none known: "
+                "network.given(condition), network.given(network.conditions)"
             )
         if dtype not in (torch.float32, torch.bfloat16):
             raise ValueError(f"inference runs in torch.float32 or torch.bfloat16, got {dtype}")

@@ -22,9 +22,11 @@ ARMS = {
     "conditioned": "one network for all actions that is told which it is",
     "conditioned, mixture": "mean of the conditioned network's poses told and untold, or untold where in doubt",
     "finished": "the generalist, the last part of its training in evaluation mode",
+    "finished, mixture": "mean of the poses of the finished network and of the one it began from",
     "specialised": "a network that is told the action, and a copy of it for every action, finished on that",
-    "specialised, mixture": "mean of the poses of the action's copy and of the untold network, or untold where in doubt",
+    "specialised, mixture": "mean of the poses of the action's copy and of the untold network, untold where in doubt",
     "random-specialised": "control: the same for random parts of the clips, as large as the actions",
+    "random-specialised, mixture": "control: mean of the poses of the random part's copy and of the untold network",
     "random-conditioned": "control: one network that is told a random part of the clips, as large as the action",
     "cluster-conditioned": "control: one network that is told the cluster of similar poses",
 }
