@@ -104,7 +104,7 @@ def test_an_arm_that_finishes_spends_the_budget_in_two_parts(training):
     )
     assert charge > 0
     assert Discriminant.multiply_adds(training) > 0
-    for arm, parts in (("finished", 1), ("specialised", 3), ("random-specialised", 3)):
+    for arm, parts in (("finished", 1), ("finished-conditioned", 1), ("specialised", 3), ("random-specialised", 3)):
         job = jobs[arm]
         assert job.base is not None
         assert len(job.members) == parts
@@ -131,7 +131,8 @@ def test_a_study_finishes_networks_and_scores_them_under_all_labels(tmp_path: Pa
     found = scores.per_action("mpjpe").loc["finished, mixture"]
     np.testing.assert_allclose(found, mean.per_action("mpjpe").loc["mean"], rtol=1e-5)
     labels = Scores.read(tmp_path / "study" / "labels.parquet")
-    assert "specialised, mixture: predicted label" in labels.arms
+    assert {"specialised, mixture: predicted label", "finished-conditioned: no label"} <= set(labels.arms)
+    assert load_lifter(Run.open(tmp_path / "study" / "runs" / "finished-conditioned-seed0")).conditions == 3
     base = load_lifter(Run.open(tmp_path / "study" / "runs" / "conditioned-for-specialised-seed0"))
     assert base.conditions == 3
     before = {p: p.stat().st_mtime_ns for p in (tmp_path / "study" / "runs").rglob("*.safetensors")}

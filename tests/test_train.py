@@ -445,7 +445,7 @@ def test_a_conditioned_network_resumes_to_the_same_bits(tmp_path, training, monk
 
 def test_the_share_of_windows_is_untold_and_pairs_alike(training):
     (member,) = told(training, 12)
-    draw = module._Conditions(member, 3, seed=0)
+    draw = module.Conditions(member, 3, seed=0)
     rows = np.tile(member.rows, 20)
     found = draw(5, rows, pairs=False)
     assert np.mean(found == 3) == pytest.approx(module.UNKNOWN_SHARE, abs=0.02)

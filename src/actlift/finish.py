@@ -2,9 +2,9 @@
 
 While a network trains, BatchNorm normalises by the batch and dropout drops; afterwards running statistics take the
 batch's place and nothing drops. The two are not the same function (Li et al. 2019, "Understanding the disharmony
-between dropout and batch normalization by variance shift"). Finishing freezes the statistics, leaves dropout out, and goes on
-training the very function that is used. That also lets copies of a network specialise: on the batches of one action
-alone, batch statistics would be others than those it was trained with, and a few steps would ruin it.
+between dropout and batch normalization by variance shift"). Finishing freezes the statistics, leaves dropout out, and
+goes on training the very function that is used. That also lets copies of a network specialise: on the batches of one
+action alone, batch statistics would be others than those it was trained with, and a few steps would ruin it.
 
 Every random number is a function of (seed, member's name, step). On a CPU the same call gives the same bits. Finishing
 is short, so what was interrupted begins anew.
@@ -28,7 +28,7 @@ from actlift.models.tcn import TCN, member, shape_of, stack
 from actlift.models.weights import write_tensors
 from actlift.run import Run
 from actlift.stack import lifting_loss
-from actlift.train import LOG_LINES, Member, Moment, resolve_device, resolve_precision
+from actlift.train import LOG_LINES, Member, Moment, conditions_of, resolve_device, resolve_precision
 
 LEARNING_RATE: Schedule = Exponential(1e-3, 1e-4)
 
@@ -49,14 +49,14 @@ def finish(
     Args:
         folder: the run folder; made, or reopened where it holds the same run.
         corpus: the training selection that the members' rows lie in.
-        members: what to train; of one budget and learning rate, without conditions.
-        starts: the network that each member begins as, by name, all of one shape and without conditions.
+        members: what to train; of one budget, with conditions where the networks take some.
+        starts: the network that each member begins as, by name, all of one shape.
         precision, device: as for :func:`actlift.train.train`.
         watch: called now and then with the :class:`Moment`.
 
     Raises:
-        ValueError: for no members, members of several budgets, a negative seed, networks of several shapes, or a folder
-            that holds another run.
+        ValueError: for no members, members of several budgets, a negative seed, networks of several shapes, conditions
+            that do not fit, or a folder that holds another run.
         OSError: where the folder cannot be written.
     """
     if not members or len({m.budget for m in members}) != 1:
@@ -68,7 +68,10 @@ def finish(
     dtype = resolve_precision(precision, where)
     networks = [starts[m.name] for m in members]
     shape = shape_of(networks[0])
-    model = {k: list(v) if k == "widths" else v for k, v in shape.items() if k not in ("joints_in", "joints_out")}
+    model = {k: list(v) if k == "widths" else v for k, v in shape.items() if not k.startswith("joints_")}
+    if not model["conditions"]:
+        del model["conditions"]
+    draws = [conditions_of(m, networks[0].conditions, seed) for m in members]
     identity = {
         "corpus": corpus.digest,
         "members": {
@@ -83,7 +86,7 @@ def finish(
         },
         "batch": budget.batch,
         "trained_on": {"subjects": list(corpus.subjects), "actions": list(corpus.actions)},
-        "model": {k: v for k, v in model.items() if k != "conditions"},
+        "model": model,
         "mode": "evaluation",
         "seed": seed,
         "precision": str(dtype).removeprefix("torch."),
@@ -105,9 +108,12 @@ def finish(
     began = watched = time.perf_counter()
     cpu = time.process_time()
     for step in range(budget.steps):
-        rows, flips = (np.concatenate(part) for part in zip(*(draw(step) for draw in samplers), strict=True))
+        picks = [sampler(step) for sampler in samplers]
+        rows, flips = (np.concatenate(part) for part in zip(*picks, strict=True))
         pose2d, target = windows.gather(rows, flips)
-        predicted = network(pose2d.reshape(e, b, *pose2d.shape[1:]).to(dtype))[:, :, 0]
+        told = [draw(step, own, pairs=False) for draw, (own, _) in zip(draws, picks, strict=True) if draw]
+        condition = torch.from_numpy(np.stack(told)).to(where) if told else None
+        predicted = network(pose2d.reshape(e, b, *pose2d.shape[1:]).to(dtype), condition=condition)[:, :, 0]
         loss = lifting_loss(predicted, target.reshape(e, b, *target.shape[1:]), trajectory=network.trajectory)
         adam.param_groups[0]["lr"] = LEARNING_RATE(budget.progress(step))
         adam.zero_grad()

@@ -23,7 +23,12 @@ CONDITIONED: dict[str, str] = {
     "random-conditioned": "random",
     "cluster-conditioned": "cluster",
 }
-FINISHED: dict[str, str] = {"finished": "", "specialised": "action", "random-specialised": "random"}
+FINISHED: dict[str, str] = {
+    "finished": "",
+    "finished-conditioned": "action",
+    "specialised": "action",
+    "random-specialised": "random",
+}
 ARMS = EXPERTS | CONDITIONED | FINISHED
 EQUALITIES = ("pooled", "each", "frames", "epochs")
 
@@ -96,8 +101,9 @@ class Plan:
         test_subjects: people held out to report on.
         arms: generalist; experts, random-experts, cluster-experts, one network per part; conditioned,
             random-conditioned, cluster-conditioned, one network told the part; specialised, random-specialised, one
-            such network of which a copy for each part is finished on that part; finished, the generalist finished on
-            everything (see actlift.finish). The generalist is always trained.
+            such network of which a copy for each part is finished on that part; finished and finished-conditioned, the
+            generalist and the conditioned network finished on everything (see actlift.finish). The generalist is always
+            trained.
         equalities: pooled, each; or frames or epochs, which stand alone since their generalist is another.
         seeds: one training of every arm for each.
         budget: the generalist's.

@@ -2,9 +2,10 @@
 
 Arms: ``generalist`` (one network for everything), ``experts`` (one per action, the true action known at test time),
 ``conditioned`` (one network for everything that is told the action), ``specialised`` (a copy of that one for each
-action, finished on it), ``finished`` (the generalist, finished on everything; see :mod:`actlift.finish`), and the
-controls of random parts and of clusters (see :mod:`actlift.experts`). Which action experts and the conditioned network
-are told may come from elsewhere than the truth (see :mod:`actlift.labels`).
+action, finished on it), ``finished`` and ``finished-conditioned`` (the generalist and the conditioned network, finished
+on everything; see :mod:`actlift.finish`), and the controls of random parts and of clusters (see
+:mod:`actlift.experts`). Which action experts and conditioned networks are told may come from elsewhere than the truth
+(see :mod:`actlift.labels`).
 
 Equalities, all in optimiser steps of one batch size:
 
@@ -74,14 +75,15 @@ class Job:
     @property
     def label(self) -> str:
         """How tables name the arm: "generalist", "experts (pooled)", "conditioned: oracle label"."""
-        if self.arm in ("conditioned", "specialised"):
+        if self.partition is not None and self.partition.name == "action" and self.arm not in EXPERTS:
             return f"{self.arm}: oracle label"
         return self.arm if self.equality is None else f"{self.arm} ({self.equality})"
 
     @property
     def conditions(self) -> tuple[str, ...]:
         """The parts that the arm's one network is told, in the order of its conditions; none for other arms."""
-        return tuple(self.partition.training) if self.partition is not None and self.arm in CONDITIONED else ()
+        told = self.arm in CONDITIONED or self.arm == "finished-conditioned"
+        return tuple(self.partition.training) if self.partition is not None and told else ()
 
     def model(self, network: Network) -> dict[str, Any]:
         """Keywords of the arm's networks."""
@@ -179,7 +181,7 @@ def _run(folder: Path, job: Job, training: Corpus, test: Corpus, plan: Plan, wat
         )
     (network,) = _lifters(_run(folder, job.base, training, test, plan, watch)).values()
     numbers = {part: number for number, part in enumerate(job.base.conditions)}
-    starts = {m.name: network.given(numbers[m.name]) if numbers else network for m in job.members}
+    starts = {m.name: network.given(numbers[m.name]) if m.name in numbers else network for m in job.members}
     before = job.base.windows
 
     def watch_rest(moment: Moment) -> None:
@@ -252,22 +254,28 @@ def _conditioned(everything: Member, partition: Partition, training: Corpus, pla
 def _finishing(arm: str, everything: Member, training: Corpus, plan: Plan, seed: int) -> Job:
     """An arm that trains one network for most of the budget and finishes it, or a copy of it for every part."""
     partition, member = None, everything
-    rows = {everything.name: everything.rows}
     if ARMS[arm]:
         partition = PARTITIONS[ARMS[arm]](training.views, seed=seed)
         member = _conditioned(everything, partition, training, plan)
-        rows = {part: rows_of(views) for part, views in partition.training.items()}
-    each = int(FINISH * member.budget.steps / len(rows))
+    finished: tuple[Member, ...] = (member,)
+    if partition is not None and arm != "finished-conditioned":
+        finished = tuple(Member(part, rows_of(views), member.budget) for part, views in partition.training.items())
+    each = int(FINISH * member.budget.steps / len(finished))
     if plan.frames is not None or plan.epochs is not None or not each:
         raise ValueError(
-            f"the arm {arm!r} finishes {len(rows)} networks for {FINISH:.0%} of {member.budget.steps} steps: give it "
-            "more steps, and neither frames nor epochs"
+            f"the arm {arm!r} finishes {len(finished)} networks for {FINISH:.0%} of {member.budget.steps} steps: give "
+            "it more steps, and neither frames nor epochs"
         )
-    member = replace(member, budget=replace(member.budget, steps=member.budget.steps - each * len(rows)))
-    told = CONDITIONED_AS[ARMS[arm]]
-    base = Job(told, f"for-{arm}", seed, partition, (member,))
-    finished = tuple(Member(part, own, replace(plan.budget, steps=each)) for part, own in rows.items())
-    return Job(arm, None, seed, partition, finished, base)
+    left = member.budget.steps - each * len(finished)
+    base = (replace(member, budget=replace(member.budget, steps=left)),)
+    return Job(
+        arm,
+        None,
+        seed,
+        partition,
+        tuple(replace(m, budget=replace(m.budget, steps=each)) for m in finished),
+        Job(CONDITIONED_AS[ARMS[arm]], f"for-{arm}", seed, partition, base),
+    )
 
 
 def _experts(partition: Partition, plan: Plan, equality: str, seed: int) -> tuple[Member, ...]:

@@ -140,7 +140,7 @@ def train(
         raise ValueError(f"a velocity loss takes pairs of frames: give an even batch, got {members[0].budget.batch}")
     samplers = {m.name: Sampler(m.rows, frames, seed=seed, name=m.name) for m in members}
     check_network(model)
-    draws = {m.name: _conditions_of(m, int(model.get("conditions", 0)), seed) for m in members}
+    draws = {m.name: conditions_of(m, int(model.get("conditions", 0)), seed) for m in members}
     where = resolve_device(device)
     identity = {
         "corpus": corpus.digest,
@@ -207,7 +207,7 @@ class _Loop:
         corpus: Corpus,
         members: Sequence[Member],
         samplers: Mapping[str, Sampler],
-        conditions: Mapping[str, "_Conditions | None"],
+        conditions: Mapping[str, "Conditions | None"],
         loss: Loss,
         device: torch.device,
         probe: Probe | None,
@@ -408,7 +408,7 @@ class _Loop:
         write_tensors(self.run.state, tensors, metadata)
 
 
-class _Conditions:
+class Conditions:
     """The conditions that a member is told in training: those of its windows, some withheld."""
 
     def __init__(self, member: Member, unknown: int, seed: int) -> None:
@@ -424,7 +424,12 @@ class _Conditions:
         return np.where(np.tile(drawn < UNKNOWN_SHARE, 1 + pairs), self.unknown, self.of_row[rows])
 
 
-def _conditions_of(member: Member, conditions: int, seed: int) -> _Conditions | None:
+def conditions_of(member: Member, conditions: int, seed: int) -> Conditions | None:
+    """What a member is told, if anything, in a network that takes so many conditions.
+
+    Raises:
+        ValueError: for conditions where the network takes none, none where it takes some, or some it does not take.
+    """
     own = member.conditions
     if (own is not None) != (conditions > 0):
         raise ValueError(
@@ -438,7 +443,7 @@ def _conditions_of(member: Member, conditions: int, seed: int) -> _Conditions | 
             f"member {member.name!r} needs a condition from 0 to {conditions} (unknown) for each of its "
             f"{len(member.rows)} rows, got {len(own)}, from {own.min()} to {own.max()}"
         )
-    return _Conditions(member, conditions, seed)
+    return Conditions(member, conditions, seed)
 
 
 class _Clock:

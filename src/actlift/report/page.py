@@ -23,6 +23,8 @@ ARMS = {
     "conditioned, mixture": "mean of the conditioned network's poses told and untold, or untold where in doubt",
     "finished": "the generalist, the last part of its training in evaluation mode",
     "finished, mixture": "mean of the poses of the finished network and of the one it began from",
+    "finished-conditioned": "the network that is told the action, the last part of its training in evaluation mode",
+    "finished-conditioned, mixture": "mean of that network's poses told and untold, untold where in doubt",
     "specialised": "a network that is told the action, and a copy of it for every action, finished on that",
     "specialised, mixture": "mean of the poses of the action's copy and of the untold network, untold where in doubt",
     "random-specialised": "control: the same for random parts of the clips, as large as the actions",
