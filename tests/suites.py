@@ -33,13 +33,14 @@ def make_suite(
     seeds: tuple[int, ...] = (0, 1, 2),
     clips: int = 6,
     noise: float = 0.02,
-    grid: tuple[tuple[int, int], ...] = (),
+    grid: tuple[tuple[int | None, int], ...] = (),
 ) -> Path:
-    """Write a suite; under ``grid`` (frames, steps) its settings are those of the action-oriented preset."""
+    """Write a suite; under ``grid`` (frames, steps) its settings are those of the action-oriented preset, or without
+    frames of the action-aware one."""
     settings: dict[str, str] = {}
     for field in fields:
         for frames, steps in grid or ((None, 1800),):
-            name = f"{field}f" if frames is None else f"{field}f-{frames}-{steps}"
+            name = "-".join([f"{field}f", *(str(n) for n in (frames, steps) if grid and n is not None)])
             settings[name] = name
             _study(folder / name, field, frames, steps, arms, factor, by_field(field), seeds, clips, noise)
     about = {
@@ -120,7 +121,7 @@ def _study(folder, field, frames, steps, arms, factor, level, seeds, clips, nois
 
 def _run(folder, arm, seed, steps, levels, factor, chance) -> None:
     folder.mkdir(parents=True)
-    pooled, alone = arm.endswith("(pooled)"), arm == "generalist"
+    pooled, alone = arm.endswith("(pooled)"), "experts" not in arm
     names = ["everything"] if alone else list(ACTIONS)
     each = steps // len(ACTIONS) if pooled else steps
     identity = {

@@ -32,10 +32,12 @@ VERBS = (
     "data info",
     "train",
     "evaluate",
+    "specialise",
     "export",
     "recognize",
     "study",
     "report",
+    "advise",
     "audit",
 )
 TINY = ["--budget.steps", "4", "--budget.batch", "16", "--network.receptive-field", "9", "--network.channels", "16"]

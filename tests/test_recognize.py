@@ -1,6 +1,5 @@
 """Recognition: training to the same bits, honest calibration, steady labels, and figures against loops by hand."""
 
-import json
 import os
 import signal
 import subprocess
@@ -19,13 +18,18 @@ from scipy.special import log_softmax, softmax
 
 from actlift import recognize as module
 from actlift.budget import Budget
+from actlift.cli import recognize_verb
 from actlift.data.corpus import Corpus
+from actlift.data.windows import rows_of
 from actlift.models.recognizer import Recognizer
-from actlift.predict import Routed, load_lifter
+from actlift.models.tcn import TCN
+from actlift.predict import Lifted, Predictor, Routed, lift, load_lifter
 from actlift.recognize import (
+    Coupled,
     Recognized,
     calibration_error,
     confusion,
+    describe,
     leave_out,
     load_recognized,
     measure,
@@ -35,8 +39,9 @@ from actlift.recognize import (
     train_recognizer,
 )
 from actlift.run import Run
+from actlift.train import Member, train
 
-MODEL = {"widths": [3, 3], "channels": 16}
+MODEL = {"receptive_field": 9, "channels": 16}
 TINY = {"model": MODEL, "budget": Budget(6, 16), "folds": 2}
 
 
@@ -51,6 +56,12 @@ def learnt(corpus_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Run
     folder = tmp_path_factory.mktemp("recognizer") / "run"
     training = Corpus.open(corpus_folder).split(["syn4"])[0]
     return train_recognizer(folder, training, model=MODEL, budget=Budget(300, 32), folds=3)
+
+
+def lifter(**options) -> TCN:
+    """A lifter that has learnt nothing, in evaluation mode."""
+    torch.manual_seed(0)
+    return TCN((3, 3), 8, **options).eval()
 
 
 # training
@@ -86,9 +97,10 @@ def test_stopped_and_resumed_is_unbroken(tmp_path, training):
     broken = train_recognizer(tmp_path / "broken", training, **TINY, watch=lambda step, _: steps.append(step))
     assert steps == [4, 5, 6]  # step 4 was not saved any more
     assert broken.weights.read_bytes() == whole.weights.read_bytes()
-    logs = [[json.loads(line) for line in run.log_path.read_text().splitlines()] for run in (whole, broken)]
-    one, other = ([(entry["step"], entry["loss_nats"]) for entry in log] for log in logs)
-    assert one == other
+    logs = [run.log().drop(columns="seconds") for run in (whole, broken)]
+    assert logs[0].equals(logs[1])
+    assert list(logs[0]["member"][:3]) == ["everybody", "fold0", "fold1"]
+    assert logs[0]["loss_nats"].between(0.5, 2).all()
     assert not broken.state.exists()
 
 
@@ -128,25 +140,30 @@ def test_what_is_done_is_returned_and_what_differs_is_refused(tmp_path, training
         train_recognizer(tmp_path / "run", training, **TINY | {"budget": Budget(7, 16)})
 
 
-def test_members_never_draw_from_people_they_leave_out(training):
-    """By the frames that each member's batches are cut around."""
+def test_members_never_draw_from_people_they_leave_out(tmp_path, training):
+    """By the windows that each member's batches hold."""
     folds = leave_out(training, 2)
-    rows = {s: module.rows_of([v for v in training.views if v.subject == s]) for s in training.subjects}
-    for people in folds:
-        draws = module._Draws([v for v in training.views if v.subject not in people], training.actions, (0, 1))
-        drawn, labels, _ = draws(0, 2000)
-        for subject in training.subjects:
-            assert np.isin(drawn, rows[subject]).any() == (subject not in people)
-        for row, label in zip(drawn.tolist(), labels.tolist(), strict=True):
-            view = next(v for v in training.views if v.start <= row < v.start + v.frames)
-            assert view.action == training.actions[label]
+    members = {"everybody": frozenset(), **{f"fold{i}": people for i, people in enumerate(folds)}}
+    run = Run.create(tmp_path / "run", {"members": [*members], "model": MODEL, "seed": 0})
+    loop = module._Loop(run, training, members, Budget(6, 16), None)
+    windows = [np.arange(v.frames)[:: module.EVERY] for v in training.views]
+    of_row = np.repeat(np.arange(len(windows)), [len(w) for w in windows])
+    assert loop.described.shape[1] == len(of_row)
+    for people, draws in zip(members.values(), loop.draws, strict=True):
+        rows, labels, _ = draws(0, 2000)
+        views = [training.views[i] for i in of_row[rows]]
+        assert {v.subject for v in views} == set(training.subjects) - people
+        assert [v.action for v in views] == [training.actions[label] for label in labels]
 
 
-def test_amounts_are_half_way_between_frames_and_actions(training):
-    labels = module._Draws(training.views, training.actions, (0, 1))(0, 20_000)[1]
-    frames = {a: sum(v.frames for v in training.views if v.action == a) for a in training.actions}
-    expected = np.sqrt(list(frames.values()))
-    np.testing.assert_allclose(np.bincount(labels) / 20_000, expected / expected.sum(), atol=0.02)
+def test_amounts_are_half_way_between_frames_and_actions():
+    known = np.repeat([0, 2, 5], [100, 400, 2500])
+    rows = np.random.default_rng(0).permutation(3000)
+    drawn, labels, flips = module._Draws(rows, known, (0, 1))(0, 20_000)
+    np.testing.assert_allclose(np.bincount(labels)[[0, 2, 5]] / 20_000, np.array([10, 20, 50]) / 80, atol=0.02)
+    np.testing.assert_array_equal(known[np.argsort(rows)][drawn], labels)
+    assert np.bincount(drawn[labels == 0]).max() < 60  # 25 each on average
+    assert flips.mean() == pytest.approx(0.5, abs=0.02)
 
 
 # held-out people
@@ -184,8 +201,9 @@ def test_too_many_or_too_few_folds_are_refused(corpus):
     ("options", "message"),
     [
         ({"seed": -1}, "a seed is 0 or more, got -1"),
-        ({"folds": 9}, "9 folds cannot be made of 3 people"),
-        ({"model": MODEL | {"widths": [2]}}, "widths are odd and positive"),
+        ({"folds": 1}, "1 folds cannot be made of 3 people"),
+        ({"model": MODEL | {"channels": 0}}, "a network needs at least 1 channel"),
+        ({"model": MODEL | {"causal": True}, "lifter": lifter()}, "a causal recogniser needs a causal lifter"),
     ],
 )
 def test_bad_options_are_refused_and_leave_nothing(tmp_path, training, options, message):
@@ -217,7 +235,7 @@ def test_a_damaged_state_is_refused(tmp_path, training):
 @pytest.fixture
 def recognized() -> Recognized:
     torch.manual_seed(0)
-    return Recognized(Recognizer(3, (3, 3), 8).eval(), ["a", "b", "c"], temperature=2.0)
+    return Recognized(Recognizer(3, 9, 8).eval(), ["a", "b", "c"], temperature=2.0)
 
 
 def test_posteriors_are_probabilities_of_every_frame(recognized, corpus):
@@ -228,18 +246,27 @@ def test_posteriors_are_probabilities_of_every_frame(recognized, corpus):
         np.testing.assert_allclose(posterior, softmax(recognized.logits(view.pose2d, view.fps) / 2, axis=1))
 
 
-@pytest.mark.parametrize("causal", [False, True])
-def test_logits_are_those_of_windows_about_each_frame(corpus, causal):
-    """As training cuts them, and averaged with the mirror image."""
+def test_lifted_poses_are_seen_beside_the_keypoints(corpus):
     torch.manual_seed(0)
-    network = Recognizer(3, (3, 3), 8, causal=causal).eval()
+    network = Recognizer(3, 9, 8, lifted=True).eval()
     view = corpus.select(actions=["Squat"]).views[0]
-    windows = module.Windows(corpus, network.receptive_field, causal=causal)
-    rows = module.rows_of([view])
-    found = Recognized(network, ["a", "b", "c"]).logits(view.pose2d, view.fps)
+    (pose3d,) = lift(lifter(), [view.pose2d])
+    described = describe(network, view.pose2d, pose3d, view.fps)
+    assert described.shape == (2, view.frames, 250, 2)
+    flat = describe(Recognizer(3, 9, 8), view.pose2d, None, view.fps)
+    torch.testing.assert_close(described[:, :, :100], flat)
+    recognized = Recognized(network, ["a", "b", "c"], lifter=lifter())
     with torch.no_grad():
-        both = [network(windows.gather(rows, np.full(len(rows), flip))[0], view.fps)[:, 0] for flip in (False, True)]
-    np.testing.assert_allclose(found, (both[0] + both[1]) / 2, atol=1e-5)
+        expected = (network(described[0]) + network(described[1])) / 2
+    np.testing.assert_allclose(recognized.logits(view.pose2d, view.fps), expected, atol=1e-5)
+
+
+def test_the_root_of_lifted_poses_may_be_anywhere(corpus):
+    view, network = corpus.views[0], Recognizer(3, 9, 8, lifted=True)
+    absolute = view.pose3d_cam - view.pose3d_cam[:1, :1]
+    moved = absolute + np.float32([0.2, -0.1, 3.0])
+    found = describe(network, view.pose2d, moved, view.fps)
+    torch.testing.assert_close(found, describe(network, view.pose2d, absolute, view.fps), atol=1e-3, rtol=1e-3)
 
 
 def test_the_mirror_image_has_the_same_label(recognized, corpus):
@@ -250,7 +277,7 @@ def test_the_mirror_image_has_the_same_label(recognized, corpus):
 
 def test_a_causal_recogniser_sees_no_future(corpus):
     torch.manual_seed(0)
-    causal = Recognized(Recognizer(3, (3, 3), 8, causal=True).eval(), ["a", "b", "c"])
+    causal = Recognized(Recognizer(3, 9, 8, causal=True).eval(), ["a", "b", "c"])
     pose2d = corpus.select(actions=["Walking"]).views[0].pose2d
     changed = pose2d.copy()
     changed[20:] += np.random.default_rng(0).normal(size=changed[20:].shape).astype(np.float32)
@@ -278,6 +305,8 @@ def test_bad_sequences_and_names_are_refused(recognized):
             recognized.logits(np.zeros(shape, np.float32), 60.0)
     with pytest.raises(ValueError, match="tells 3 actions apart, got 2 names"):
         Recognized(recognized.recognizer, ["a", "b"])
+    with pytest.raises(ValueError, match="this recogniser takes no lifted poses"):
+        Recognized(recognized.recognizer, ["a", "b", "c"], lifter=lifter())
 
 
 def test_runs_that_are_no_recognisers_are_refused(learnt, tmp_path):
@@ -291,6 +320,37 @@ def test_runs_that_are_no_recognisers_are_refused(learnt, tmp_path):
     module.write_tensors(unfinished.weights, {"everybody/head": torch.zeros(1)}, {})
     with pytest.raises(ValueError, match=r"holds no recogniser (?s:.*): `actlift recognize` trains one"):
         load_recognized(unfinished)
+
+
+def test_a_lifter_is_kept_with_the_recogniser(tmp_path, training):
+    """One that takes conditions is told none."""
+    network = lifter(conditions=3)
+    for layer in network.layers:
+        torch.nn.init.normal_(layer.gain)
+    run = train_recognizer(tmp_path / "run", training, **TINY, lifter=network)
+    view = training.views[0]
+    (expected,) = lift(network.given(3), [view.pose2d])
+    found = load_recognized(run)
+    np.testing.assert_array_equal(lift(found.lifter, [view.pose2d])[0], expected)
+    assert found.posterior(view.pose2d, view.fps).shape == (view.frames, 3)
+    with pytest.raises(ValueError, match=r"holds another run \(lifter.weights: there"):
+        train_recognizer(tmp_path / "run", training, **TINY, lifter=network.given(0))
+
+
+def test_a_coupled_network_is_told_how_likely_actions_are(learnt, corpus):
+    recognized = load_recognized(learnt)
+    network = lifter(conditions=3)
+    for layer in network.layers:
+        torch.nn.init.normal_(layer.gain)
+    views = corpus.views[::9]
+    coupled = Coupled(network, recognized)
+    assert isinstance(coupled, Predictor)
+    for pose, view in zip(coupled(views), views, strict=True):
+        chances = recognized.posterior(view.pose2d, view.fps).mean(axis=0)
+        expected = Lifted(network.given(torch.tensor([*chances, 0]).float()))([view])[0]
+        np.testing.assert_allclose(pose, expected, atol=1e-6)
+    with pytest.raises(ValueError, match="takes 2 conditions, the recogniser tells 3 actions apart"):
+        Coupled(lifter(conditions=2), recognized)
 
 
 # calibration
@@ -307,23 +367,27 @@ def test_the_temperature_that_made_labels_is_found(true):
     labels = (softmax(logits / true, axis=1).cumsum(axis=1) < generator.random((20_000, 1))).sum(axis=1)
     found = temperature_of(logits, labels)
     assert found == pytest.approx(true, rel=0.05)
+    weights = np.where(np.arange(20_000) < 10_000, 3.0, 0.0)
+    weighted = temperature_of(logits, labels, weights)
+    assert weighted == pytest.approx(temperature_of(logits[:10_000], labels[:10_000]), rel=1e-4)
     grid = np.geomspace(0.05, 20, 300)
     assert nll(logits, labels, found) <= min(nll(logits, labels, t) for t in grid) + 1e-9
 
 
-def test_calibration_lowers_the_nll_of_held_out_people(learnt, corpus):
+def test_calibration_is_on_held_out_people_whose_clips_weigh_the_same(learnt, corpus):
     """The very figures that training noted, from the networks that left people out."""
-    logits, labels = [], []
+    logits, labels, weights = [], [], []
     for name, entry in learnt.config["identity"]["members"].items():
         recognized = load_recognized(learnt, name)
         for view in corpus.views:
             if view.subject in entry["held_out"]:
                 logits.append(recognized.logits(view.pose2d, view.fps))
                 labels.append(np.full(view.frames, recognized.actions.index(view.action)))
+                weights.append(np.full(view.frames, 1 / view.frames))
     logits, labels = np.concatenate(logits), np.concatenate(labels)
     noted = module.read_tensors(learnt.weights)[1]
     assert len(labels) == noted["held_out"]["frames"]["count"] == 1080
-    assert nll(logits, labels, noted["temperature"]) < nll(logits, labels, 1.0)
+    assert noted["temperature"] == pytest.approx(temperature_of(logits, labels, np.concatenate(weights)))
     assert nll(logits, labels, noted["temperature"]) == pytest.approx(noted["held_out"]["frames"]["nll"], rel=1e-4)
 
 
@@ -445,21 +509,25 @@ def test_bad_smoothing_is_refused(seconds, fps):
 
 def test_the_command_trains_and_tells_how_right_it_is(corpus_folder, tmp_path):
     script = Path(sys.executable).with_name("actlift")
-    out = tmp_path / "run"
+    out, lifting = tmp_path / "run", tmp_path / "lifter"
+    training, test = Corpus.open(corpus_folder).split(["syn4"])
+    train(lifting, training, [Member("all", rows_of(training.views), Budget(2, 16))], model={"channels": 8})
     words = ["recognize", corpus_folder, out, "--test-subjects", "syn4", "--receptive-field", "27", "--channels", "8"]
-    words += ["--steps", "3", "--batch", "16", "--folds", "2"]
+    words += ["--steps", "3", "--batch", "16", "--folds", "2", "--lifter", lifting]
     done = subprocess.run([script, *map(str, words)], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     run = Run.open(out)
     assert "syn4" not in run.config["identity"]["trained_on"]["subjects"]
     recognized = load_recognized(run)
-    views = Corpus.open(corpus_folder).select(subjects=["syn4"]).views
-    found = measure(recognized(views), views, recognized.actions)
+    found = measure(recognized(test.views), test.views, recognized.actions)
     frames = next(line for line in done.stdout.splitlines() if line.split()[:1] == ["frames"])
     expected = [found.frames.top1, found.frames.mean_over_actions, found.frames.top3, found.frames.calibration_error]
     assert frames.split()[1:] == [*(f"{share:.1%}" for share in expected), "360"]
     for action in recognized.actions:
         assert f"{action} is taken for " in done.stdout
+    with pytest.raises(ValueError, match="lifter was trained on syn1: poses of them would be no test"):
+        recognize_verb(corpus_folder, tmp_path / "other", test_subjects=["syn1"], lifter=lifting)
+    assert not (tmp_path / "other").exists()
 
 
 def test_the_command_refuses_unknown_people_in_one_line(corpus_folder, tmp_path):

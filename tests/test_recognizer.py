@@ -1,4 +1,4 @@
-"""The recogniser's features and network: invariances, its two forms, and that the causal one sees no future."""
+"""The recogniser's features, their statistics over windows, and its network: loops by hand and invariances."""
 
 import math
 
@@ -6,56 +6,51 @@ import numpy as np
 import pytest
 import torch
 
-from actlift.models.folded import Folded
-from actlift.models.recognizer import Recognizer, features
+from actlift.models.recognizer import STILL, Recognizer, features, statistics
 from actlift.skeleton import H36M_17
 
 
-def walk(*lead: int, seed: int = 0) -> torch.Tensor:
-    """Smooth random keypoints in double precision, away from degenerate poses."""
+def walk(*lead: int, axes: int = 2, seed: int = 0) -> torch.Tensor:
+    """Smooth random points in double precision, away from degenerate poses."""
     generator = torch.Generator().manual_seed(seed)
-    steps = torch.randn(*lead, 17, 2, dtype=torch.double, generator=generator) * 0.01
-    return steps.cumsum(dim=-3) + torch.randn(17, 2, dtype=torch.double, generator=generator) * 0.3
+    steps = torch.randn(*lead, 17, axes, dtype=torch.double, generator=generator) * 0.01
+    return steps.cumsum(dim=-3) + torch.randn(17, axes, dtype=torch.double, generator=generator) * 0.3
 
 
-def lively(*args, **options) -> Recognizer:
-    """A recogniser in evaluation mode whose statistics matter."""
-    torch.manual_seed(0)
-    network = Recognizer(*args, **options)
-    for layer in network.trunk.layers:
-        layer.running_mean.normal_(0, 0.1)
-        layer.running_var.uniform_(0.5, 1.5)
-    return network.eval()
+AXES = pytest.mark.parametrize("axes", [2, 3])
 
 
-def test_features_by_hand():
+@AXES
+def test_features_by_hand(axes):
     """One frame after another, joint by joint."""
-    pose2d, fps = walk(4).numpy(), 50.0
-    found = features(torch.from_numpy(pose2d), fps).numpy()
-    assert found.shape == (3, 50, 2)
+    pose, fps = walk(4, axes=axes).numpy(), 50.0
+    found = features(torch.from_numpy(pose), fps).numpy()
+    assert found.shape == (3, 50, axes)
     for t in (1, 2, 3):
-        bones = [pose2d[t, child] - pose2d[t, parent] for child, parent in H36M_17.bones]
+        bones = [pose[t, child] - pose[t, parent] for child, parent in H36M_17.bones]
         extent = sum(math.hypot(*bone) for bone in bones) / 16
-        expected = [(pose2d[t, j] - pose2d[t, 0]) / extent for j in range(17)]
+        expected = [(pose[t, j] - pose[t, 0]) / extent for j in range(17)]
         expected += [bone / math.hypot(*bone) for bone in bones]
-        expected += [(pose2d[t, j] - pose2d[t - 1, j]) / (1 / fps) / extent for j in range(17)]
+        expected += [(pose[t, j] - pose[t - 1, j]) / (1 / fps) / extent for j in range(17)]
         np.testing.assert_allclose(found[t - 1], expected)
 
 
+@AXES
 @pytest.mark.parametrize("scale", [0.2, 7.0])
-def test_features_know_neither_place_nor_size(scale):
-    pose2d = walk(12)
-    moved = scale * pose2d + torch.tensor([0.4, -0.3], dtype=torch.double)
-    torch.testing.assert_close(features(moved, 60.0), features(pose2d, 60.0))
+def test_features_know_neither_place_nor_size(scale, axes):
+    pose = walk(12, axes=axes)
+    moved = scale * pose + torch.tensor([0.4, -0.3, 2.0][:axes], dtype=torch.double)
+    torch.testing.assert_close(features(moved, 60.0), features(pose, 60.0))
 
 
-def test_features_of_the_mirror_image_are_the_mirror_image_of_features():
-    pose2d = walk(12)
+@AXES
+def test_features_of_the_mirror_image_are_the_mirror_image_of_features(axes):
+    pose = walk(12, axes=axes)
     swapped = list(H36M_17.mirror)
     bones = [H36M_17.bones.index((swapped[c], swapped[p])) for c, p in H36M_17.bones]
     order = [*swapped, *(17 + b for b in bones), *(33 + j for j in swapped)]
-    sign = torch.tensor([-1.0, 1.0], dtype=torch.double)
-    torch.testing.assert_close(features(pose2d[:, swapped] * sign, 60.0), features(pose2d, 60.0)[:, order] * sign)
+    sign = torch.tensor([-1.0, 1.0, 1.0][:axes], dtype=torch.double)
+    torch.testing.assert_close(features(pose[:, swapped] * sign, 60.0), features(pose, 60.0)[:, order] * sign)
 
 
 def test_velocities_are_per_second():
@@ -70,51 +65,53 @@ def test_features_of_a_point_are_finite():
     assert features(torch.zeros(3, 17, 2), 60.0).isfinite().all()
 
 
+@pytest.mark.parametrize("fps", [0.0, math.nan])
+def test_velocities_need_a_frame_rate(fps):
+    with pytest.raises(ValueError, match="positive number of frames per second, got"):
+        features(walk(3), fps)
+
+
 @pytest.mark.parametrize("causal", [False, True])
-@pytest.mark.parametrize("widths", [(3,), (3, 3), (5, 3, 3)])
-def test_strided_and_dilated_forms_agree(widths, causal):
-    network = lively(5, widths, 16, causal=causal).double()
-    assert network.receptive_field == math.prod(widths) + 1
-    sequence = walk(2, network.receptive_field + 7)
-    whole = network(sequence, 60.0)
-    windows = sequence.unfold(1, network.receptive_field, 1).permute(0, 1, 4, 2, 3)
-    one_by_one = network(windows.flatten(0, 1), 60.0).unflatten(0, (2, -1))[:, :, 0]
-    assert whole.shape == (2, 8, 5)
-    torch.testing.assert_close(whole, one_by_one)
+@pytest.mark.parametrize("receptive_field", [1, 4, 9, 100])
+def test_statistics_against_a_loop(receptive_field, causal):
+    each = walk(20).flatten(-2)
+    found = statistics(each, receptive_field, causal=causal)
+    assert found.shape == (20, 34, 2)
+    for t in range(20):
+        first = t - (receptive_field - 1 if causal else receptive_field // 2)
+        window = each[max(first, 0) : first + receptive_field].numpy()
+        np.testing.assert_allclose(found[t, :, 0], window.mean(axis=0))
+        np.testing.assert_allclose(found[t, :, 1], np.log(window.std(axis=0) + STILL), atol=1e-5)
 
 
-def test_the_trunk_can_be_folded():
-    network = lively(4, (3, 3), 16)
-    sequence = walk(2, 30).float()
-    folded = Folded(network.trunk)(features(sequence, 60.0)).flatten(-2)[..., :4]
-    torch.testing.assert_close(folded, network(sequence, 60.0), atol=1e-5, rtol=1e-4)
+def test_statistics_of_single_precision_far_from_zero():
+    """What a running sum in single precision would lose."""
+    each = 100 + walk(3000).flatten(-2)
+    torch.testing.assert_close(statistics(each.float(), 9).double(), statistics(each, 9), atol=1e-3, rtol=1e-3)
 
 
-def test_the_residual_connection_of_a_causal_network_takes_the_last_frame():
-    """A change of one frame reaches the outputs of both alike, but for what the residual connection keeps."""
-    sequence, changed = walk(1, 10), walk(1, 10)
-    changed[:, -1] += 0.1 * walk(1, seed=3)[0]
-    with torch.no_grad():
-        moved = {c: lively(3, (3, 3), 16, causal=c).double() for c in (False, True)}
-        found = {c: (n(changed, 60.0) - n(sequence, 60.0)).abs().max() for c, n in moved.items()}
-    assert found[True] > 0
-    assert found[True] != found[False]
+def test_the_network_sees_standard_statistics():
+    """Centre and scale are taken off, and what lies far out counts no more than what lies near."""
+    torch.manual_seed(0)
+    network = Recognizer(4, 9, 16).eval().double()
+    described = torch.randn(7, 100, 2, dtype=torch.double)
+    plain = network(described)
+    assert plain.shape == (7, 4)
+    network.centre.fill_(3.0)
+    network.scale.fill_(0.5)
+    torch.testing.assert_close(network(described * 0.5 + 3.0), plain)
+    far = described.clone()
+    far[:, 0] = 10 * 0.5 + 3
+    torch.testing.assert_close(network(far), network(torch.where(far == 8, 1000, far)))
 
 
 @pytest.mark.parametrize(
-    ("shape", "fps", "message"),
+    ("options", "message"),
     [
-        ((1, 9, 17, 2), 60.0, "at least its receptive field of 10 frames, got 9: pad the sequence"),
-        ((1, 10, 16, 2), 60.0, "takes 17 joints, got 16: remap the keypoints first"),
-        ((1, 10, 17, 2), 0.0, "positive number of frames per second, got 0"),
-        ((1, 10, 17, 2), math.nan, "positive number of frames per second, got nan"),
+        ({"actions": 1}, "nothing to tell apart among 1 actions: give at least 2"),
+        ({"actions": 3, "receptive_field": 0}, "a window has at least 1 frame, got 0"),
     ],
 )
-def test_bad_input_is_refused(shape, fps, message):
+def test_bad_networks_are_refused(options, message):
     with pytest.raises(ValueError, match=message):
-        lively(3, (3, 3), 8)(torch.zeros(shape), fps)
-
-
-def test_one_action_is_refused():
-    with pytest.raises(ValueError, match="nothing to tell apart among 1 actions: give at least 2"):
-        Recognizer(1)
+        Recognizer(**options)

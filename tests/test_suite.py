@@ -10,7 +10,7 @@ from actlift.budget import Budget
 from actlift.cli import app
 from actlift.data.corpus import Corpus
 from actlift.plan import Network, Plan
-from actlift.presets import PRESETS, settings_of
+from actlift.presets import settings_of
 from actlift.report.results import Suite
 from actlift.run import Run
 from actlift.suite import run_suite
@@ -55,16 +55,34 @@ def test_the_action_oriented_settings_are_a_grid_of_frames_and_steps():
     assert all(plan.equalities == ("frames",) for plan in plans.values())
 
 
+def test_the_action_aware_settings_are_steps_at_each_receptive_field():
+    plans = settings_of("action-aware", BASE, training_frames=9000)
+    assert list(plans) == [f"{field}f-{steps}" for field in (27, 81) for steps in (1500, 6000, 24000)]
+    for name, plan in plans.items():
+        assert name == f"{plan.network.receptive_field}f-{plan.budget.steps}"
+        assert plan.arms == ("generalist", "conditioned", "random-conditioned", "cluster-conditioned")
+        assert plan.equalities == ("pooled",)
+        assert plan.labels
+        assert plan.snapshots == 0
+        assert plan.budget.batch == BASE.budget.batch
+    assert list(settings_of("action-aware", BASE, training_frames=1, scale=0.1, receptive_fields=(9,))) == [
+        "9f-150",
+        "9f-600",
+        "9f-2400",
+    ]
+
+
 @pytest.mark.parametrize(
     ("preset", "changed", "options", "message"),
     [
-        ("best", {}, {}, "unknown preset 'best'; known: paper, fair, action-oriented"),
+        ("best", {}, {}, "unknown preset 'best'; known: paper, fair, action-oriented, action-aware"),
         ("fair", {}, {"scale": 0.0}, "a scale is positive, got 0.0"),
         ("fair", {}, {"receptive_fields": (9,)}, "no receptive field of 9 frames; it has: 1, 27, 243"),
         ("paper", {"arms": ("experts",)}, {}, "--preset paper chooses --arms itself"),
         ("paper", {"budget": Budget(10, 16)}, {}, "--preset paper chooses --budget.steps itself, got 10: leave it out"),
         ("fair", {"network": Network(receptive_field=81)}, {}, "chooses --network.receptive-field itself, got 81"),
         ("fair", {"snapshots": 3}, {}, "chooses --snapshots itself"),
+        ("action-aware", {"arms": ("conditioned",)}, {}, "--preset action-aware chooses --arms itself"),
     ],
 )
 def test_choices_that_are_the_presets_are_refused(preset, changed, options, message):
@@ -73,7 +91,7 @@ def test_choices_that_are_the_presets_are_refused(preset, changed, options, mess
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("preset", PRESETS)
+@pytest.mark.parametrize("preset", ["paper", "fair", "action-oriented"])
 def test_a_suite_runs_resumes_and_refuses_to_be_another(preset, corpus, tmp_path):
     folder, options = tmp_path / "suite", {"scale": 0.05, "receptive_fields": (1, 27)}
     seen = []
@@ -140,6 +158,40 @@ def test_the_command_ends_in_verdicts_tables_and_a_page(corpus_folder, tmp_path,
 
     app(["report", str(out)], result_action="return_value")
     assert "C1" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_what_labels_do_from_training_to_a_page(corpus_folder, tmp_path, monkeypatch, capsys):
+    """Budgets a little above the recogniser's cost, which at real sizes is a few steps."""
+    monkeypatch.setattr("actlift.presets.AWARE_STEPS", (60, 80))
+    out = tmp_path / "aware"
+    words = ["study", corpus_folder, out, "--test-subjects", "syn4", "--preset", "action-aware", "--seeds", "0"]
+    words += ["--receptive-fields", "9", "--network.channels", "64"]
+    app([str(word) for word in words], result_action="return_value")
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "against the generalist, at 2 settings" in printed
+    assert "the true action (oracle)" in printed
+    assert [setting.name for setting in Suite.open(out).settings] == ["9f-60", "9f-80"]
+    (charged,) = (
+        cost.steps["everything"] for cost in Suite.open(out).settings[0].costs_of("conditioned: oracle label")
+    )
+    assert 0 < charged < 60
+    assert Corpus.open(corpus_folder).digest in (out / "report.html").read_text()
+    assert (out / "tables" / "labels.csv").is_file()
+
+    before = {path: path.stat().st_mtime_ns for path in out.glob("*/runs/*/weights.safetensors")}
+    app([str(word) for word in words], result_action="return_value")
+    assert {path: path.stat().st_mtime_ns for path in out.glob("*/runs/*/weights.safetensors")} == before
+    (out / "9f-80" / "labels.parquet").unlink()
+    capsys.readouterr()
+    app(["report", str(out)], result_action="return_value")
+    assert "Not finished, so not shown: 9f-80." in capsys.readouterr().out
+
+
+def test_a_recogniser_that_costs_more_than_a_budget_is_refused_before_anything_is_written(corpus, tmp_path):
+    with pytest.raises(ValueError, match="recognising the action costs about .* more than its budget of 75"):
+        run_suite(tmp_path / "s", corpus, "action-aware", BASE, scale=0.05, receptive_fields=(27,))
+    assert not (tmp_path / "s").exists()
 
 
 @pytest.mark.slow

@@ -1,5 +1,5 @@
 """The verbs: ``actlift demo | data prepare | data info | train | evaluate | export | recognize | study | report |
-audit``."""
+specialise | advise | audit``."""
 
 import os
 import sys
@@ -21,7 +21,7 @@ from rich.text import Text
 from actlift import __version__
 from actlift.budget import Budget
 from actlift.plan import Device, Network, Plan, Precision
-from actlift.presets import Preset
+from actlift.presets import PRESETS, Preset
 
 if TYPE_CHECKING:
     from actlift.train import Moment
@@ -357,6 +357,107 @@ def evaluate_verb(
         CONSOLE.print(f"scores written to {out}", soft_wrap=True)
 
 
+@app.command(name="specialise")
+def specialise_verb(
+    run: Path,
+    corpus: Path,
+    out: Path,
+    *,
+    action: str,
+    test_subjects: tuple[str, ...] = (),
+    test_share: float = 0.34,
+    steps: int = 300,
+    batch: int = 256,
+    seed: int = 0,
+    precision: Precision = "auto",
+    device: Device = "auto",
+) -> None:
+    """Finish a trained network on your own action, and tell what that is worth on clips or people held out.
+
+    The result is a network for this action alone, which `evaluate` and `export` take; for all else the old one is kept.
+
+    For example:
+
+        actlift data prepare asfamc/soccer --out soccer --fps 60
+        actlift specialise runs/generalist soccer runs/soccer --action Soccer
+        actlift specialise runs/generalist corpus runs/dance --action Dancing --test-subjects S9
+
+    Parameters
+    ----------
+    run
+        The run folder of one trained network.
+    corpus
+        The corpus folder with the action's clips, at the frame rate that the network was trained at.
+    out
+        The run folder to make.
+    action
+        The action.
+    test_subjects
+        People held out; where left out, clips are.
+    test_share
+        Share of the action's clips that are held out, each with all its cameras.
+    steps
+        Optimiser steps.
+    batch
+        Windows of a step.
+    seed
+        Of the order and of the clips held out.
+    precision
+        Of activations and products; auto is bfloat16 where the processor multiplies it natively.
+    device
+        Where to train; auto is a GPU where there is one.
+    """
+    from actlift.data.corpus import Corpus
+    from actlift.metrics import metric
+    from actlift.report.tables import interval, judgement, number, signed
+    from actlift.run import Run
+    from actlift.scores import MEAN_OVER_ACTIONS
+    from actlift.specialise import AFTER, BEFORE, METRICS, specialise
+
+    with _progress() as show:
+        found = specialise(
+            out,
+            Run.open(run),
+            Corpus.open(corpus),
+            action,
+            test_subjects=test_subjects,
+            test_share=test_share,
+            budget=Budget(steps, batch),
+            seed=seed,
+            precision=precision,
+            device=device,
+            watch=lambda moment: show(f"finishing on {action}", moment),
+        )
+    title = f"{action}, {len(found.held_out)} clips held out"
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, title=title, title_justify="left")
+    for name, justify in (("", "left"), ("before", "right"), ("after", "right"), ("difference [95 %]", "right")):
+        table.add_column(name, justify=justify)  # type: ignore[arg-type]
+    for name in METRICS:
+        measure = metric(name)
+        errors = found.action.per_action(name)[MEAN_OVER_ACTIONS]
+        row = found.action.compare(name, AFTER, BEFORE).T[MEAN_OVER_ACTIONS]
+        style = {"better": "green", "worse": "red", "undecided": "dim"}[judgement(row, measure)]
+        difference = Text(f"{signed(row['difference'], measure)} {interval(row, measure)}", style)
+        values = (number(errors[arm], measure) for arm in (BEFORE, AFTER))
+        table.add_row(f"{measure.title}, {measure.unit}", *values, difference)
+    CONSOLE.print(table)
+    if not test_subjects:
+        people = ", ".join(sorted(set(found.action.table["subject"])))
+        CONSOLE.print(
+            f"Held-out clips are of {people}, whose other clips were trained on: other people gain less.",
+            soft_wrap=True,
+        )
+    if found.others is not None:
+        errors = found.others.per_action("mpjpe")[MEAN_OVER_ACTIONS]
+        before, after = (number(errors[arm], metric("mpjpe")) for arm in (BEFORE, AFTER))
+        CONSOLE.print(
+            "Other actions of unseen people keep the old network and lose nothing; with the new one they would go from "
+            f"{before} to {after} mm MPJPE.",
+            soft_wrap=True,
+        )
+    CONSOLE.print(f"{out}: done; `actlift export {out} --out {action.lower()}.onnx` writes it", soft_wrap=True)
+
+
 @app.command
 def export(run: Path, *, out: Path, member: str | None = None) -> None:
     """Write a network of a run as an ONNX file, for runtimes without torch. Needs `pip install actlift[onnx]`.
@@ -396,16 +497,18 @@ def recognize_verb(
     out: Path,
     *,
     test_subjects: list[str],
-    receptive_field: Literal[27, 81, 243] = 81,
-    channels: int = 64,
+    lifter: Path | None = None,
+    receptive_field: int = 81,
+    channels: int = 128,
     causal: bool = False,
-    steps: int = 3000,
+    steps: int = 2000,
     batch: int = 128,
-    folds: int = 3,
+    folds: int = 8,
     seed: int = 0,
     save_every_s: float = 30.0,
 ) -> None:
-    """Train a recogniser of actions from 2D keypoints, calibrate it, and tell how right it is on unseen people.
+    """Train a recogniser of actions from 2D keypoints, and from the poses of a lifter where one is given; calibrate it,
+    and tell how right it is on unseen people.
 
     Actions that only one side of the split does are left out. Nothing is chosen on the test people: probabilities are
     calibrated on training people whom networks trained beside leave out. Resumes where it stopped.
@@ -413,6 +516,7 @@ def recognize_verb(
     For example:
 
         actlift recognize corpus runs/recognizer --test-subjects S7 S8
+        actlift recognize corpus runs/lifted --test-subjects S7 S8 --lifter runs/generalist
         actlift recognize corpus runs/live --test-subjects S7 S8 --receptive-field 27 --causal
 
     Parameters
@@ -423,8 +527,10 @@ def recognize_verb(
         The run folder.
     test_subjects
         People held out: no frame of theirs is trained on, all are scored.
+    lifter
+        The run folder of a lifter, trained without the test people, whose poses are seen beside the keypoints.
     receptive_field
-        Frames of a window; the one before it is needed too, for velocities.
+        Frames of a window.
     channels
         Hidden channels.
     causal
@@ -434,18 +540,22 @@ def recognize_verb(
     batch
         Windows of a step.
     folds
-        Networks trained beside, each of which leaves out some people.
+        Networks trained beside, each of which leaves out some people; fewer where there are fewer people.
     seed
         Of initial weights, order, flips and dropout.
     save_every_s
         Seconds between saved states.
     """
     from actlift.data.corpus import Corpus
-    from actlift.plan import widths_of
+    from actlift.predict import load_lifter
     from actlift.recognize import load_recognized, measure, train_recognizer
     from actlift.report.study import data_note
+    from actlift.run import Run
 
     training, test = Corpus.open(corpus).split(test_subjects, shared_actions_only=True)
+    lifting = None if lifter is None else Run.open(lifter)
+    if lifting and (seen := sorted(set(test_subjects) & set(lifting.config["identity"]["trained_on"]["subjects"]))):
+        raise ValueError(f"{lifter} was trained on {', '.join(seen)}: poses of them would be no test; give another one")
     said = time.perf_counter()
 
     def watch(step: int, loss: float) -> None:
@@ -454,10 +564,16 @@ def recognize_verb(
             CONSOLE.print(f"training {out}: {step / steps:.0%}, loss {loss:.2f} nats", soft_wrap=True)
             said = time.perf_counter()
 
-    model = {"widths": list(widths_of(receptive_field)), "channels": channels, "causal": causal}
-    budget = Budget(steps, batch)
     run = train_recognizer(
-        out, training, model=model, budget=budget, folds=folds, seed=seed, save_every_s=save_every_s, watch=watch
+        out,
+        training,
+        model={"receptive_field": receptive_field, "channels": channels, "causal": causal},
+        lifter=load_lifter(lifting) if lifting else None,
+        budget=Budget(steps, batch),
+        folds=folds,
+        seed=seed,
+        save_every_s=save_every_s,
+        watch=watch,
     )
     recognized = load_recognized(run)
     found = measure(recognized(test.views), test.views, recognized.actions)
@@ -486,9 +602,9 @@ def study_verb(
 ) -> None:
     """Train and score generalist, experts and controls under equal budgets, and say who wins and how sure that is.
 
-    With a preset: the paper's whole comparison, ending in its tables and a verdict on each of its claims. Running it
-    again resumes what is unfinished and retrains nothing that is done; seeds (and without a preset arms and equalities)
-    can be added.
+    With a preset: the paper's whole comparison, ending in its tables and a verdict on each of its claims, or (preset
+    action-aware) what a network gains that is told the action. Running it again resumes what is unfinished and retrains
+    nothing that is done; seeds (and without a preset arms and equalities) can be added.
 
     For example:
 
@@ -499,6 +615,7 @@ def study_verb(
         actlift study corpus studies/fair --test-subjects S7 S8 --preset fair --receptive-fields 1 27
         actlift study corpus studies/paper --test-subjects S7 S8 --preset paper --scale 0.02
         actlift study corpus studies/scarce --test-subjects S7 S8 --preset action-oriented
+        actlift study corpus studies/aware --test-subjects S7 S8 --preset action-aware --receptive-fields 27
 
     Parameters
     ----------
@@ -508,19 +625,19 @@ def study_verb(
         The study folder.
     preset
         paper: as the paper's authors ran it. fair: equal steps, both equalities, controls. action-oriented: equal
-        training frames, several amounts. Each chooses arms, equalities, receptive fields and steps itself.
+        training frames, several amounts. action-aware: one network told the action, recognised, known, missing or
+        wrong, at several steps. Each chooses arms, equalities, receptive fields and steps itself.
     scale
         Of a preset's numbers of steps: 0.1 trains a tenth as long, and the report says so.
     receptive_fields
-        Which of a preset's receptive fields; all of them (1 27 243; 27 for action-oriented) where left out.
+        Which of a preset's receptive fields; all of them (1 27 243; 27 for action-oriented; 27 81 for action-aware)
+        where left out.
     """
     if preset is not None:
         _suite(corpus, out, preset, plan, scale, receptive_fields)
         return
     if scale != 1.0 or receptive_fields:
-        raise ValueError(
-            "--scale and --receptive-fields belong to a preset: give --preset paper, fair or action-oriented"
-        )
+        raise ValueError(f"--scale and --receptive-fields belong to a preset: give --preset {' or '.join(PRESETS)}")
     study(corpus, out, plan=plan)
 
 
@@ -541,6 +658,58 @@ def report_verb(study: Path) -> None:
         _suite_report(study)
     else:
         _report(study)
+
+
+@app.command
+def advise(
+    studies: list[Path],
+    *,
+    metric: Literal["mpjpe", "n_mpjpe", "mpjve"] = "mpjpe",
+    receptive_field: int | None = None,
+    frames: int | None = None,
+    steps: int | None = None,
+    labels: Literal["oracle", "predicted"] | None = None,
+    out: Path | None = None,
+) -> None:
+    """Say for each action whether to train an expert of its own, tell one network the action, or stay general.
+
+    Reads finished studies, trains nothing. Prints what each choice is expected to gain over the generalist and how sure
+    that is, and where the answer changes with training frames or steps; writes advice.json and figures.
+
+    For example:
+
+        actlift advise studies/scarce
+        actlift advise studies/scarce --frames 5000 --steps 400
+        actlift advise studies/seed0 studies/seed1 studies/seed2 --labels oracle --out advice
+
+    Parameters
+    ----------
+    studies
+        Folders of finished studies, or of presets' studies; studies that differ in their seeds only are joined.
+    metric
+        The error that advice rests on; position and velocity stand side by side in any case.
+    receptive_field
+        Frames that one output sees, one of those studied.
+    frames
+        Training frames of every network, within the numbers studied. What is left out of the receptive field, frames
+        and steps is that of the study whose generalist errs least.
+    steps
+        Optimiser steps of the generalist, within the numbers studied.
+    labels
+        Which action networks are told. oracle: the true one, where somebody knows it beforehand. predicted: the one
+        recognised in the 2D keypoints; chosen where it was scored and this is left out.
+    out
+        Folder for advice.json and figures; the first study's where left out.
+    """
+    from actlift.report.advice import advise as advice_of
+    from actlift.report.advice import print_advice, write_advice
+
+    advice = advice_of(
+        studies, metric=metric, receptive_field=receptive_field, frames=frames, steps=steps, labels=labels
+    )
+    path = write_advice(out or studies[0], advice)
+    print_advice(CONSOLE, advice)
+    CONSOLE.print(f"advice: {path}", soft_wrap=True)
 
 
 @app.command(name="audit")
@@ -608,11 +777,18 @@ def _suite(corpus: Path, out: Path, preset: str, plan: Plan, scale: float, recep
 
 def _suite_report(folder: Path) -> None:
     """Write everything a preset's report has, and print its tables and verdicts."""
+    from actlift.report.labels import PRESET, LabelsReport, print_labels, write_labels_report
+    from actlift.report.results import read_about
     from actlift.report.suite import SuiteReport, print_suite, write_suite_report
 
-    report = SuiteReport.open(folder)
-    page = write_suite_report(report)
-    print_suite(CONSOLE, report)
+    if read_about(folder)["preset"] == PRESET:
+        of_labels = LabelsReport.open(folder)
+        page = write_labels_report(of_labels)
+        print_labels(CONSOLE, of_labels)
+    else:
+        report = SuiteReport.open(folder)
+        page = write_suite_report(report)
+        print_suite(CONSOLE, report)
     CONSOLE.print(f"report: {page}", soft_wrap=True)
 
 
@@ -662,13 +838,17 @@ def _progress() -> Iterator[Callable[..., None]]:
 
 
 def _report(folder: Path) -> None:
-    """Write report.html of a study folder and print its tables, what the arms are, who wins, and where the page is."""
+    """Write report.html of a study folder, and labels.html where it has labels; print its tables, what the arms are,
+    who wins, and where the page is."""
     from actlift.files import read_json
+    from actlift.report.labels import LabelsReport, write_labels_report
     from actlift.report.page import HEADLINES, arm_note, verdict
     from actlift.report.study import data_note, write_study_page
     from actlift.report.tables import print_arms_table
     from actlift.scores import Scores
 
+    if (folder / "labels.parquet").is_file():
+        write_labels_report(LabelsReport.open(folder))  # the study's page links it
     page = write_study_page(folder)
     scores = Scores.read(folder / "scores.parquet")
     for name in HEADLINES:

@@ -87,15 +87,12 @@ def load_lifter(run: Run, member: str | None = None) -> TCN:
         if len(run.members) != 1:
             raise ValueError(f"{run.folder} has several members, name one of: {', '.join(run.members)}")
         member = run.members[0]
-    if member not in run.members:
-        raise ValueError(f"{run.folder} has no member {member!r}; it has: {', '.join(run.members)}")
-    if not run.done:
-        raise FileNotFoundError(f"{run.folder} has no weights yet: its training has not ended. Run it again to resume.")
-    network = TCN(**run.config["identity"]["model"])
+    run.check_member(member)
     tensors, _ = read_tensors(run.weights)
     try:
+        network = TCN(**run.config["identity"]["model"])
         network.load_state_dict(of_member(tensors, member))
-    except RuntimeError as error:
+    except (TypeError, RuntimeError) as error:
         raise ValueError(f"{run.weights} does not fit the network that config.json describes: {error}") from error
     return network.eval()
 
@@ -135,15 +132,15 @@ def lift(
         padded = np.stack([sequences[i].take(position.clip(0, len(sequences[i]) - 1), axis=0) for i in pack])
         pose2d = torch.from_numpy(padded).to(folded.device, torch.float32)
         if flip:
-            both = folded(torch.stack([pose2d, _mirror(pose2d, skeleton)]))[..., : folded.joints_out, :]
-            lifted = (both[0] + _mirror(both[1], skeleton)) / 2
+            both = folded(torch.stack([pose2d, mirrored(pose2d, skeleton)]))[..., : folded.joints_out, :]
+            lifted = (both[0] + mirrored(both[1], skeleton)) / 2
         else:
             lifted = folded(pose2d)[..., : folded.joints_out, :]
         poses |= {i: pose[: len(sequences[i])] for i, pose in zip(pack, lifted.cpu().numpy(), strict=True)}
     return [poses[i] for i in range(len(sequences))]
 
 
-def _mirror(points: Float[Tensor, "*n j axes"], skeleton: Skeleton) -> Float[Tensor, "*n j axes"]:
+def mirrored(points: Float[Tensor, "*n j axes"], skeleton: Skeleton) -> Float[Tensor, "*n j axes"]:
     """The mirror image: x changes sign, left and right joints change places."""
     swapped = points[..., list(skeleton.mirror), :].clone()
     swapped[..., 0] *= -1

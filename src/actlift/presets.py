@@ -1,4 +1,4 @@
-"""Presets: the paper's comparison as a handful of studies ("settings"), in its own form and in fairer ones.
+"""Presets: the paper's comparison as a handful of studies ("settings"), in its own form and in fairer ones, and ours.
 
 ``paper``            as its authors ran it: receptive fields of 1, 27 and 243 frames; 1, 1 and 80 passes of the
                      generalist over all data (its 15, 15 and 1,200 "unit epochs", with 15 actions); experts by formula
@@ -8,6 +8,9 @@
                      together and for each expert as for the generalist, and with both controls.
 ``action-oriented``  the paper's open conjecture: every network sees the same number of training frames, over several
                      numbers of frames and of steps.
+``action-aware``     not the paper's: one network that is told the action (recognised, known, missing and wrong) against
+                     the generalist and against networks that are told something else, over several receptive fields and
+                     numbers of steps, with the cost of recognising taken off.
 
 An epoch has two windows for every frame, one of them mirrored, as VideoPose3D counts.
 """
@@ -18,7 +21,7 @@ from typing import Literal, get_args
 from actlift.budget import Budget
 from actlift.plan import GENERALIST, Plan
 
-Preset = Literal["paper", "fair", "action-oriented"]
+Preset = Literal["paper", "fair", "action-oriented", "action-aware"]
 PRESETS: tuple[str, ...] = get_args(Preset)
 
 EPOCHS = {1: 1, 27: 1, 243: 80}  # of the generalist, by receptive field
@@ -27,18 +30,21 @@ PAPER_DROPOUT = 0.25
 GRID_PARTS = (128, 32, 8, 2)  # of all training frames, what a network sees in the action-oriented preset
 GRID_STEPS = (200, 800)
 GRID_FIELD = 27
+AWARE_STEPS = (1500, 6000, 24000)
+AWARE_FIELDS = (27, 81)
 
 ARMS_OF: dict[str, tuple[str, ...]] = {
     "paper": (GENERALIST, "experts", "random-experts"),
     "fair": (GENERALIST, "experts", "random-experts", "cluster-experts"),
     "action-oriented": (GENERALIST, "experts", "random-experts"),
+    "action-aware": (GENERALIST, "conditioned", "random-conditioned", "cluster-conditioned"),
 }
 
 
 def settings_of(
     preset: str, base: Plan, *, training_frames: int, scale: float = 1.0, receptive_fields: tuple[int, ...] = ()
 ) -> dict[str, Plan]:
-    """The plans of a preset, by name: "27f", or "27f-1900-800" (frames, steps).
+    """The plans of a preset, by name: "27f", "27f-1900-800" (frames, steps) or "27f-1500" (steps).
 
     Args:
         preset: one of PRESETS.
@@ -74,6 +80,8 @@ def settings_of(
     plan = replace(base, arms=ARMS_OF[preset], snapshots=SNAPSHOTS)
     if preset == "action-oriented":
         return _grid(plan, training_frames, scale, receptive_fields or (GRID_FIELD,))
+    if preset == "action-aware":
+        return _aware(plan, scale, receptive_fields or AWARE_FIELDS)
     if unknown := [field for field in receptive_fields if field not in EPOCHS]:
         raise ValueError(
             f"--preset {preset} has no receptive field of {', '.join(map(str, unknown))} frames; it has: "
@@ -107,4 +115,19 @@ def _grid(plan: Plan, training_frames: int, scale: float, receptive_fields: tupl
                     budget=Budget(steps, plan.budget.batch),
                     snapshots=0,
                 )
+    return plans
+
+
+def _aware(plan: Plan, scale: float, receptive_fields: tuple[int, ...]) -> dict[str, Plan]:
+    plans = {}
+    for field in sorted(set(receptive_fields)):
+        for full in AWARE_STEPS:
+            steps = max(1, round(scale * full))
+            plans[f"{field}f-{steps}"] = replace(
+                plan,
+                network=replace(plan.network, receptive_field=field),
+                budget=Budget(steps, plan.budget.batch),
+                labels=True,
+                snapshots=0,
+            )
     return plans

@@ -1,9 +1,11 @@
-"""Recognising actions from 2D keypoints: training, calibration, labels without flicker, and what they are worth.
+"""Recognising actions from 2D keypoints, and from 3D poses lifted from them: training, calibration, labels without
+flicker, and what they are worth.
 
 One training makes several networks side by side: the one that is used, which learns from everybody it is given, and
 for each of a few folds one that never saw the fold's people. The latter are there to be wrong honestly: on people they
 did not see one temperature is fitted (Guo et al. 2017, "On calibration of modern neural networks", section 4.2), and
-options can be chosen. What only one person does cannot be learnt without that person, and is missing there.
+options can be chosen. What only one person does cannot be learnt without that person, and is missing there. A lifter is
+the same for all of them: where the recogniser is given one, it may have seen the people that a fold leaves out.
 
 Every random number is a function of (seed, member, step). On a CPU the same call gives the same bits, and a training
 that was killed resumes to those of an unbroken one.
@@ -12,7 +14,7 @@ that was killed resumes to those of an unbroken one.
 import json
 import time
 import zlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -27,21 +29,24 @@ from torch import Tensor
 
 from actlift.budget import Budget, Exponential
 from actlift.data.corpus import Corpus, View
-from actlift.data.windows import Windows, rows_of
+from actlift.data.windows import rows_of
 from actlift.files import replacing
 from actlift.models.folded import Folded
-from actlift.models.recognizer import Recognizer, features
-from actlift.models.tcn import member, stack
+from actlift.models.recognizer import STILL, Recognizer, features, statistics
+from actlift.models.tcn import TCN, member, shape_of, stack
 from actlift.models.weights import of_member, read_tensors, write_tensors
+from actlift.predict import Poses, lift, mirrored
 from actlift.run import Run
-from actlift.stack import random_integers
+from actlift.stack import random_integers, seeded
 
 EVERYBODY = "everybody"  # the member that is used
+LIFTER = "lifter"  # what stands before its tensors
 LEARNING_RATE = Exponential(1e-2, 1e-4)
 BATCH_NORM_MOMENTUM = Exponential(0.1, 0.001)
 WEIGHT_DECAY = 0.01
 LABEL_SMOOTHING = 0.1
-BALANCE = 0.5  # an action of n frames is drawn in proportion to n ** BALANCE
+BALANCE = 0.5  # an action of n windows is drawn in proportion to n ** BALANCE
+EVERY = 8  # frames between the windows that are learnt from; nearer ones say about the same
 LOG_LINES = 50
 BINS = 15  # of calibration errors
 
@@ -56,8 +61,9 @@ def train_recognizer(
     corpus: Corpus,
     *,
     model: Mapping[str, Any],
-    budget: Budget = Budget(3000, 128),  # noqa: B008 - frozen
-    folds: int = 3,
+    lifter: TCN | None = None,
+    budget: Budget = Budget(2000, 128),  # noqa: B008 - frozen
+    folds: int = 8,
     seed: int = 0,
     save_every_s: float = 30.0,
     watch: Callable[[int, float], None] = lambda _step, _loss: None,
@@ -67,43 +73,52 @@ def train_recognizer(
     Args:
         folder: the run folder; made, or resumed where it holds the same run unfinished.
         corpus: the training selection; its actions are those that are told apart.
-        model: keywords of :class:`Recognizer` but for ``actions``.
+        model: keywords of :class:`Recognizer` but for ``actions`` and ``lifted``.
+        lifter: whose poses are seen beside the keypoints, told nothing where it takes conditions; it is kept with the
+            recogniser. Its poses of people it learnt from are better than of others, and what is held out looks easier.
         budget: of every member.
-        folds: how many times some people are left out.
+        folds: how many times some people are left out; where fewer can be, as many as they are.
         save_every_s: seconds between saved states.
         watch: is told the step and the mean loss (in nats) now and then.
 
     Raises:
-        ValueError: for one action, folds in which nothing can be learnt or held out, a negative seed, a damaged
-            state, or a folder that holds another run.
+        ValueError: for one action, folds in which nothing can be learnt or held out, a negative seed, a causal
+            recogniser whose lifter sees the future, a damaged state, or a folder that holds another run.
         OSError: where the folder cannot be written; the last saved state stays.
     """
     if seed < 0:
         raise ValueError(f"a seed is 0 or more, got {seed}")
-    held_out = leave_out(corpus, folds)
+    held_out = leave_out(corpus, min(folds, len(people_to_leave_out(corpus))))
     members = {EVERYBODY: frozenset[str]()} | {f"fold{i}": people for i, people in enumerate(held_out)}
-    Recognizer(len(corpus.actions), **model)  # raises what is wrong with it
+    if lifter is not None and lifter.conditions:
+        lifter = lifter.given(lifter.conditions)
+    model = {**model, "lifted": lifter is not None}
+    recognizer = Recognizer(len(corpus.actions), **model)  # raises what is wrong with it
+    if recognizer.causal and lifter is not None and not lifter.causal:
+        raise ValueError("a causal recogniser needs a causal lifter; this one sees the future")
     identity = {
         "corpus": corpus.digest,
         "members": {name: {"held_out": sorted(people)} for name, people in members.items()},
         "clips": f"{zlib.crc32(rows_of(corpus.views).tobytes()):08x}",
         "trained_on": {"subjects": list(corpus.subjects), "actions": list(corpus.actions)},
         "budget": asdict(budget),
-        "model": dict(model),
+        "model": model,
+        "lifter": None if lifter is None else {"model": shape_of(lifter), "weights": _checksum(lifter)},
         "seed": seed,
         "threads": torch.get_num_threads(),
     }
     run = Run.create(folder, identity)
     if not run.done:
-        loop = _Loop(run, corpus, members, budget)
+        loop = _Loop(run, corpus, members, budget, lifter)
         loop.resume()
         try:
             loop.run_to_end(save_every_s, watch)
         except KeyboardInterrupt:
             raise KeyboardInterrupt(f"stopped; the same command resumes {folder} from its last saved state") from None
-        networks = loop.networks(members)
-        tensors = {f"{name}/{k}": v for name, network in networks.items() for k, v in network.state_dict().items()}
-        write_tensors(run.weights, tensors, _calibrated(networks, corpus, members))
+        networks = loop.networks()
+        keep = networks if lifter is None else {**networks, LIFTER: lifter}
+        tensors = {f"{name}/{k}": v for name, network in keep.items() for k, v in network.state_dict().items()}
+        write_tensors(run.weights, tensors, _calibrated(networks, corpus, members, lifter))
     run.state.unlink(missing_ok=True)
     return run
 
@@ -139,45 +154,85 @@ def _does(corpus: Corpus) -> dict[str, set[str]]:
     return {s: {v.action for v in corpus.views if v.subject == s} for s in corpus.subjects}
 
 
-class _Draws:
-    """The batches of one member: target rows, labels and flips, each a function of key and step."""
+def describe(
+    network: Recognizer, pose2d: Float[np.ndarray, "t j 2"], pose3d: Float[np.ndarray, "t j 3"] | None, fps: float
+) -> Float[Tensor, "2 t features 2"]:
+    """What a recogniser takes of every frame of a sequence, as it is and mirrored.
 
-    def __init__(self, views: Sequence[View], actions: Sequence[str], key: tuple[int, int]) -> None:
-        self.rows = {i: rows_of([v for v in views if v.action == action]) for i, action in enumerate(actions)}
-        self.rows = {i: rows for i, rows in self.rows.items() if len(rows)}
-        if len(self.rows) < 2:
+    Args:
+        network: whose windows these are.
+        pose2d: keypoints in screen units.
+        pose3d: joints in camera metres, wherever the root; where the network takes lifted poses.
+        fps: frames per second.
+
+    Raises:
+        ValueError: for an empty sequence, another number of joints, or a frame rate that is not positive.
+    """
+    skeleton = network.skeleton
+    if pose2d.ndim != 3 or not len(pose2d) or pose2d.shape[1] != len(skeleton):
+        raise ValueError(
+            f"wanted at least one frame of the {len(skeleton)} joints of {skeleton.name}, got {pose2d.shape}"
+        )
+    each = []
+    for points in (pose2d, pose3d):
+        if points is not None:
+            own = torch.from_numpy(np.concatenate([points[:1], points])).float()  # the first frame stands still
+            each.append(features(torch.stack([own, mirrored(own, skeleton)]), fps, skeleton).flatten(-2))
+    return statistics(torch.cat(each, dim=-1), network.receptive_field, causal=network.causal)
+
+
+class _Draws:
+    """The batches of one member: rows, labels and flips, each a function of key and step.
+
+    Args:
+        rows: what to draw from.
+        labels: of these rows.
+        key: of the member.
+    """
+
+    def __init__(self, rows: Int[np.ndarray, " n"], labels: Int[np.ndarray, " n"], key: tuple[int, int]) -> None:
+        self.rows = rows[np.argsort(labels, kind="stable")]
+        self.labels, self.first, self.count = np.unique(np.sort(labels), return_index=True, return_counts=True)
+        if len(self.labels) < 2:
             raise ValueError("a fold leaves fewer than 2 actions to learn: ask for more folds, or give more people")
-        weights = np.array([len(rows) for rows in self.rows.values()], float) ** BALANCE
+        weights = self.count.astype(float) ** BALANCE
         self.chances = weights / weights.sum()
         self.key = key
 
     def __call__(self, step: int, batch: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         generator = np.random.default_rng((*self.key, 1, step))
-        labels = generator.choice(list(self.rows), size=batch, p=self.chances)
-        rows = np.array(
-            [
-                self.rows[label][int(u * len(self.rows[label]))]
-                for label, u in zip(labels, generator.random(batch), strict=True)
-            ]
-        )
-        return rows, labels, generator.random(batch) < 0.5
+        which = generator.choice(len(self.labels), size=batch, p=self.chances)
+        offset = (generator.random(batch) * self.count[which]).astype(np.int64)
+        return self.rows[self.first[which] + offset], self.labels[which], generator.random(batch) < 0.5
 
 
 class _Loop:
     """The members of a run in training, side by side."""
 
-    def __init__(self, run: Run, corpus: Corpus, members: Mapping[str, frozenset[str]], budget: Budget) -> None:
+    def __init__(
+        self, run: Run, corpus: Corpus, members: Mapping[str, frozenset[str]], budget: Budget, lifter: TCN | None
+    ) -> None:
         identity = run.config["identity"]
-        self.run, self.budget, self.fps = run, budget, corpus.fps
+        self.run, self.budget, self.names = run, budget, list(members)
         self.keys = [(identity["seed"], zlib.crc32(name.encode())) for name in members]
-        self.draws = [
-            _Draws([v for v in corpus.views if v.subject not in left_out], corpus.actions, key)
-            for left_out, key in zip(members.values(), self.keys, strict=True)
-        ]
         networks = [_fresh(len(corpus.actions), identity["model"], key) for key in self.keys]
         self.network = networks[0]
+        views, poses = corpus.views, _lifted(lifter, corpus.views)
+        each = [describe(self.network, v.pose2d, p, v.fps)[:, ::EVERY] for v, p in zip(views, poses, strict=True)]
+        self.described = torch.cat(each, dim=1)
+        windows = [own.shape[1] for own in each]
+        labels = np.repeat([corpus.actions.index(v.action) for v in views], windows)
+        people = np.repeat([v.subject for v in views], windows)
+        self.draws = []
+        for network, left_out, key in zip(networks, members.values(), self.keys, strict=True):
+            rows = np.flatnonzero(~np.isin(people, sorted(left_out)))
+            self.draws.append(_Draws(rows, labels[rows], key))
+            scale, centre = torch.std_mean(self.described[:, rows], dim=(0, 1))
+            network.centre.copy_(centre)
+            network.scale.copy_(scale.clamp_min(STILL))
         self.network.trunk = stack([n.trunk for n in networks]).train()
-        self.windows = Windows(corpus, self.network.receptive_field, causal=self.network.trunk.causal)
+        self.network.centre = torch.stack([n.centre for n in networks])[:, None]
+        self.network.scale = torch.stack([n.scale for n in networks])[:, None]
         self.adam = torch.optim.AdamW(self.network.parameters(), weight_decay=WEIGHT_DECAY)
         self.step = 0
         self.seconds = 0.0
@@ -186,14 +241,16 @@ class _Loop:
     def one_step(self) -> Float[Tensor, " e"]:
         """The loss of every member before the step, in nats."""
         batch, progress = self.budget.batch, self.budget.progress(self.step)
-        rows, labels, flips = (np.concatenate(p) for p in zip(*(d(self.step, batch) for d in self.draws), strict=True))
-        pose2d, _ = self.windows.gather(rows, flips)
+        rows, labels, flips = (np.stack(p) for p in zip(*(d(self.step, batch) for d in self.draws), strict=True))
         trunk = self.network.trunk
         trunk.batch_norm_momentum = BATCH_NORM_MOMENTUM(progress)
         noise = random_integers(self.keys, self.step, trunk.noise_size(batch)) if trunk.dropout else None
-        logits = self.network(pose2d.reshape(-1, batch, *pose2d.shape[1:]), self.fps, noise)  # (e, b, 1, actions)
+        logits = self.network(self.described[flips.astype(np.int64), rows], noise)  # (e, b, actions)
         losses = torch.nn.functional.cross_entropy(
-            logits.flatten(0, 2), torch.from_numpy(labels), label_smoothing=LABEL_SMOOTHING, reduction="none"
+            logits.flatten(0, 1),
+            torch.from_numpy(labels.ravel()),
+            label_smoothing=LABEL_SMOOTHING,
+            reduction="none",
         )
         self.adam.param_groups[0]["lr"] = LEARNING_RATE(progress)
         self.adam.zero_grad()
@@ -234,28 +291,46 @@ class _Loop:
             now = time.perf_counter()
             self.seconds = now - began
             if self.step % log_every == 0 or self.step == self.budget.steps:
-                entry = {"step": self.step, "seconds": round(self.seconds, 3), "loss_nats": round(float(loss[0]), 4)}
-                self.log.append(entry)
-                watch(self.step, entry["loss_nats"])
+                self.log.append(
+                    {
+                        "step": self.step,
+                        "progress": self.step / self.budget.steps,
+                        "seconds": round(self.seconds, 3),
+                        "learning_rate": self.adam.param_groups[0]["lr"],
+                        "loss_nats": dict(zip(self.names, np.round(loss.double().tolist(), 4).tolist(), strict=True)),
+                    }
+                )
+                watch(self.step, float(loss[0]))
             if now - saved > save_every_s:
                 self.save()
                 saved = now
         with replacing(self.run.log_path) as beside:
             beside.write_text("".join(json.dumps(entry) + "\n" for entry in self.log), encoding="utf-8")
 
-    def networks(self, names: Iterable[str]) -> dict[str, Recognizer]:
+    def networks(self) -> dict[str, Recognizer]:
         """The members as networks of their own, in evaluation mode."""
-        networks = {name: _fresh(self.network.actions, self.run.config["identity"]["model"], (0, 0)) for name in names}
-        for i, network in enumerate(networks.values()):
-            network.trunk = member(self.network.trunk, i)
-        return {name: network.eval() for name, network in networks.items()}
+        networks = {}
+        for i, name in enumerate(self.names):
+            networks[name] = _fresh(self.network.actions, self.run.config["identity"]["model"], self.keys[i]).eval()
+            networks[name].trunk = member(self.network.trunk, i).eval()
+            networks[name].centre.copy_(self.network.centre[i, 0])
+            networks[name].scale.copy_(self.network.scale[i, 0])
+        return networks
 
 
 def _fresh(actions: int, model: Mapping[str, Any], key: tuple[int, int]) -> Recognizer:
     """A member before its first step: its weights depend on its key alone."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(int(np.random.SeedSequence((*key, 3)).generate_state(1, np.uint64)[0] >> 1))
+    with seeded(key):
         return Recognizer(actions, **model)
+
+
+def _lifted(lifter: TCN | None, views: Sequence[View]) -> list[np.ndarray] | list[None]:
+    return [None] * len(views) if lifter is None else lift(lifter, [v.pose2d for v in views])
+
+
+def _checksum(lifter: TCN) -> str:
+    tensors = b"".join(v.cpu().numpy().tobytes() for _, v in sorted(lifter.state_dict().items()))
+    return f"{zlib.crc32(tensors):08x}"
 
 
 # prediction
@@ -267,18 +342,23 @@ class Recognized:
     Mirrored keypoints show the same action, so logits are averaged over both.
 
     Args:
-        recognizer: the network, as it is now.
+        recognizer: the network, in evaluation mode.
         actions: names of its outputs.
         temperature: what logits are divided by.
+        lifter: whose poses the network sees beside the keypoints, where it takes lifted poses.
     """
 
-    def __init__(self, recognizer: Recognizer, actions: Sequence[str], temperature: float = 1.0) -> None:
+    def __init__(
+        self, recognizer: Recognizer, actions: Sequence[str], temperature: float = 1.0, lifter: TCN | None = None
+    ) -> None:
         if len(actions) != recognizer.actions:
             raise ValueError(f"the recogniser tells {recognizer.actions} actions apart, got {len(actions)} names")
+        if (lifter is not None) != recognizer.lifted:
+            raise ValueError(f"this recogniser takes {'' if recognizer.lifted else 'no '}lifted poses")
         self.recognizer = recognizer
         self.actions = tuple(actions)
         self.temperature = temperature
-        self._trunk = Folded(recognizer.trunk)
+        self.lifter = None if lifter is None else Folded(lifter)
 
     def __call__(self, views: Sequence[View]) -> Posteriors:
         """Probabilities ``(t, actions)`` of every frame of each view; they sum to 1."""
@@ -294,22 +374,15 @@ class Recognized:
 
     @torch.no_grad()
     def logits(self, pose2d: Float[np.ndarray, "t j 2"], fps: float) -> Float[np.ndarray, "t actions"]:
-        """Uncalibrated logits of every frame of a sequence in screen units; its end frames are repeated beyond it.
+        """Uncalibrated logits of every frame of a sequence in screen units, whose windows end where it does.
 
         Raises:
             ValueError: for an empty sequence or another number of joints.
         """
-        skeleton, context = self.recognizer.skeleton, self.recognizer.receptive_field - 1
-        if pose2d.ndim != 3 or not len(pose2d) or pose2d.shape[1] != len(skeleton):
-            raise ValueError(
-                f"wanted at least one frame of the {len(skeleton)} joints of {skeleton.name}, got {pose2d.shape}"
-            )
-        before = context if self._trunk.causal else (context + 1) // 2
-        padded = np.pad(pose2d, ((before, context - before), (0, 0), (0, 0)), mode="edge")
-        mirrored = padded[:, list(skeleton.mirror)] * np.array([-1, 1], padded.dtype)
-        both = torch.from_numpy(np.stack([padded, mirrored])).float()
-        logits = self._trunk(features(both, fps, skeleton)).flatten(-2)[..., : len(self.actions)].mean(dim=0)
-        return logits.double().numpy()
+        pose3d = None if self.lifter is None else lift(self.lifter, [pose2d])[0]
+        described = describe(self.recognizer, pose2d, pose3d, fps)
+        both = self.recognizer(described.flatten(0, 1)).unflatten(0, (2, -1))
+        return np.asarray(both.mean(dim=0).double())
 
 
 def load_recognized(run: Run, member: str = EVERYBODY) -> Recognized:
@@ -319,19 +392,49 @@ def load_recognized(run: Run, member: str = EVERYBODY) -> Recognized:
         FileNotFoundError: if training has not ended.
         ValueError: for an unknown member (lists the known), or weights that are no recogniser's.
     """
-    if member not in run.members:
-        raise ValueError(f"{run.folder} has no member {member!r}; it has: {', '.join(run.members)}")
-    if not run.done:
-        raise FileNotFoundError(f"{run.folder} has no weights yet: its training has not ended. Run it again to resume.")
+    run.check_member(member)
     tensors, metadata = read_tensors(run.weights)
     identity = run.config["identity"]
     try:
         network = Recognizer(len(identity["trained_on"]["actions"]), **identity["model"])
         network.load_state_dict(of_member(tensors, member))
         temperature = float(metadata["temperature"])
+        lifter = TCN(**identity["lifter"]["model"]).eval() if identity["lifter"] else None
+        if lifter is not None:
+            lifter.load_state_dict(of_member(tensors, LIFTER))
     except (KeyError, TypeError, RuntimeError) as error:
         raise ValueError(f"{run.folder} holds no recogniser ({error}): `actlift recognize` trains one") from error
-    return Recognized(network.eval(), identity["trained_on"]["actions"], temperature)
+    return Recognized(network.eval(), identity["trained_on"]["actions"], temperature, lifter)
+
+
+class Coupled:
+    """The predictor of a network that takes conditions, told of each view how likely every action is.
+
+    Recognition and pose estimation helping each other (Yao, Gall, Van Gool 2012, "Coupled action recognition and pose
+    estimation from multiple views", IJCV), once around: actions are recognised, from poses lifted without a label
+    where the recogniser sees poses, and the network averages its gains and biases by their probabilities.
+
+    Args:
+        network: its conditions are the recogniser's actions, in their order.
+        recognized: probabilities of actions, of which the mean over a view counts.
+
+    Raises:
+        ValueError: for a network that does not take as many conditions as there are actions.
+    """
+
+    def __init__(self, network: TCN, recognized: Recognized) -> None:
+        if network.conditions != len(recognized.actions):
+            raise ValueError(
+                f"the network takes {network.conditions} conditions, the recogniser tells {len(recognized.actions)} "
+                "actions apart: train both on the same actions"
+            )
+        self.network = network
+        self.recognized = recognized
+
+    def __call__(self, views: Sequence[View]) -> Poses:
+        chances = [np.append(posterior.mean(axis=0), 0.0) for posterior in self.recognized(views)]  # of "unknown", 0
+        given = [self.network.given(torch.from_numpy(p).float()) for p in chances]
+        return [lift(network, [v.pose2d])[0] for network, v in zip(given, views, strict=True)]
 
 
 def smoothed(posterior: Float[np.ndarray, "t actions"], seconds: float, fps: float) -> Float[np.ndarray, "t actions"]:
@@ -481,29 +584,38 @@ def calibration_error(
     return float(np.abs(np.bincount(where, weights=gap)).sum() / len(labels))
 
 
-def temperature_of(logits: Float[np.ndarray, "n actions"], labels: Int[np.ndarray, " n"]) -> float:
-    """The temperature from 0.05 to 20 at which ``softmax(logits / temperature)`` makes the labels likeliest."""
+def temperature_of(
+    logits: Float[np.ndarray, "n actions"],
+    labels: Int[np.ndarray, " n"],
+    weights: Float[np.ndarray, " n"] | None = None,
+) -> float:
+    """The temperature from 0.05 to 20 at which ``softmax(logits / temperature)`` makes the labels, weighted where
+    weights are given, likeliest."""
 
     def nll(log_temperature: float) -> float:
         logs = log_softmax(logits / np.exp(log_temperature), axis=1)
-        return float(-logs[np.arange(len(labels)), labels].mean())
+        return -float(np.average(logs[np.arange(len(labels)), labels], weights=weights))
 
     return float(np.exp(minimize_scalar(nll, bounds=(np.log(0.05), np.log(20)), method="bounded").x))
 
 
 def _calibrated(
-    networks: Mapping[str, Recognizer], corpus: Corpus, members: Mapping[str, frozenset[str]]
+    networks: Mapping[str, Recognizer], corpus: Corpus, members: Mapping[str, frozenset[str]], lifter: TCN | None
 ) -> dict[str, Any]:
-    """The temperature, and how right the networks that left people out are on these people with it."""
+    """The temperature, and how right the networks that left people out are on these people with it.
+
+    Every clip weighs the same: its frames are no witnesses independent of each other.
+    """
     actions, views, logits = corpus.actions, list[View](), list[np.ndarray]()
     for name, people in members.items():
         known = {v.action for v in corpus.views if v.subject not in people}
         own = [v for v in corpus.views if v.subject in people and v.action in known]
-        recognized = Recognized(networks[name], actions)
+        recognized = Recognized(networks[name], actions, lifter=lifter)
         views += own
         logits += [recognized.logits(v.pose2d, v.fps) for v in own]
-    labels = np.repeat([actions.index(v.action) for v in views], [v.frames for v in views])
-    temperature = temperature_of(np.concatenate(logits), labels)
+    frames = np.array([v.frames for v in views])
+    labels = np.repeat([actions.index(v.action) for v in views], frames)
+    temperature = temperature_of(np.concatenate(logits), labels, np.repeat(1 / frames, frames))
     posteriors = [softmax(x / temperature, axis=1) for x in logits]
     found = measure(posteriors, views, actions)
     return {"temperature": temperature, "held_out": {"frames": asdict(found.frames), "clips": asdict(found.clips)}}

@@ -3,7 +3,7 @@
 ======================  ================================================================================================
 ``config.json``         what was trained on what, with which budget, seed, versions, commit and command
 ``log.jsonl``           one line now and then: step, progress, seconds (by the clock, and of all threads), learning
-                        rate, loss per member in mm
+                        rate, loss per member in mm (a recogniser's in nats)
 ``curve.jsonl``         the same for what was measured along training, if anything was
 ``weights.safetensors`` every member's weights at the last step; there only when training is done
 ``state.safetensors``   what an unfinished training resumes from
@@ -110,14 +110,28 @@ class Run:
     def done(self) -> bool:
         return self.weights.exists()
 
+    def check_member(self, member: str) -> None:
+        """Refuse a member that the run does not have, or whose training has not ended.
+
+        Raises:
+            FileNotFoundError: if training has not ended.
+            ValueError: for an unknown member (lists the known).
+        """
+        if member not in self.members:
+            raise ValueError(f"{self.folder} has no member {member!r}; it has: {', '.join(self.members)}")
+        if not self.done:
+            raise FileNotFoundError(
+                f"{self.folder} has no weights yet: its training has not ended. Run it again to resume."
+            )
+
     def log(self) -> pd.DataFrame:
-        """The log, a row per line and member: step, progress, seconds, cpu_seconds, learning_rate, member, loss_mm."""
-        rows = []
-        for entry in _lines(self.log_path):
-            for name, loss in entry.pop("loss_mm").items():
-                rows.append({**entry, "member": name, "loss_mm": loss})
+        """The log, a row per line and member: step, progress, seconds, cpu_seconds, learning_rate, member, and the
+        loss: loss_mm, of a recogniser loss_nats."""
+        lines = _lines(self.log_path)
+        loss = "loss_nats" if lines and "loss_nats" in lines[0] else "loss_mm"
+        rows = [{**entry, "member": name, loss: value} for entry in lines for name, value in entry[loss].items()]
         return pd.DataFrame(
-            rows, columns=["step", "progress", "seconds", "cpu_seconds", "learning_rate", "member", "loss_mm"]
+            rows, columns=["step", "progress", "seconds", "cpu_seconds", "learning_rate", "member", loss]
         )
 
     def curve(self) -> list[dict[str, Any]]:

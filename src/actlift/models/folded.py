@@ -105,8 +105,8 @@ class Folded:
             )
         if network.conditions:
             raise ValueError(
-                f"this network takes one of {network.conditions} conditions: fold the network of one, or of none known: "
-                "network.given(condition), network.given(network.conditions)"
+                f"this network takes one of {network.conditions} conditions: fold the network of one, or of none "
+                "known: network.given(condition), network.given(network.conditions)"
             )
         if dtype not in (torch.float32, torch.bfloat16):
             raise ValueError(f"inference runs in torch.float32 or torch.bfloat16, got {dtype}")

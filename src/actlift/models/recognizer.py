@@ -1,15 +1,16 @@
-"""The action recogniser: a temporal convolution network from windows of 2D keypoints to logits of actions.
+"""The action recogniser: statistics of a window of poses, and a small network from these to logits of actions.
 
 What it sees of a frame changes neither with where a person stands in the image nor with how large: joints about the
 root in units of the person's extent, directions of bones, and velocities of joints in extents per second, which makes
-them comparable across frame rates. The extent is the mean projected bone length of that very frame: one joint gone
-astray moves it little, and a stream is treated as a recording is.
+them comparable across frame rates. The extent is the mean bone length of that very frame, projected where the points
+are: one joint gone astray moves it little, and a stream is treated as a recording is. Points may be 2D keypoints or 3D
+joints in the camera's frame of reference; a recogniser that is given both has their features side by side.
 
-On these features runs the trunk of the lifter, :class:`actlift.models.tcn.TCN`. A velocity takes two frames, so the
-receptive field is the trunk's and the frame before it: 28, 82 or 244 frames.
+Of each feature it sees the mean and the logarithm of the standard deviation over a window about the frame (statistics
+pooling: Snyder et al. 2018, "X-vectors: robust DNN embeddings for speaker recognition", section 2.1), which forget the
+order in which things happened. On these runs one hidden layer, the trunk of the lifter with a width of one
+(:class:`actlift.models.tcn.TCN`).
 """
-
-from collections.abc import Sequence
 
 import torch
 from jaxtyping import Float, Int16
@@ -18,83 +19,87 @@ from torch import Tensor, nn
 from actlift.models.tcn import TCN
 from actlift.skeleton import H36M_17, Skeleton
 
-SMALLEST = 1e-6  # screen units; keeps features finite where all joints fall together
+SMALLEST = 1e-6  # screen units or metres; keeps features finite where all joints fall together
+FARTHEST = 5.0  # standard deviations from the centre; statistics beyond are drawn in
+STILL = 1e-2  # added to standard deviations, in units of the features; below, nothing is told from noise
 
 
 class Recognizer(nn.Module):
-    """A valid temporal filter from keypoints to logits: ``(b, t, j, 2) -> (b, t - R + 1, actions)``.
-
-    It strides where t == R and dilates otherwise, to the same numbers. The logits belong to the later of the
-    two middle frames (R is even); to the last frame where causal.
+    """From statistics of windows to logits: ``(n, features, 2) -> (n, actions)``.
 
     Args:
         actions: how many there are.
-        widths, channels, causal, dropout, members: of the trunk.
-        skeleton: of the keypoints.
+        receptive_field: frames of a window.
+        channels: of the hidden layer.
+        causal: windows end with their frame, which else is in their middle.
+        lifted: sees 3D joints beside 2D keypoints.
+        dropout: probability.
+        skeleton: of keypoints and joints.
+
+    Attributes:
+        centre, scale: (features, 2) mean and standard deviation of the statistics that it learnt from.
 
     Raises:
-        ValueError: for fewer than two actions, or what makes no trunk.
+        ValueError: for fewer than two actions, a window of no frames, or what makes no trunk.
     """
+
+    centre: Tensor
+    scale: Tensor
 
     def __init__(
         self,
         actions: int,
-        widths: Sequence[int] = (3, 3, 3, 3),
+        receptive_field: int = 81,
         channels: int = 128,
         *,
         causal: bool = False,
-        dropout: float = 0.25,
+        lifted: bool = False,
+        dropout: float = 0.5,
         skeleton: Skeleton = H36M_17,
-        members: int | None = None,
     ) -> None:
         super().__init__()
         if actions < 2:
             raise ValueError(f"there is nothing to tell apart among {actions} actions: give at least 2")
+        if receptive_field < 1:
+            raise ValueError(f"a window has at least 1 frame, got {receptive_field}")
         self.actions = actions
+        self.receptive_field = receptive_field
+        self.causal = causal
+        self.lifted = lifted
         self.skeleton = skeleton
+        count = (2 * len(skeleton) + len(skeleton.bones)) * (5 if lifted else 2)
+        self.register_buffer("centre", torch.zeros(count, 2))
+        self.register_buffer("scale", torch.ones(count, 2))
         self.trunk = TCN(
-            widths,
+            (1,),
             channels,
-            joints_in=2 * len(skeleton) + len(skeleton.bones),
+            joints_in=count,  # a statistic has two coordinates, as a keypoint has
             joints_out=-(-actions // 3),  # the trunk answers in threes; those too many are left out
-            causal=causal,
             dropout=dropout,
-            members=members,
         )
 
-    @property
-    def receptive_field(self) -> int:
-        return self.trunk.receptive_field + 1
-
     def forward(
-        self, pose2d: Float[Tensor, "*e b t j 2"], fps: float, noise: Int16[Tensor, "*e units"] | None = None
-    ) -> Float[Tensor, "*e b t2 actions"]:
-        """Logits of windows or whole sequences.
+        self, described: Float[Tensor, "*e b features 2"], noise: Int16[Tensor, "*e units"] | None = None
+    ) -> Float[Tensor, "*e b actions"]:
+        """Logits of windows.
 
         Args:
-            pose2d: keypoints in screen units.
-            fps: frames per second.
+            described: their statistics.
             noise: of dropout, as :meth:`TCN.forward` takes it.
-
-        Raises:
-            ValueError: for fewer frames than the receptive field, another number of joints, or no frame rate.
         """
-        t, j = pose2d.shape[-3:-1]
-        if j != len(self.skeleton):
-            raise ValueError(f"this recogniser takes {len(self.skeleton)} joints, got {j}: remap the keypoints first")
-        if t < self.receptive_field:
-            raise ValueError(
-                f"this recogniser needs at least its receptive field of {self.receptive_field} frames, got {t}: "
-                "pad the sequence (Recognized does)"
-            )
-        logits: Tensor = self.trunk(features(pose2d, fps, self.skeleton), noise)
-        return logits.flatten(-2)[..., : self.actions]
+        standard = ((described - self.centre) / self.scale).clamp(-FARTHEST, FARTHEST)
+        logits: Tensor = self.trunk(standard.unsqueeze(-3), noise)
+        return logits.flatten(-3)[..., : self.actions]
 
 
 def features(
-    pose2d: Float[Tensor, "*n t j 2"], fps: float, skeleton: Skeleton = H36M_17
-) -> Float[Tensor, "*n t2 features 2"]:
-    """What the trunk sees of every frame but the first: joints about the root, bone directions, velocities.
+    points: Float[Tensor, "*n t j axes"], fps: float, skeleton: Skeleton = H36M_17
+) -> Float[Tensor, "*n t2 features axes"]:
+    """What is seen of every frame but the first: joints about the root, bone directions, velocities.
+
+    Args:
+        points: 2D keypoints or 3D joints.
+        fps: frames per second.
 
     Raises:
         ValueError: for a frame rate that is not positive.
@@ -102,10 +107,33 @@ def features(
     if not fps > 0:
         raise ValueError(f"velocities need a positive number of frames per second, got {fps}")
     children, parents = (list(ends) for ends in zip(*skeleton.bones, strict=True))
-    now = pose2d[..., 1:, :, :]
+    now = points[..., 1:, :, :]
     bones = now[..., children, :] - now[..., parents, :]
     length = bones.norm(dim=-1, keepdim=True)
     extent = length.mean(dim=-2, keepdim=True).clamp_min(SMALLEST)
     joints = (now - now[..., skeleton.root, None, :]) / extent
-    velocities = (now - pose2d[..., :-1, :, :]) * fps / extent
+    velocities = (now - points[..., :-1, :, :]) * fps / extent
     return torch.cat([joints, bones / length.clamp_min(SMALLEST), velocities], dim=-2)
+
+
+def statistics(
+    each: Float[Tensor, "*n t features"], receptive_field: int, *, causal: bool = False
+) -> Float[Tensor, "*n t features 2"]:
+    """Mean and logarithm of the standard deviation of each feature over the window of every frame.
+
+    Windows have their frame in the middle (the later of the two, where there are two) or, where causal, at their end.
+    They end where the sequence does.
+    """
+    t = each.shape[-2]
+    frames = torch.arange(t, device=each.device)
+    first = frames - (receptive_field - 1 if causal else receptive_field // 2)
+    start, stop = first.clamp_min(0), (first + receptive_field).clamp_max(t)
+
+    def mean(x: Tensor) -> Tensor:
+        sums = torch.nn.functional.pad(x, (0, 0, 1, 0)).cumsum(dim=-2)
+        return (sums[..., stop, :] - sums[..., start, :]) / (stop - start)[:, None]
+
+    x = each.double()
+    centre = mean(x)
+    spread = (mean(x * x) - centre * centre).clamp_min(0).sqrt()
+    return torch.stack([centre, (spread + STILL).log()], dim=-1).to(each.dtype)

@@ -118,15 +118,17 @@ class Verdict:
         return Estimate(self.effect, self.low, self.high, math.nan)
 
 
-def relative_error(draws: Draws, spread: pd.DataFrame, arm: str, column: str = MEAN_OVER_ACTIONS) -> Estimate:
-    """By how many % an arm's error is above the generalist's.
+def relative_error(
+    draws: Draws, spread: pd.DataFrame, arm: str, column: str = MEAN_OVER_ACTIONS, against: str = GENERALIST
+) -> Estimate:
+    """By how many % an arm's error is above the generalist's, or another's.
 
     Args:
         draws, spread: of one metric, as from `Scores.draws` and `Scores.seed_spread`, with both arms among them.
         column: an action or a mean.
     """
-    mine, theirs = (draws.averages[a][column].to_numpy() for a in (arm, GENERALIST))
-    of_both = spread.loc[[arm, GENERALIST]]
+    mine, theirs = (draws.averages[a][column].to_numpy() for a in (arm, against))
+    of_both = spread.loc[[arm, against]]
     return _estimate(100 * (mine / theirs - 1), 100 * of_both[column] / theirs[0], of_both["seeds"])
 
 

@@ -204,28 +204,35 @@ class Suite:
             ValueError: where suite.json is no suite's, or of another format.
         """
         folder = Path(folder)
-        path = folder / "suite.json"
-        if not path.is_file():
-            raise FileNotFoundError(
-                f"{folder} holds no suite: it has no suite.json; `actlift study --preset` makes one"
-            )
-        about = read_json(path)
-        if not isinstance(about, dict) or about.get("format") != FORMAT or not isinstance(about.get("settings"), dict):
-            raise ValueError(
-                f"{path} describes no suite of format {FORMAT}: was it made by another version of actlift?"
-            )
+        about = read_about(folder)
         settings = tuple(Setting.open(name, folder / where) for name, where in about["settings"].items())
         return cls(folder, about, settings)
 
     @property
     def preset(self) -> str:
-        """ "fair", "paper" or "action-oriented"."""
+        """ "fair", "paper", "action-oriented" or "action-aware"."""
         return str(self.about["preset"])
 
     @property
     def focus(self) -> str:
         """The action that tables of one action show."""
         return str(self.about["focus"])
+
+
+def read_about(folder: Path) -> dict[str, Any]:
+    """The suite.json of a folder.
+
+    Raises:
+        FileNotFoundError: where it holds no suite.
+        ValueError: where suite.json is no suite's, or of another format.
+    """
+    path = folder / "suite.json"
+    if not path.is_file():
+        raise FileNotFoundError(f"{folder} holds no suite: it has no suite.json; `actlift study --preset` makes one")
+    about = read_json(path)
+    if not isinstance(about, dict) or about.get("format") != FORMAT or not isinstance(about.get("settings"), dict):
+        raise ValueError(f"{path} describes no suite of format {FORMAT}: was it made by another version of actlift?")
+    return about
 
 
 def _curve(run: Run) -> list[dict[str, Any]]:

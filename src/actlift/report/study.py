@@ -65,6 +65,7 @@ def write_study_page(folder: Path) -> Path:
             data_note=data_note(study["provenance"]),
             skeleton=H36M_17,
             runs=[_run(name, runs[name], arm_of[name], seed_of[name]) for name in ordered],
+            labels_page="labels.html" if (folder / "labels.html").is_file() else "",
         ),
     )
     return path

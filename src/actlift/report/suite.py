@@ -257,7 +257,7 @@ def _contents(report: SuiteReport, drawn: Sequence[Drawing]) -> dict[str, Any]:
         "evidence": evidence(first.scores, "mpjpe", arms),
         "arms": [arm_entry(arm, place) for place, arm in enumerate(arms)],
         "glances": [_glance(suite, differences, metric, arms[1:]) for metric in ERRORS],
-        "drawings": {drawing.name: _drawing(drawing) for drawing in drawn},
+        "drawings": {drawing.name: drawing_entry(drawing) for drawing in drawn},
         "tables": {name: _table(suite, table) for name, table in tables.items()},
         "printed": [_table(suite, printed_table(number)) for number in ("I", "II")],
         "focus": suite.focus,
@@ -281,7 +281,7 @@ def _contents(report: SuiteReport, drawn: Sequence[Drawing]) -> dict[str, Any]:
             ("commit", suite.about["commit"]),
             ("versions", suite.about["versions"]),
         ],
-        "settings": [_setting(suite, setting) for setting in suite.settings],
+        "settings": [setting_entry(suite.folder, setting) for setting in suite.settings],
         "as_words": printed,
     }
 
@@ -375,7 +375,8 @@ def _glance(suite: Suite, differences: pd.DataFrame, metric: str, arms: Sequence
     return {"title": _error(metric), "unit": METRICS[metric].unit, "rows": rows}
 
 
-def _drawing(drawing: Drawing) -> dict[str, Any]:
+def drawing_entry(drawing: Drawing) -> dict[str, Any]:
+    """A drawing as templates show it, with its files."""
     from markupsafe import Markup
 
     panels = [{"title": panel.title, "svg": Markup(figures.panel_svg(panel))} for panel in drawing.panels]
@@ -413,8 +414,9 @@ def _table(suite: Suite, table: Table) -> dict[str, Any]:
     }
 
 
-def _setting(suite: Suite, setting: Setting) -> dict[str, Any]:
-    folder = setting.folder.relative_to(suite.folder).as_posix()
+def setting_entry(within: Path, setting: Setting) -> dict[str, Any]:
+    """A setting as templates name it, with its page and runs, seen from a folder that it lies in."""
+    folder = setting.folder.relative_to(within).as_posix()
     return {
         "name": setting.name,
         "title": title(setting),
