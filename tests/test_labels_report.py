@@ -194,8 +194,8 @@ def test_what_finishing_gains_is_not_taken_for_what_the_action_does(tmp_path: Pa
     report = LabelsReport.open(folder)
     first, second, _ = sentences(report)
     assert first.startswith("No. ")
-    assert "against an untold one trained alike" in first
-    assert "(finished-conditioned against finished): MPJPE +1" in second
+    assert "against an untold network that was trained alike" in first
+    assert "(finished-conditioned, against finished): MPJPE +1" in second
     frame = report.tables["labels"].frame.set_index(["network", "told"])
     assert frame.loc[("finished-conditioned", "the recognised action"), "MPJPE difference, %"] < -10  # the generalist
     assert set(report.tables["actions"].frame["against"]) == {"finished"}

@@ -60,7 +60,7 @@ def test_the_action_aware_settings_are_steps_at_each_receptive_field():
     assert list(plans) == [f"{field}f-{steps}" for field in (27, 81) for steps in (1500, 6000, 24000)]
     for name, plan in plans.items():
         assert name == f"{plan.network.receptive_field}f-{plan.budget.steps}"
-        assert plan.arms == ("generalist", "conditioned", "random-conditioned", "cluster-conditioned")
+        assert {"generalist", "conditioned", "random-conditioned", "finished-conditioned"} < set(plan.arms)
         assert plan.equalities == ("pooled",)
         assert plan.labels
         assert plan.snapshots == 0
@@ -169,7 +169,7 @@ def test_what_labels_do_from_training_to_a_page(corpus_folder, tmp_path, monkeyp
     words += ["--receptive-fields", "9", "--network.channels", "64"]
     app([str(word) for word in words], result_action="return_value")
     printed = " ".join(capsys.readouterr().out.split())
-    assert "against the generalist, at 2 settings" in printed
+    assert "against an untold network that was trained alike, at 2 settings" in printed
     assert "the true action (oracle)" in printed
     assert [setting.name for setting in Suite.open(out).settings] == ["9f-60", "9f-80"]
     (charged,) = (

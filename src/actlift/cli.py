@@ -374,11 +374,11 @@ def specialise_verb(
 ) -> None:
     """Finish a trained network on your own action, and tell what that is worth on clips or people held out.
 
-    The result is a network for this action alone, which `evaluate` and `export` take; for all else the old one is kept.
+    `actlift data prepare` makes a corpus of your clips (mocap .npz, ASF/AMC). The result is a network for this action
+    alone, which `evaluate` and `export` take; for all else the old one is kept.
 
     For example:
 
-        actlift data prepare asfamc/soccer --out soccer --fps 60
         actlift specialise runs/generalist soccer runs/soccer --action Soccer
         actlift specialise runs/generalist corpus runs/dance --action Dancing --test-subjects S9
 
@@ -644,6 +644,8 @@ def study_verb(
 @app.command(name="report")
 def report_verb(study: Path) -> None:
     """Write report.html of a study again, and print its tables; of a preset's study also tables and figures as files.
+
+    A study with labels also gets labels.html. Of preset action-aware the studies that are finished are shown.
 
     For example:
 

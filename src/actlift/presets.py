@@ -10,7 +10,7 @@
                      numbers of frames and of steps.
 ``action-aware``     not the paper's: one network that is told the action (recognised, known, missing and wrong) against
                      the generalist and against networks that are told something else, over several receptive fields and
-                     numbers of steps, with the cost of recognising taken off.
+                     numbers of steps, with the cost of recognising taken off; told and untold also finished alike.
 
 An epoch has two windows for every frame, one of them mirrored, as VideoPose3D counts.
 """
@@ -37,7 +37,14 @@ ARMS_OF: dict[str, tuple[str, ...]] = {
     "paper": (GENERALIST, "experts", "random-experts"),
     "fair": (GENERALIST, "experts", "random-experts", "cluster-experts"),
     "action-oriented": (GENERALIST, "experts", "random-experts"),
-    "action-aware": (GENERALIST, "conditioned", "random-conditioned", "cluster-conditioned"),
+    "action-aware": (
+        GENERALIST,
+        "conditioned",
+        "random-conditioned",
+        "cluster-conditioned",
+        "finished",
+        "finished-conditioned",
+    ),
 }
 
 

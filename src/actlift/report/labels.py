@@ -58,6 +58,7 @@ ALIKE = {
     "finished-conditioned, mixture": "finished",
     "specialised": "finished",
     "specialised, mixture": "finished, mixture",
+    "random-specialised": "finished",
 }
 MIXTURE = ", mixture"
 UNTOLD = "unknown"  # the label of told.parquet that is none
@@ -125,24 +126,23 @@ class Labelled:
         """The mean over seeds, in the metric's unit."""
         return float(self.draws[metric].averages[arm][column].iloc[0])
 
-    def relative(self, metric: str, arm: str, column: str = MEAN_OVER_ACTIONS) -> Estimate:
-        """By how many % the arm's error is above the generalist's."""
-        return relative_error(self.draws[metric], self.spreads[metric], arm, column)
+    def relative(self, metric: str, arm: str, column: str = MEAN_OVER_ACTIONS, against: str = GENERALIST) -> Estimate:
+        """By how many % the arm's error is above another's."""
+        return relative_error(self.draws[metric], self.spreads[metric], arm, column, against)
+
+    def rival(self, arm: str) -> str:
+        """The untold network that an arm is held against, trained alike: the generalist, or one that finishes too."""
+        alike = ALIKE.get(_named(arm)[0], GENERALIST)
+        return alike if alike in self.arms else GENERALIST
 
     def gain(self, metric: str, column: str = MEAN_OVER_ACTIONS) -> Estimate:
-        """By how many % the usable arm's error is above the rival's."""
-        return relative_error(self.draws[metric], self.spreads[metric], self.usable, column, self.rival)
+        """By how many % the usable arm's error is above its rival's."""
+        return self.relative(metric, self.usable, column, self.rival(self.usable))
 
     @property
     def usable(self) -> str:
         """Of the arms that are told the recognised action, the one with the lowest MPJPE."""
         return min((a for a in self.arms if a.endswith(": predicted label")), key=lambda a: self.error("mpjpe", a))
-
-    @property
-    def rival(self) -> str:
-        """The untold network that the usable arm is held against."""
-        alike = ALIKE.get(_named(self.usable)[0], GENERALIST)
-        return alike if alike in self.arms else GENERALIST
 
     @property
     def actions(self) -> dict[str, Estimate]:
@@ -327,10 +327,10 @@ def _actions_table(settings: Sequence[Labelled]) -> Table:
         {
             **_place(at),
             "told the recognised action": _named(at.usable)[0],
-            "against": at.rival,
+            "against": at.rival(at.usable),
             "action": action,
             "MPJPE": at.error("mpjpe", at.usable, action),
-            "the other's": at.error("mpjpe", at.rival, action),
+            "the other's": at.error("mpjpe", at.rival(at.usable), action),
             "difference, %": of.effect,
             "low": of.low,
             "high": of.high,
@@ -454,15 +454,18 @@ def drawings(report: LabelsReport) -> list[Drawing]:
     made = []
     if len({at.setting.steps for at in report.settings}) > 1:
         panels = []
+        lines = {network: _lines(report, network) for network in networks}
         for network in networks:
-            lines = _lines(report, network)
+            rival = report.middle.rival(network)
+            apart = "" if rival == GENERALIST else f", against {rival}"
             for field in fields:
                 for metric in ERRORS:
-                    heading = f"{_name(metric)}, {counted(field, 'frame')}, {network}"
-                    draw = partial(_draw_steps, report=report, lines=lines, field=field, metric=metric)
-                    panels.append(Panel(heading, f"Difference to the generalist by steps, {heading}", 5.2, 3.8, draw))
-        heading = "Differences to the generalist by optimiser steps, mean over actions"
-        made.append(Drawing("steps", heading, tuple(panels), tuple(_lines(report, networks[0]).values()), 2))
+                    heading = f"{_name(metric)}, {counted(field, 'frame')}, {network}{apart}"
+                    draw = partial(_draw_steps, report=report, lines=lines[network], field=field, metric=metric)
+                    panels.append(Panel(heading, f"Differences by steps, {heading}", 5.2, 3.8, draw))
+        heading = f"Differences to {_against(report)} by optimiser steps, mean over actions"
+        legend = tuple(dict.fromkeys(line for of_network in lines.values() for line in of_network.values()))
+        made.append(Drawing("steps", heading, tuple(panels), legend, 2))
     at = report.middle
     panels = []
     for network, errors in at.told.items():
@@ -483,13 +486,15 @@ def drawings(report: LabelsReport) -> list[Drawing]:
 def _lines(report: LabelsReport, network: str) -> dict[str, tuple[str, int, bool]]:
     """The arms of a panel, each with its words, place among the colours and whether it is dashed (oracle)."""
     arms = dict.fromkeys(arm for at in report.settings for arm in at.arms)
-    others = [arm for arm in arms if ": " not in arm and MIXTURE not in arm and arm != GENERALIST]
+    untold = {GENERALIST, *ALIKE.values()}
+    others = [arm for arm in arms if ": " not in arm and MIXTURE not in arm and arm not in untold]
+    places = {arm: place % len(ARM_COLORS) for place, arm in enumerate(others, 4)}
     return {
         f"{network}{MIXTURE}: predicted label": (f"mixture, told {TOLD['predicted label']}", 1, False),
         f"{network}: predicted label": (f"told {TOLD['predicted label']}", 2, False),
         f"{network}: oracle label": (f"told {TOLD['oracle label']}", 2, True),
         f"{network}: no label": (f"told {TOLD['no label']}", 3, False),
-        **{arm: (_words(arm), place % len(ARM_COLORS), False) for place, arm in enumerate(others, 4)},
+        **{arm: (_words(arm), places[arm], False) for arm in others if ALIKE.get(arm) == ALIKE.get(network)},
     }
 
 
@@ -499,7 +504,8 @@ def _draw_steps(
     settings = sorted((s for s in report.settings if s.setting.receptive_field == field), key=lambda s: s.setting.steps)
     axes.axhline(0, color=INK, linewidth=1.2)
     for number_of_line, (arm, (_, place, dashed)) in enumerate(lines.items()):
-        points = [(at.setting.steps, at.relative(metric, arm)) for at in settings if arm in at.arms]
+        own = [at for at in settings if arm in at.arms]
+        points = [(at.setting.steps, at.relative(metric, arm, against=at.rival(arm))) for at in own]
         x = [steps * 1.035 ** (number_of_line - len(lines) / 2) for steps, _ in points]  # beside each other, not hidden
         color, marker = ARM_COLORS[place][0], MARKERS[place]
         style = (0, (3, 2)) if dashed else "-"
@@ -517,7 +523,7 @@ def _draw_steps(
     for side_x, words, side in ((0.0, "below 0: better", "left"), (1.0, "above 0: worse", "right")):
         axes.text(side_x, 1.01, words, transform=axes.transAxes, ha=side, va="bottom", fontsize=9, color=INK)
     axes.set_xlabel("optimiser steps of the generalist")
-    axes.set_ylabel("difference to the generalist")
+    axes.set_ylabel("difference to the untold network")
 
 
 def _heat(values: pd.DataFrame, heading: str, across: str, *, signed: bool) -> Panel:
@@ -538,7 +544,7 @@ def _draw_heat(axes: "Axes", *, values: pd.DataFrame, across: str, signed: bool)
         axes.add_patch(Rectangle((x, y), 1, 1, facecolor=ARM_COLORS[place][0], alpha=strength, linewidth=0))
         if own:
             axes.add_patch(Rectangle((x, y), 1, 1, fill=False, edgecolor=INK, linewidth=0.9, zorder=3))
-        text = f"{value:+.0f}".replace("-", MINUS) if signed else f"{value:.0f}"
+        text = f"{value:{'+' if signed and abs(value) < 100 else ''}.0f}".replace("-", MINUS)
         if round(value):
             axes.text(x + 0.5, y + 0.53, text, ha="center", va="center", fontsize=6.5, color=INK)
     rows, columns = values.shape
@@ -638,14 +644,15 @@ def _sentences(report: LabelsReport) -> list[dict[str, Any]]:
 
 
 def _against(report: LabelsReport) -> str:
-    alike = all(at.rival == GENERALIST for at in report.settings)
-    return "the generalist" if alike else "an untold one trained alike"
+    """In words, what verdicts and the figure compare with."""
+    alike = all(at.rival(arm) == GENERALIST for at in report.settings for arm in at.arms)
+    return "the generalist" if alike else "an untold network that was trained alike"
 
 
 def _sentence(at: Labelled) -> dict[str, Any]:
     """What a user gets at one budget."""
     of = {metric: at.gain(metric) for metric in ERRORS}
-    against = "" if at.rival == GENERALIST else f" against {at.rival}"
+    against = "" if at.rival(at.usable) == GENERALIST else f", against {at.rival(at.usable)}"
     margins = [f"±{estimate.seed_margin:.1f}" for estimate in of.values() if not math.isnan(estimate.seed_margin)]
     seeds = f"other seeds alone may move these by {' and '.join(margins)}" if margins else "one seed, others may differ"
     effects = [
@@ -671,7 +678,7 @@ def _otherwise(report: LabelsReport) -> str:
         effects = [at.relative("mpjpe", arm).effect for at in report.settings if arm in at.arms]
         ends = dict.fromkeys(f"{end:+.1f}".replace("-", MINUS) for end in (min(effects), max(effects)))
         told.append(f"{_named(arm)[1] if arm in wanted else _words(arm)}: {' to '.join(ends)}\N{NO-BREAK SPACE}%")
-    return f"MPJPE of “{network}” told something else, and of other networks: {'; '.join(told)}."
+    return f"MPJPE against the generalist's, of “{network}” told something else, and of others: {'; '.join(told)}."
 
 
 def _glance(report: LabelsReport, metric: str) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 ======================  ==============================================================================================
 ``suite.json``          preset, scale, the settings' folders, the focus action, corpus digest, command, commit
 ``<setting>/``          a study folder (see :mod:`actlift.study`), whose runs also hold a learning curve
-``report.html``, ...    what :mod:`actlift.report.suite` makes of it
+``report.html``, ...    what :mod:`actlift.report.suite` or :mod:`actlift.report.labels` makes of it
 ======================  ==============================================================================================
 """
 
