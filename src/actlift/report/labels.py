@@ -449,7 +449,6 @@ def _recognizer_table(settings: Sequence[Labelled]) -> Table:
 
 def drawings(report: LabelsReport) -> list[Drawing]:
     """Differences by number of steps, where there are several, and regret beside the recogniser's confusions."""
-    fields = sorted({at.setting.receptive_field for at in report.settings})
     networks = list(dict.fromkeys(network for at in report.settings for network in at.told))
     made = []
     if len({at.setting.steps for at in report.settings}) > 1:
@@ -458,7 +457,7 @@ def drawings(report: LabelsReport) -> list[Drawing]:
         for network in networks:
             rival = report.middle.rival(network)
             apart = "" if rival == GENERALIST else f", against {rival}"
-            for field in fields:
+            for field in sorted({at.setting.receptive_field for at in report.settings if network in at.told}):
                 for metric in ERRORS:
                     heading = f"{_name(metric)}, {counted(field, 'frame')}, {network}{apart}"
                     draw = partial(_draw_steps, report=report, lines=lines[network], field=field, metric=metric)
