@@ -44,6 +44,7 @@ def test_a_new_action_gains_on_clips_that_were_held_out(tmp_path, corpus, base):
 def test_people_can_be_held_out_and_others_of_them_tell_what_would_be_lost(tmp_path, corpus, base):
     found = specialise(tmp_path / "run", base, corpus, "Waving", test_subjects=["syn4"], budget=Budget(80, 64), **CPU)
     assert set(found.action.table["subject"]) == {"syn4"}
+    assert set(found.run.config["identity"]["trained_on"]["subjects"]) == {"syn1", "syn2", "syn3"}
     assert found.others is not None
     assert set(found.others.table["subject"]) == {"syn4"}
     assert set(found.others.table["action"]) == {"Walking", "Squat"}

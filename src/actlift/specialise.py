@@ -84,9 +84,10 @@ def specialise(
         raise ValueError(f"{base.folder} was trained on {', '.join(known)}: scores on them say nothing")
     own = [v for v in corpus.views if v.action == action]
     training, test = _split(own, test_subjects, test_share, seed)
+    met = seen | {v.subject for v in training}
     run = finish(
         folder,
-        corpus,
+        corpus.select(subjects=[s for s in corpus.subjects if s in met]),
         [Member(action, rows_of(training), budget)],
         {action: network},
         seed=seed,
@@ -96,7 +97,6 @@ def specialise(
     )
     pair = {BEFORE: network, AFTER: load_lifter(run)}
     scores = _compared(pair, test, seed, folder)
-    met = seen | {v.subject for v in training}
     rest = [v for v in corpus.views if v.action != action and v.subject not in met]
     others = _compared(pair, rest, seed, folder) if rest else None
     scores.save(folder / "scores.parquet")
