@@ -33,6 +33,7 @@ VERBS = (
     "train",
     "evaluate",
     "specialise",
+    "switching",
     "export",
     "recognize",
     "study",

@@ -471,6 +471,21 @@ def test_steady_labels_switch_only_after_a_lead_held(chances, hold, margin):
             assert p[new] - p[old] >= margin
 
 
+@given(POSTERIORS, st.integers(2, 6), st.sampled_from([0.0, 0.05, 0.2]))
+def test_steady_labels_against_a_loop_over_frames(chances, hold, margin):
+    posterior = chances / chances.sum(axis=1, keepdims=True)
+    present, rival, lead, expected = int(posterior[0].argmax()), -1, 0, []
+    for now in posterior:
+        likeliest = int(now.argmax())
+        ahead = likeliest != present and now[likeliest] - now[present] >= margin
+        lead = (lead + 1 if likeliest == rival else 1) if ahead else 0
+        rival = likeliest
+        if lead == hold:
+            present, lead = likeliest, 0
+        expected.append(present)
+    np.testing.assert_array_equal(steady_labels(posterior, margin=margin, hold=hold), expected)
+
+
 def test_a_single_frame_never_switches_and_a_change_that_lasts_does():
     one, other = [0.8, 0.2], [0.2, 0.8]
     flicker = np.array([one, other] * 20)

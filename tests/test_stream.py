@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from actlift.models.folded import Folded
 from actlift.predict import lift
-from actlift.stream import Stream
+from actlift.stream import RoutedStream, Stream, fade_window
 from networks import WIDTHS, network_of
 
 
@@ -177,3 +177,121 @@ def test_streams_there_are_not():
     for index in (-1, 2):
         with pytest.raises(ValueError, match=f"there are streams 0 to 1, got {index}"):
             stream.reset(index)
+
+
+# catching up
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    widths=WIDTHS,
+    causal=st.booleans(),
+    flip=st.booleans(),
+    streams=st.integers(1, 2),
+    length=st.integers(1, 150),
+    warm=st.integers(0, 40),
+)
+def test_a_replay_is_pushing_every_frame(widths, causal, flip, streams, length, warm):
+    network = network_of(widths, causal=causal)
+    frames = keypoints(length + 40, *((streams,) if streams > 1 else ()), 17)
+    pushed, replayed = (Stream(network, streams=streams, flip=flip) for _ in range(2))
+    for frame in keypoints(warm, *frames.shape[1:-1], seed=1):
+        replayed.push(frame)
+    for frame in frames[:length]:
+        pushed.push(frame)
+    replayed.replay(frames[:length])
+    for frame in frames[length:]:
+        one, other = pushed.push(frame), replayed.push(frame)
+        assert (one is None) == (other is None)
+        if one is not None:
+            np.testing.assert_allclose(other, one, atol=1e-5, rtol=0)
+    np.testing.assert_allclose(replayed.flush(), pushed.flush(), atol=1e-5, rtol=0)
+
+
+def test_a_replay_in_bfloat16_is_pushing_up_to_rounding():
+    network, frames = network_of((3, 3, 3), 64), keypoints(60, 17)
+    pushed, replayed = (Stream(network, dtype=torch.bfloat16) for _ in range(2))
+    for frame in frames[:59]:
+        pushed.push(frame)
+    replayed.replay(frames[:59])
+    expected = pushed.push(frames[59])
+    assert np.linalg.norm(replayed.push(frames[59]) - expected) < 1e-2 * np.linalg.norm(expected)
+
+
+def test_what_cannot_be_replayed_is_refused():
+    stream = Stream(network_of((3,)))
+    with pytest.raises(ValueError, match="nothing to replay: give at least one frame"):
+        stream.replay(keypoints(0, 17))
+    with pytest.raises(ValueError, match="takes 17 joints, got 16: remap the keypoints first"):
+        stream.replay(keypoints(3, 16))
+
+
+# labels
+
+
+@given(st.integers(0, 40))
+def test_a_new_label_gains_weight_as_a_raised_cosine(frames):
+    n = max(frames, 1)
+    weight = np.cumsum(fade_window(frames))
+    np.testing.assert_allclose(weight, (1 - np.cos(np.pi * np.arange(1, n + 1) / n)) / 2, atol=1e-12)
+
+
+def test_only_lifters_within_the_fade_run_and_one_that_comes_into_use_catches_up_in_one_call(monkeypatch):
+    pushed, replayed = [], []
+    push, replay = Stream.push, Stream.replay
+    monkeypatch.setattr(Stream, "push", lambda self, frame: pushed.append(self) or push(self, frame))
+    monkeypatch.setattr(Stream, "replay", lambda self, frames: replayed.append(len(frames)) or replay(self, frames))
+    networks = {str(i): network_of((3, 3), causal=True, seed=i) for i in range(5)}
+    stream = RoutedStream(networks, fade_frames=4)
+    running = []
+    for frame, label in zip(keypoints(40, 17), ["0"] * 20 + ["3"] * 20, strict=True):
+        pushed.clear()
+        stream.push(frame, label)
+        running.append(len(pushed))
+    assert running == [1] * 20 + [2] * 3 + [1] * 17  # the fourth frame of the fade is the new lifter's alone
+    assert replayed == [9]  # a receptive field
+
+
+def test_one_label_is_the_plain_stream():
+    networks = {"a": network_of((3, 3)), "b": network_of((3, 3), seed=1)}
+    frames, stream = keypoints(30, 17), RoutedStream(networks, fade_frames=5, flip=True)
+    for label, network in networks.items():  # it begins anew after its end
+        poses = [pose for frame in frames if (pose := stream.push(frame, label)) is not None]
+        found = np.concatenate([poses, stream.flush()])
+        assert found.dtype == np.float32
+        np.testing.assert_allclose(found, lift(network, [frames])[0], atol=1e-5)
+    assert stream.flush().shape == (0, 17, 3)
+
+
+def test_a_routed_frame_that_is_refused_leaves_the_stream_as_it_was():
+    networks = {"a": network_of((3,)), "b": network_of((3,), seed=1)}
+    stream, fresh = (RoutedStream(networks, fade_frames=3) for _ in range(2))
+    for i, frame in enumerate(keypoints(8, 17)):
+        label = "ab"[i > 3]
+        with pytest.raises(ValueError, match="takes 17 joints, got 16"):
+            stream.push(keypoints(16), label)
+        with pytest.raises(ValueError, match="no lifter for c; there are lifters for a, b"):
+            stream.push(frame, "c")
+        one, other = stream.push(frame, label), fresh.push(frame, label)
+        assert (one is None) == (other is None)
+        if one is not None:
+            np.testing.assert_array_equal(one, other)
+
+
+def test_a_frame_may_be_written_to_once_it_is_pushed():
+    networks = {"a": network_of((3, 3), causal=True), "b": network_of((3, 3), causal=True, seed=1)}
+    reused, fresh = (RoutedStream(networks, fade_frames=0) for _ in range(2))
+    buffer = np.empty((17, 2), np.float32)
+    for i, frame in enumerate(keypoints(12, 17)):
+        buffer[:] = frame
+        label = "ab"[i > 5]
+        np.testing.assert_array_equal(reused.push(buffer, label), fresh.push(frame, label))
+
+
+def test_lifters_that_cannot_take_turns_are_refused():
+    with pytest.raises(ValueError, match="at least one lifter, all of one shape"):
+        RoutedStream({}, fade_frames=3)
+    with pytest.raises(ValueError, match=r"all of one shape.*\(3, False, 17, 17\), \(9, False, 17, 17\)"):
+        RoutedStream({"a": network_of((3,)), "b": network_of((3, 3))}, fade_frames=3)
+    with pytest.raises(ValueError, match="a fade lasts 0 frames or more, got -1"):
+        RoutedStream({"a": network_of((3,))}, fade_frames=-1)

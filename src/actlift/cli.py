@@ -1,5 +1,5 @@
 """The verbs: ``actlift demo | data prepare | data info | train | evaluate | export | recognize | study | report |
-specialise | advise | audit``."""
+specialise | switching | advise | audit``."""
 
 import os
 import sys
@@ -456,6 +456,82 @@ def specialise_verb(
             soft_wrap=True,
         )
     CONSOLE.print(f"{out}: done; `actlift export {out} --out {action.lower()}.onnx` writes it", soft_wrap=True)
+
+
+@app.command
+def switching(
+    study: Path,
+    corpus: Path,
+    *,
+    recognizer: Path | None = None,
+    people: Literal["test", "training"] = "test",
+    clips: int = 80,
+    seed: int = 0,
+    out: Path | None = None,
+) -> None:
+    """Measure what happens when the action changes: errors and spikes around it, switched at once or faded over.
+
+    Where two clips of one person meet, and where only the label of one clip changes. Prints tables; trains nothing.
+
+    For example:
+
+        actlift switching studies/told corpus
+        actlift switching studies/told corpus --recognizer runs/recognizer --out studies/switching
+
+    Parameters
+    ----------
+    study
+        Folder of a study with the arm "conditioned".
+    corpus
+        The corpus folder that it was made from.
+    recognizer
+        The run folder of a recogniser, whose labels are told too.
+    people
+        Whose clips: test people to report, training people to choose.
+    clips
+        Pairs of clips to join, and clips to interrupt.
+    seed
+        Of the study's networks, and of the clips drawn.
+    out
+        Also write switching.json and figures to this folder.
+    """
+    from actlift.data.corpus import Corpus
+    from actlift.labels import Told
+    from actlift.plan import GENERALIST
+    from actlift.predict import Lifted, load_lifter
+    from actlift.recognize import load_recognized
+    from actlift.report.figures import save_drawing
+    from actlift.report.study import data_note
+    from actlift.report.switching import drawing, print_switching
+    from actlift.run import Run, environment
+    from actlift.switch import measure_switching
+
+    runs = {arm: Run.open(study / "runs" / f"{arm}-seed{seed}") for arm in (GENERALIST, "conditioned")}
+    identity = runs["conditioned"].config["identity"]
+    opened = Corpus.open(corpus)
+    if opened.digest != identity["corpus"]:
+        raise ValueError(f"{study} was made from another corpus than {corpus}: give that one")
+    trained_on, actions = set(identity["trained_on"]["subjects"]), identity["trained_on"]["actions"]
+    whose = [s for s in opened.subjects if (s in trained_on) == (people == "training")]
+    chosen = opened.select(subjects=whose, predicate=lambda view: view.action in actions)
+    recognising = Run.open(recognizer) if recognizer else None
+    if recognising and (seen := sorted(set(whose) & set(recognising.config["identity"]["trained_on"]["subjects"]))):
+        raise ValueError(f"{recognizer} was trained on {', '.join(seen)}: its labels of them would be no test")
+    found = measure_switching(
+        Told.of_conditioned(load_lifter(runs["conditioned"]), actions),
+        Lifted(load_lifter(runs[GENERALIST])),
+        chosen.views,
+        load_recognized(recognising) if recognising else None,
+        clips=clips,
+        seed=seed,
+    )
+    print_switching(CONSOLE, found.table, found.scenes, found.recognised)
+    CONSOLE.print(f"{people} people, seed {seed}; {data_note(opened.provenance)}", soft_wrap=True)
+    if out:
+        about = {"study": str(study), "recognizer": str(recognizer) if recognizer else None, "people": whose}
+        found.save(out / "switching.json", {**about, "seed": seed, "corpus": opened.digest, **environment()})
+        save_drawing(out, drawing(found.traces, found.scenes))
+        CONSOLE.print(f"written to {out}: switching.json and figures", soft_wrap=True)
 
 
 @app.command

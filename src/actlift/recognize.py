@@ -462,16 +462,21 @@ def steady_labels(
     """
     if not 0 <= margin < 1 or hold < 2:
         raise ValueError(f"a margin is from 0 to below 1 and a hold at least 2 frames, got {margin} and {hold}")
-    labels = np.zeros(len(posterior), np.int64)
-    present, rival, lead = int(posterior[0].argmax()), -1, 0
-    for t, chances in enumerate(posterior):
-        likeliest = int(chances.argmax())
-        ahead = likeliest != present and chances[likeliest] - chances[present] >= margin
-        lead = (lead + 1 if likeliest == rival else 1) if ahead else 0
-        rival = likeliest
-        if lead == hold:
-            present, lead = likeliest, 0
-        labels[t] = present
+    likeliest = posterior.argmax(axis=1)
+    first = np.flatnonzero(np.diff(likeliest, prepend=-1))  # of every run of frames with one likeliest action
+    long = np.diff(first, append=len(likeliest)) >= hold
+    labels = np.empty(len(posterior), np.int64)
+    present, since = int(likeliest[0]), 0
+    for start, stop in zip(first[long], np.append(first, len(likeliest))[1:][long], strict=True):
+        rival = int(likeliest[start])
+        run = posterior[start:stop]
+        ahead = run[:, rival] - run[:, present] >= margin
+        held = np.lib.stride_tricks.sliding_window_view(ahead, hold).all(axis=1)
+        if rival != present and held.any():
+            change = int(start) + int(held.argmax()) + hold - 1
+            labels[since:change] = present
+            present, since = rival, change
+    labels[since:] = present
     return labels
 
 

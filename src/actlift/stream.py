@@ -16,8 +16,14 @@ several streams are as many rows. Before a stream's first frame lie copies of it
 A frame reads all weights once, and where these outgrow the cache (34 MB in float32 for 27 frames of 1024 channels)
 that is what takes the time; bfloat16 halves it. In smaller networks the calls do, and float32 is faster: a frame on one
 core took 0.05 ms in float32 and 0.14 in bfloat16 with 128 channels, 2.1 and 1.5 ms with 1024.
+
+Where frames are labelled, each with the lifter it wants (:class:`RoutedStream`), lifters that are not wanted do not
+run, and the rings of one that comes into use are cold. It replays the last receptive field of keypoints: rings are
+filled from one batch, layer by layer, and hold what they would hold had it run all along.
 """
 
+from collections import deque
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -104,14 +110,52 @@ class Stream:
         Raises:
             ValueError: for another number of joints or streams.
         """
-        self._network.check_joints(frame.shape[-2])
-        wanted = self._keypoints.shape[1:] if self.streams > 1 else self._keypoints.shape[2:]
-        if frame.shape != wanted:
-            raise ValueError(f"a frame of {self.streams} stream(s) has shape {wanted}, got {frame.shape}")
+        self.check(frame)
         self._keypoints[0] = frame
         if self._flip:
             self._keypoints[1] = self._mirrored(self._keypoints[0])
         return self._advance()
+
+    @torch.inference_mode()
+    def replay(self, frames: Float[np.ndarray, "t *streams j 2"]) -> None:
+        """Begin all streams anew and take several frames at once, without their poses: as if they had been pushed.
+
+        Args:
+            frames: keypoints in screen units, oldest first. Of more than a receptive field the last ones count.
+
+        Raises:
+            ValueError: for no frames, or another number of joints or streams.
+        """
+        if not len(frames):
+            raise ValueError("there is nothing to replay: give at least one frame")
+        self.check(frames[0])
+        network, t = self._network, len(frames)
+        last = frames[np.arange(t - network.receptive_field, t).clip(0)].reshape(-1, *self._keypoints.shape[1:])
+        both = [last, self._mirrored(last)] if self._flip else [last]
+        rows = torch.from_numpy(np.stack(both, axis=1)).to(self._frame)
+        n = len(self._frame)
+
+        def layer(affine: Affine, rows: Float[Tensor, "n c"]) -> Float[Tensor, "n2 c2"]:
+            return affine.rectified(rows, n, rows.new_empty(len(rows), network.channels))
+
+        rows = rows.view(-1, self._frame.shape[-1])  # frame by frame and in a frame stream by stream
+        self._first.remember(rows)
+        rows = layer(network.first, rows).to(network.dtype)
+        for block, ring in zip(network.blocks, self._rings, strict=True):
+            ring.remember(rows)
+            y = layer(block.narrow, layer(block.wide, rows))
+            kept = rows[block.kept_tap * block.wide.dilation * n :]
+            rows = y.add_(kept[: len(y)])
+        self.reset()
+        self._time = 0
+        self._seen[:] = t
+
+    def check(self, frame: Float[np.ndarray, "*streams j 2"]) -> None:
+        """Refuse a frame of another number of joints or streams."""
+        self._network.check_joints(frame.shape[-2])
+        wanted = self._keypoints.shape[1:] if self.streams > 1 else self._keypoints.shape[2:]
+        if frame.shape != wanted:
+            raise ValueError(f"a frame of {self.streams} stream(s) has shape {wanted}, got {frame.shape}")
 
     def flush(self) -> Float[np.ndarray, "t *streams j2 3"]:
         """End all streams: give the poses they still owe, as if their last frames went on, and begin anew.
@@ -185,6 +229,120 @@ class Stream:
         return swapped
 
 
+def fade_window(frames: int) -> Float[np.ndarray, " n"]:
+    """How much the labels of neighbouring frames count in a cross-fade of so many frames; the weights sum to 1.
+
+    Their running sum, the weight of a new label, is half a period of a raised cosine, which begins and ends without a
+    jump in velocity. 0 frames or 1 switch at once.
+
+    Raises:
+        ValueError: for a negative number of frames.
+    """
+    if frames < 0:
+        raise ValueError(f"a fade lasts 0 frames or more, got {frames}")
+    n = max(frames, 1)
+    window = np.sin(np.pi * (np.arange(n) + 0.5) / n)
+    return np.asarray(window / window.sum())
+
+
+class RoutedStream:
+    """Lifts 2D keypoints as they come, every frame with the lifter of its label, cross-fading where labels change.
+
+    Poses are those of :func:`actlift.switch.lift_labelled` of the whole sequence with as many frames ``ahead``. Only
+    lifters run whose labels stand within the fade: one where the label is steady, two around a change.
+
+    Args:
+        lifters: by label; networks, or folded ones, of one receptive field and skeleton.
+        fade_frames: within which one lifter gives way to the next; 0 switches at once.
+        flip, skeleton, dtype: as for :class:`Stream`.
+
+    Attributes:
+        delay: as of :class:`Stream`.
+        ahead: by how many frames a fade begins before its label does: half of it, as far as the delay allows; 0 where
+            causal.
+
+    Raises:
+        ValueError: for no lifters, lifters that differ in shape, or a negative fade.
+    """
+
+    def __init__(
+        self,
+        lifters: Mapping[str, TCN | Folded],
+        *,
+        fade_frames: int,
+        flip: bool = False,
+        skeleton: Skeleton = H36M_17,
+        dtype: torch.dtype = torch.float32,
+    ) -> None:
+        shapes = {(n.receptive_field, n.causal, n.joints_in, n.joints_out) for n in lifters.values()}
+        if len(shapes) != 1:
+            raise ValueError(
+                "wanted at least one lifter, all of one shape; got (receptive field, causal, joints in, joints out) "
+                f"{sorted(shapes)}"
+            )
+        ((receptive_field, _, _, self._joints),) = shapes
+        self._streams = {label: Stream(n, flip=flip, skeleton=skeleton, dtype=dtype) for label, n in lifters.items()}
+        self._any = next(iter(self._streams.values()))
+        self._window = fade_window(fade_frames).tolist()
+        self.delay = self._any.delay
+        self.ahead = min(self.delay, (len(self._window) - 1) // 2)
+        self._frames: deque[Float[np.ndarray, "j 2"]] = deque(maxlen=receptive_field)
+        # the oldest of these labels are what the window weighs for the frame whose pose is due
+        self._span = self.delay - self.ahead + len(self._window)
+        self._labels: deque[str] = deque(maxlen=self._span)
+        self.reset()
+
+    def reset(self) -> None:
+        """Begin anew: the next frame is the first. Poses still owed are dropped."""
+        for stream in self._streams.values():
+            stream.reset()
+        self._running: set[str] = set()
+        self._frames.clear()
+        self._labels.clear()
+
+    def push(self, frame: Float[np.ndarray, "j 2"], label: str) -> Float[np.ndarray, "j2 3"] | None:
+        """Take the next frame and its label; give the pose of the frame ``delay`` frames before it, or None where there
+        is none yet.
+
+        Args:
+            frame: keypoints in screen units.
+            label: of this frame, one of the lifters'.
+
+        Returns:
+            Root-relative joints in camera metres, float32.
+
+        Raises:
+            ValueError: for another number of joints, or a label there is no lifter for.
+        """
+        self._any.check(frame)
+        if label not in self._streams:
+            raise ValueError(f"no lifter for {label}; there are lifters for {', '.join(self._streams)}")
+        if not self._labels:
+            self._labels.extend([label] * self._span)
+        self._labels.append(label)
+        shares: dict[str, float] = {}
+        for wanted, share in zip(self._labels, self._window, strict=False):
+            shares[wanted] = shares.get(wanted, 0.0) + share
+        for cold in shares.keys() - self._running if self._frames else ():
+            self._streams[cold].replay(np.stack(self._frames))
+        self._running = set(shares)
+        self._frames.append(frame.copy())
+        poses = {wanted: self._streams[wanted].push(frame) for wanted in shares}
+        parts = [shares[wanted] * pose for wanted, pose in poses.items() if pose is not None]
+        return np.sum(parts, axis=0) if parts else None
+
+    def flush(self) -> Float[np.ndarray, "t j2 3"]:
+        """End the stream: give the poses it still owes, as if its last frame and label went on, and begin anew.
+
+        Returns:
+            One pose for each of the last ``delay`` frames, fewer where fewer were pushed.
+        """
+        steps = self.delay if self._frames else 0
+        poses = [pose for _ in range(steps) if (pose := self.push(self._frames[-1], self._labels[-1])) is not None]
+        self.reset()
+        return np.stack(poses) if poses else np.empty((0, self._joints, 3), np.float32)
+
+
 class _View(NamedTuple):
     """Where the frame of one time is written, twice, what its product reads, and what the residual connection keeps."""
 
@@ -207,6 +365,14 @@ class _Ring:
                 taps = runs[:, phase, slot + 1 : slot + 1 + width]
                 kept = taps[:, kept_tap, None].expand(rows, 2, c)
                 self.views.append(_View(self.memory[:, phase, :, slot], taps.view(rows, width * c), kept))
+
+    def remember(self, rows: Float[Tensor, "n c"]) -> None:
+        """Hold these time-major rows as those of the last frames before time 0."""
+        n, dilation, _, width, c = self.memory.shape
+        frames = rows.view(-1, n, c)[-width * dilation :]
+        time = torch.arange(-len(frames), 0, device=frames.device)
+        slot = time.div(dilation, rounding_mode="floor") % width
+        self.memory[:, time % dilation, :, slot] = frames[:, :, None]
 
     def fill(self, rows: Int[Tensor, " n"] | None, view: _View) -> None:
         """Copy what was just written for these rows to every slot, as if it had always been so."""

@@ -1,44 +1,89 @@
 """When the action changes within a clip: a label for every frame, lifters blended where it changes, what that costs.
 
-Each lifter that some frame needs runs over the whole clip; frame by frame the poses are averaged with weights that
-cross over from one label to the next within a fade, a Hann window wide. The fade takes away the jump that two lifters,
-which disagree by some centimetres, would leave in the pose.
+Each lifter that some frame needs runs over the whole clip; frame by frame their poses are averaged with weights that
+cross over, around a change of label, within a fade (:func:`actlift.stream.fade_window`). The fade takes away the jump
+that two lifters, which disagree by some centimetres, would leave in the pose. :class:`actlift.stream.RoutedStream` does
+the same frame by frame.
+
+What a change costs is measured in two ways. Two clips of one person, one behind the other, have a true change of
+action; but the person jumps there, which every lifter suffers. Where only the label changes, in the middle second of
+one clip, whatever happens is the switch's doing.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Int
+import pandas as pd
+from jaxtyping import Bool, Float, Int
 
 from actlift.data.corpus import View
 from actlift.evaluate import root_relative
-from actlift.labels import Told
+from actlift.files import write_json
+from actlift.labels import UNKNOWN, Told
+from actlift.plan import GENERALIST
+from actlift.predict import Predictor
+from actlift.recognize import Recognized, smoothed, steady_labels
+from actlift.stream import fade_window
 
 FADE_S = 0.25
-AROUND_S = 0.5  # on either side of a change, what counts as around it
+FADES_S: tuple[float, ...] = (0.0, 0.1, 0.25, 0.5)  # what is compared
+SMOOTHING_S = 0.25  # time constant of recognised probabilities
+SURE = 0.8  # what an action needs of these to be told
+
+NEAR_S = 0.5  # on either side of a change, what counts as near it
+SHOWN_S = 1.0  # on either side of the middle, what figures show
+INTERRUPTED_S = 2.5  # what a clip lasts whose middle second is interrupted
+ERRORS = ("mpjpe_near", "mpjpe_away", "mpjve_near", "mpjve_away")
+
+JOINED = "two clips of one person joined"
+TO_WRONG = "one clip, told a wrong action for its middle second"
+TO_NOTHING = "one clip, told nothing for its middle second"
+USUAL = f"{FADE_S:g} s fade"
+DRAWN = {  # what is shown over time: a measure, and of which ways of lifting
+    JOINED: (
+        "error",
+        "mean error of joints, mm",
+        (GENERALIST, f"true timeline, {USUAL}", f"recognised, {USUAL}", f"recognised where sure, {USUAL}"),
+    ),
+    TO_WRONG: (
+        "acceleration",
+        "mean acceleration of joints, m/s²",
+        (GENERALIST, "interrupted, at once", "interrupted, 0.1 s fade", f"interrupted, {USUAL}"),
+    ),
+}
 
 
-def fade(labels: Int[np.ndarray, " t"], kinds: int, frames: int) -> Float[np.ndarray, "t kinds"]:
-    """Weights of each kind of label in each frame: one-hot labels, averaged over a Hann window of so many frames.
+def fade(
+    labels: Int[np.ndarray, " t"], kinds: int, frames: int, ahead: int | None = None
+) -> Float[np.ndarray, "t kinds"]:
+    """Weights of each kind of label in each frame: one-hot labels, averaged over the window of a fade.
 
     They sum to 1; away from changes, and everywhere with 1 frame or fewer, they are the one-hot labels. The clip's
     first and last labels go on beyond its ends.
 
+    Args:
+        labels: from 0 to ``kinds - 1``.
+        frames: of the fade.
+        ahead: how many frames a fade begins before its label; half of it where None, 0 where labels come live.
+
     Raises:
-        ValueError: for no frames, or labels that are not among the kinds.
+        ValueError: for no labels, some that are not among the kinds, a negative fade, or one that is all ahead.
     """
     if not len(labels) or labels.min() < 0 or labels.max() >= kinds:
         raise ValueError(f"give a label from 0 to {kinds - 1} for each of at least one frame, got {labels}")
-    window = np.hanning(max(frames, 1) + 2)[1:-1]
-    half = len(window) // 2
-    padded = np.pad(labels, (half, len(window) - 1 - half), mode="edge")
-    kernel = window / window.sum()
-    return np.stack([np.convolve(kind, kernel, mode="valid") for kind in np.eye(kinds)[padded].T], axis=1)
+    window = fade_window(frames)
+    early = (len(window) - 1) // 2 if ahead is None else ahead
+    if not 0 <= early < len(window):
+        raise ValueError(f"a fade of {frames} frames begins 0 to {len(window) - 1} frames before a change, got {ahead}")
+    padded = np.pad(labels, (len(window) - 1 - early, early), mode="edge")
+    return np.asarray(np.lib.stride_tricks.sliding_window_view(np.eye(kinds)[padded], len(window), axis=0) @ window)
 
 
 def lift_labelled(
-    told: Told, view: View, labels: Sequence[str], *, fade_s: float = FADE_S
+    told: Told, view: View, labels: Sequence[str], *, fade_s: float = FADE_S, ahead: int | None = None
 ) -> Float[np.ndarray, "t j 3"]:
     """The poses of a view whose frames are told an action each, or "unknown".
 
@@ -46,81 +91,265 @@ def lift_labelled(
         told: the lifters.
         labels: one for each frame.
         fade_s: seconds within which one lifter gives way to the next; 0 switches at once.
+        ahead: as for :func:`fade`.
 
     Raises:
-        ValueError: for another number of labels than frames, or a label there is no lifter for.
+        ValueError: for another number of labels than frames, a label there is no lifter for, or what :func:`fade`
+            refuses.
     """
     if len(labels) != view.frames:
         raise ValueError(f"{view.clip} has {view.frames} frames, got {len(labels)} labels: give one for each")
-    kinds = sorted(set(labels))
-    numbers = np.array([kinds.index(label) for label in labels])
-    weights = fade(numbers, len(kinds), round(fade_s * view.fps))
-    poses = np.stack([told.poses([view], [kind])[0] for kind in kinds])
+    kinds, numbers = np.unique(labels, return_inverse=True)
+    weights = fade(numbers, len(kinds), round(fade_s * view.fps), ahead)
+    poses = np.stack(told.poses([view] * len(kinds), kinds.tolist()))
     blended: np.ndarray = np.einsum("tk,ktjc->tjc", weights, poses).astype(np.float32)
     return blended
 
 
-@dataclass(frozen=True)
-class Around:
-    """What happens within AROUND_S of changes of label, on average over clips.
-
-    Attributes:
-        mpjpe, mpjve: errors in mm and mm/frame; steps over a seam between two clips are left out.
-        spike: highest mean acceleration of the joints in a frame, in m/s², mean over clips; the frames that touch a
-            seam are left out.
-    """
-
-    mpjpe: float
-    mpjve: float
-    spike: float
-
-
-def around(
-    poses: Sequence[Float[np.ndarray, "_ j 3"]], views: Sequence[View], changes: Sequence[int], *, seam: bool
-) -> Around:
-    """Measure poses around one change in each view.
+def recognised_labels(recognized: Recognized, view: View, *, sure: float = SURE) -> list[str]:
+    """What to tell each frame: the recognised action, smoothed and without flicker, or "unknown" where it is not sure.
 
     Args:
-        changes: the first frame of the new label.
-        seam: whether two clips meet there.
+        sure: the least probability of an action that is told; 0 always tells one.
     """
-    found = []
-    for pose, view, change in zip(poses, views, changes, strict=True):
-        reach = round(AROUND_S * view.fps)
-        near = slice(max(0, change - reach), change + reach)
-        predicted, true = pose[near].astype(np.float64), root_relative(view.pose3d_cam)[near]
-        at = change - near.start
-        steps, accelerations = (np.diff(predicted, n, axis=0) for n in (1, 2))
-        keep, kept = np.ones(len(steps), bool), np.ones(len(accelerations), bool)
-        if seam:
-            keep[at - 1 : at] = False
-            kept[at - 2 : at] = False
-        velocity = np.linalg.norm(steps - np.diff(true, axis=0), axis=-1).mean(axis=1)[keep]
-        peak = (np.linalg.norm(accelerations, axis=-1).mean(axis=1)[kept] * view.fps**2).max()
-        found.append((1000 * np.linalg.norm(predicted - true, axis=-1).mean(), 1000 * velocity.mean(), peak))
-    return Around(*(float(x) for x in np.mean(found, axis=0)))
+    chances = smoothed(recognized.posterior(view.pose2d, view.fps), SMOOTHING_S, view.fps)
+    steady = steady_labels(chances)
+    likely = chances[np.arange(len(chances)), steady] >= sure
+    labels: list[str] = np.where(likely, np.array(recognized.actions)[steady], UNKNOWN).tolist()
+    return labels
 
 
-def joined(views: Sequence[View], pairs: int, seed: int = 0) -> list[tuple[View, str, str, int]]:
-    """Pairs of clips of two actions by one person as one camera saw them, one behind the other, as many as there are.
+# clips in which labels change
 
-    Returns:
-        The joined view (called by its first action), its two actions, and the first frame of the second.
+
+@dataclass(frozen=True, eq=False)
+class Changing:
+    """A view with what its frames are told.
+
+    Attributes:
+        view: what is seen; two clips that are joined are called by the first one's action.
+        labels: of each frame, an action or "unknown".
+        changes: the first frames of other labels.
+        seam: the first frame of the second clip, where two are joined.
     """
-    ordered = [views[i] for i in np.random.default_rng((seed, 0x5E)).permutation(len(views))]
-    found: list[tuple[View, str, str, int]] = []
-    used: set[int] = set()
-    for i, one in enumerate(ordered):
-        for j, other in enumerate(ordered):
-            same = (one.subject, one.camera_name) == (other.subject, other.camera_name)
-            if len(found) < pairs and same and one.action != other.action and not {i, j} & used:
-                used |= {i, j}
-                both = replace(
-                    one,
-                    clip=f"{one.clip} + {other.clip}",
-                    pose2d=np.concatenate([one.pose2d, other.pose2d]),
-                    confidence=np.concatenate([one.confidence, other.confidence]),
-                    pose3d_cam=np.concatenate([one.pose3d_cam, other.pose3d_cam]),
-                )
-                found.append((both, one.action, other.action, one.frames))
+
+    view: View
+    labels: list[str]
+    changes: list[int]
+    seam: int | None = None
+
+    @property
+    def middle(self) -> int:
+        return sum(self.changes) // len(self.changes)
+
+    @property
+    def near(self) -> Bool[np.ndarray, " t"]:
+        """Which frames lie within NEAR_S of a change."""
+        since = np.arange(self.view.frames)[:, None] - np.array(self.changes)
+        reach = round(NEAR_S * self.view.fps)
+        return np.asarray(((since >= -reach) & (since < reach)).any(axis=1))
+
+
+def joined(views: Sequence[View], pairs: int, seed: int = 0) -> list[Changing]:
+    """Pairs of clips of two actions by one person as one camera saw them, one behind the other.
+
+    Args:
+        pairs: how many, or as many as are found; no clip comes twice.
+    """
+    found: list[Changing] = []
+    waiting: dict[tuple[str, str], View] = {}
+    for view in _drawn(views, SHOWN_S, seed):
+        first = waiting.setdefault((view.subject, view.camera_name), view)
+        if first.action == view.action or len(found) == pairs:
+            continue
+        del waiting[view.subject, view.camera_name]
+        both = replace(
+            first,
+            clip=f"{first.clip} + {view.clip}",
+            pose2d=np.concatenate([first.pose2d, view.pose2d]),
+            confidence=np.concatenate([first.confidence, view.confidence]),
+            pose3d_cam=np.concatenate([first.pose3d_cam, view.pose3d_cam]),
+        )
+        labels = [first.action] * first.frames + [view.action] * view.frames
+        found.append(Changing(both, labels, [first.frames], seam=first.frames))
     return found
+
+
+def interrupted(views: Sequence[View], clips: int, by: Sequence[str], seed: int = 0) -> list[Changing]:
+    """Clips told their true action, but in their middle second something else.
+
+    Args:
+        clips: how many, or as many as there are of INTERRUPTED_S.
+        by: what that is drawn from, for each clip anew.
+    """
+    generator = np.random.default_rng((seed, 0x1B))
+    found = []
+    for view in _drawn(views, INTERRUPTED_S, seed)[:clips]:
+        other = str(generator.choice([label for label in by if label != view.action]))
+        half, middle = round(0.5 * view.fps), view.frames // 2
+        changes = [middle - half, middle + half]
+        labels = np.full(view.frames, view.action, dtype=object)
+        labels[slice(*changes)] = other
+        found.append(Changing(view, labels.tolist(), changes))
+    return found
+
+
+def _drawn(views: Sequence[View], seconds: float, seed: int) -> list[View]:
+    """Those that are long enough, in the seed's order."""
+    long = [v for v in views if v.frames >= seconds * v.fps]
+    return [long[i] for i in np.random.default_rng((seed, 0x5E)).permutation(len(long))]
+
+
+# what a change costs
+
+
+@dataclass(frozen=True, eq=False)
+class Switching:
+    """What changes of label cost, by ``scene`` and ``way`` of lifting.
+
+    Attributes:
+        table: ``mpjpe`` (mm) and ``mpjve`` (mm/frame), mean over clips, ``_near`` changes (within NEAR_S) and ``_away``
+            from them; the step over a seam is left out, where the person jumps. ``speed`` (m/s) and ``acceleration``
+            (m/s²): the highest of a clip near its changes, mean over joints; ``_p95`` and ``_max`` over clips. There
+            all steps of the predicted pose count.
+        traces: mean over clips of some ``measure`` over ``seconds`` from the middle of what changes: ``value``.
+        scenes: of each, ``clips``, and ``changes`` in seconds from the middle.
+        recognised: which part of the frames of joined clips, ``near`` the seam or ``away``, is told ``right``,
+            ``wrong`` or ``nothing``, by ``way``. Empty without a recogniser.
+    """
+
+    table: pd.DataFrame
+    traces: pd.DataFrame
+    scenes: Mapping[str, Mapping[str, Any]]
+    recognised: pd.DataFrame
+
+    def save(self, path: Path, about: Mapping[str, Any]) -> None:
+        """Write it as JSON, whole or not at all, with what else there is to say ``about`` it."""
+        keys = ["scene", "measure", "way"]
+        traces = [
+            dict(zip(keys, key, strict=True)) | line[["seconds", "value"]].round(4).to_dict("list")
+            for key, line in self.traces.groupby(keys, sort=False)
+        ]
+        tables = {"table": self.table.reset_index(), "recognised": self.recognised}
+        records = {name: table.to_dict("records") for name, table in tables.items()}
+        write_json(path, {**about, "scenes": self.scenes, **records, "traces": traces})
+
+
+def measure_switching(
+    told: Told,
+    untold: Predictor,
+    views: Sequence[View],
+    recognized: Recognized | None = None,
+    *,
+    clips: int = 80,
+    seed: int = 0,
+) -> Switching:
+    """Measure what changes of label cost, see :class:`Switching`.
+
+    Args:
+        told: the lifters that are told an action.
+        untold: the generalist that they are held against.
+        views: clips to draw from.
+        recognized: whose labels are told too, where two clips are joined.
+        clips: pairs of clips to join, and clips to interrupt.
+        seed: of what is drawn.
+
+    Raises:
+        ValueError: for views that are too short or too much alike, or actions that there is no lifter for.
+    """
+    scenes = {
+        JOINED: joined(views, clips, seed),
+        TO_WRONG: interrupted(views, clips, list(told.actions), seed),
+        TO_NOTHING: interrupted(views, clips, [UNKNOWN], seed),
+    }
+    if not all(scenes.values()):
+        raise ValueError(
+            f"too few clips: wanted at least one of {INTERRUPTED_S:g} s, and two of {SHOWN_S:g} s by one person and "
+            "camera, of different actions"
+        )
+    rows: list[dict[str, Any]] = []
+    traces: list[pd.DataFrame] = []
+    recognised: list[dict[str, Any]] = []
+    for scene, found in scenes.items():
+        seen = [c.view for c in found]
+        name = "true timeline" if scene == JOINED else "interrupted"
+        labelled = [(name, [c.labels for c in found], FADES_S)]
+        if recognized and scene == JOINED:
+            for name, sure in (("recognised", 0.0), ("recognised where sure", SURE)):
+                labels = [recognised_labels(recognized, view, sure=sure) for view in seen]
+                labelled.append((name, labels, (0.0, FADE_S)))
+                recognised += _shares(name, labels, found)
+        ways = {GENERALIST: untold(seen), "told nothing": told.unknown(seen)}
+        if scene != JOINED:
+            ways["told the truth throughout"] = told.poses(seen, [v.action for v in seen])
+        for name, labels, fades_s in labelled:
+            for s in fades_s:
+                fading = f"{s:g} s fade" if s else "at once"
+                poses = [lift_labelled(told, v, own, fade_s=s) for v, own in zip(seen, labels, strict=True)]
+                ways[f"{name}, {fading}"] = poses
+        column, measure, drawn = DRAWN.get(scene, ("", "", ()))
+        for way, poses in ways.items():
+            measured = [_measured(pose, c) for pose, c in zip(poses, found, strict=True)]
+            rows.append({"scene": scene, "way": way, **_over_clips(measured)})
+            if way in drawn:
+                value = np.mean([one[column] for one in measured], axis=0)
+                seconds = np.arange(-len(value) // 2, len(value) // 2) / seen[0].fps
+                of_way = {"scene": scene, "measure": measure, "way": way}
+                traces.append(pd.DataFrame({**of_way, "seconds": seconds, "value": value}))
+    about = {
+        scene: {"clips": len(found), "changes": [(c - found[0].middle) / found[0].view.fps for c in found[0].changes]}
+        for scene, found in scenes.items()
+    }
+    table = pd.DataFrame(rows).set_index(["scene", "way"])
+    columns = ["way", "frames", "right", "wrong", "nothing"]
+    return Switching(table, pd.concat(traces, ignore_index=True), about, pd.DataFrame(recognised, columns=columns))
+
+
+def _measured(pose: Float[np.ndarray, "t j 3"], of: Changing) -> dict[str, Any]:
+    """A clip's errors and spikes, and error and acceleration of the frames about its middle."""
+    fps, near = of.view.fps, of.near
+    predicted, true = 1000 * pose.astype(np.float64), 1000 * root_relative(of.view.pose3d_cam)
+    error, step_error = _length(predicted - true), _length(np.diff(predicted - true, axis=0))
+    speed = _length(np.diff(predicted, axis=0)) * fps / 1000
+    acceleration = np.pad(_length(np.diff(predicted, 2, axis=0)) * fps**2 / 1000, 1, mode="edge")
+    step_near, step_away = near[:-1] & near[1:], ~near[:-1] & ~near[1:]
+    peaks = {"speed": speed[step_near].max(), "peak": acceleration[near].max()}
+    if of.seam is not None:
+        step_near[of.seam - 1] = False
+    reach = round(SHOWN_S * fps)
+    shown = slice(of.middle - reach, of.middle + reach)
+    return {
+        "mpjpe_near": error[near].mean(),
+        "mpjpe_away": error[~near].mean(),
+        "mpjve_near": step_error[step_near].mean(),
+        "mpjve_away": step_error[step_away].mean(),
+        **peaks,
+        "error": error[shown],
+        "acceleration": acceleration[shown],
+    }
+
+
+def _length(vectors: Float[np.ndarray, "t j 3"]) -> Float[np.ndarray, " t"]:
+    """Of the vectors of each frame, the mean over joints."""
+    return np.asarray(np.linalg.norm(vectors, axis=-1).mean(axis=1))
+
+
+def _over_clips(measured: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+    """A row of the table."""
+    found = {name: float(np.mean([one[name] for one in measured])) for name in ERRORS}
+    for name, key in (("speed", "speed"), ("acceleration", "peak")):
+        highest = [one[key] for one in measured]
+        found |= {f"{name}_p95": float(np.percentile(highest, 95)), f"{name}_max": float(max(highest))}
+    return found
+
+
+def _shares(way: str, labels: Sequence[Sequence[str]], found: Sequence[Changing]) -> list[dict[str, Any]]:
+    """How often recognised labels are right, near seams and away."""
+    near = np.concatenate([c.near for c in found])
+    told = np.concatenate([np.array(own) for own in labels])
+    true = np.concatenate([np.array(c.labels) for c in found])
+    rows = []
+    for frames, where in (("near", near), ("away", ~near)):
+        right, nothing = (told == true)[where].mean(), (told == UNKNOWN)[where].mean()
+        rows.append({"way": way, "frames": frames, "right": right, "wrong": 1 - right - nothing, "nothing": nothing})
+    return rows
