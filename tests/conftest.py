@@ -3,11 +3,15 @@
 import os
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from actlift.data.corpus import Corpus, write_corpus
 from actlift.data.synthetic import synthetic_clips
 from actlift.keypoints2d import IndependentNoise
+
+hypothesis.settings.register_profile("untimed", deadline=None)  # a busy machine fails no test
+hypothesis.settings.load_profile("untimed")
 
 
 @pytest.fixture(scope="session")

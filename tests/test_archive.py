@@ -209,7 +209,8 @@ CONTENT = b"C\x08" + bytes(8)
         (DTYPE % (b"M8", b"NNN") + b".", "an array of type 'M8'"),
         (DTYPE % (b"f8", b"N(Va\nt}") + b".", "an array of records"),
         (ARRAY % (b"I1\n", DTYPE % (b"O8", b"NNN"), CONTENT), "objects in an array of shape \\(1,\\)"),  # addresses
-        (ARRAY % (b"I2\nI1\n", DTYPE % (b"O8", b"NNN"), b"(lNaNa"), "objects in an array of shape \\(2, 1\\)"),
+        (ARRAY % (b"I2\nI1\nI1\n", DTYPE % (b"O8", b"NNN"), b"(lNaNa"), "objects in an array of shape \\(2, 1, 1\\)"),
+        (ARRAY % (b"I2\nI2\n", DTYPE % (b"O8", b"NNN"), b"(lNaNa"), "objects in an array of shape \\(2, 2\\)"),
         (ARRAY % (b"I2\n", DTYPE % (b"f8", b"NNN"), CONTENT), None),  # fewer bytes than the shape needs
         (ARRAY % (b"I-1\n", DTYPE % (b"f8", b"NNN"), CONTENT), None),
     ],
@@ -252,3 +253,14 @@ def test_a_header_that_promises_more_than_there_is(tmp_path):
         file.writestr("x.npy", header.getvalue() + bytes(80))
     with pytest.raises(ValueError, match=r"vast\.npz: damaged at 'x' \(80 bytes for float64 \(1000000000000000,\)\)"):
         read_npz(tmp_path / "vast.npz")
+
+
+def test_objects_in_rows_are_lists_of_lists(tmp_path):
+    rows = np.empty((3, 2), dtype=object)
+    for i in range(3):
+        rows[i] = [[], np.full(i + 1, i)]
+    np.savez(tmp_path / "rows.npz", x=rows)
+    found = read_nested_npz(tmp_path / "rows.npz")["x"]
+    assert [row[0] for row in found] == [[], [], []]
+    for i, row in enumerate(found):
+        np.testing.assert_array_equal(row[1], np.full(i + 1, i))

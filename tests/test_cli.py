@@ -26,6 +26,8 @@ from actlift.skeleton import H36M_17
 from test_asfamc import ASF, amc
 
 VERBS = (
+    "lift",
+    "serve",
     "demo",
     "data",
     "data prepare",

@@ -553,3 +553,15 @@ def test_the_command_refuses_unknown_people_in_one_line(corpus_folder, tmp_path)
     assert done.stderr.startswith("actlift: no subject 'nobody' in this corpus")
     assert len(done.stderr.splitlines()) == 1
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("causal", [False, True])
+@pytest.mark.parametrize("block", [1, 7, 30])
+def test_long_sequences_in_blocks_are_what_they_are_at_once(monkeypatch, causal, block):
+    torch.manual_seed(0)
+    recognizer = Recognizer(3, receptive_field=9, channels=8, causal=causal).eval()
+    recognized = Recognized(recognizer, ["a", "b", "c"])
+    pose2d = np.random.default_rng(0).normal(size=(40, 17, 2)).astype(np.float32)
+    whole = recognized.logits(pose2d, 30.0)
+    monkeypatch.setattr("actlift.recognize.BLOCK", block)
+    np.testing.assert_allclose(recognized.logits(pose2d, 30.0), whole, atol=1e-4)

@@ -4,4 +4,43 @@ Axis letters used everywhere: b batch, t time (frames of one sequence), f frames
 other), j joints, a actions, c channels. Frames of reference are suffixes: _world, _cam (metres), _px, _screen.
 """
 
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from os import PathLike
+
+    from actlift.motion import Motion
+
 __version__ = "0.1.0"
+__all__ = ["lift", "lift_everybody"]
+
+
+def lift(source: "str | PathLike[str]", **options: Any) -> "Motion":
+    """The motion of the person who is seen longest in a video, a folder of images or a file of 2D keypoints.
+
+        motion = actlift.lift("walk.mp4", height_m=1.78)
+        motion.action_timeline
+        motion.joints_world  # (t, 17, 3) metres, z up
+        motion.save("walk.bvh")
+
+    Args:
+        source: what to lift.
+        options: of :func:`actlift.video.lift.lift_video`: height_m, camera, detector, weights, start_s, end_s, fps,
+            person, layout, size, lifters, watch.
+
+    Raises:
+        ValueError, OSError: for what is no source, and for one in which nobody is seen.
+        ModuleNotFoundError: where a library that is needed is not installed; says how to install it.
+    """
+    return lift_everybody(source, **options)[0]
+
+
+def lift_everybody(source: "str | PathLike[str]", **options: Any) -> "list[Motion]":
+    """The motions of everybody in a video; as :func:`lift`."""
+    from pathlib import Path
+    from tempfile import TemporaryDirectory
+
+    from actlift.video.lift import lift_video
+
+    with TemporaryDirectory(prefix="actlift-") as folder:
+        return lift_video(Path(source), keep=Path(folder) / "sightings.bin", **options)

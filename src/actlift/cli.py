@@ -1,9 +1,11 @@
-"""The verbs: ``actlift demo | data prepare | data info | train | evaluate | export | recognize | study | report |
-specialise | switching | advise | audit``."""
+"""The verbs: ``actlift lift | serve | demo | data prepare | data info | train | evaluate | export | recognize | study |
+report | specialise | switching | advise | audit``."""
 
+import json
 import os
 import sys
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,7 +26,9 @@ from actlift.plan import Device, Network, Plan, Precision
 from actlift.presets import PRESETS, Preset
 
 if TYPE_CHECKING:
+    from actlift.motion import Motion
     from actlift.train import Moment
+    from actlift.video.live import LivePose
 
 # names of clips and folders may hold brackets, which are no markup here
 CONSOLE = Console(
@@ -46,6 +50,150 @@ app = cyclopts.App(
 app.meta.suppress_keyboard_interrupt = False
 corpus_app = cyclopts.App(name="data", help="Make corpora out of motion capture, and look at them.")
 app.command(corpus_app)
+
+
+@app.command(name="lift")
+def lift_verb(
+    video: str,
+    *,
+    out: Path | None = None,
+    formats: tuple[str, ...] = ("npz", "json", "bvh", "trc", "glb", "html"),
+    segments: bool = False,
+    person: int | None = None,
+    start: float = 0.0,
+    end: float | None = None,
+    fps: float | None = None,
+    height: float | None = None,
+    camera: Path | None = None,
+    lifter: Literal["aware", "generalist", "causal"] = "aware",
+    detector: str = "auto",
+    weights: Path | None = None,
+    layout: str | None = None,
+    size: str | None = None,
+    live: bool = False,
+) -> None:
+    """Lift the people in a video to 3D motion, tell what they do when, and write files that other programs open.
+
+    Takes a video, a folder of images, or 2D keypoints as other programs write them (COCO, MMPose, OpenPose, AlphaPose,
+    Detectron2, MediaPipe, .npz, CSV). The camera has to stand still. Needs `pip install actlift[video]`; keypoints need
+    nothing more. Stopped, it goes on where it was when asked again.
+
+    For example:
+
+        actlift lift walk.mp4
+        actlift lift walk.mp4 --height 1.78 --formats bvh c3d trc mp4 --out takes/walk
+        actlift lift match.mp4 --start 12.5 --end 20 --person 2
+        actlift lift openpose/json --fps 50 --size 1920x1080
+        actlift lift 0 --live --out takes/session
+
+    Parameters
+    ----------
+    video
+        What to lift.
+    out
+        Folder for the files; the video's name under `lifted` where not given.
+    formats
+        Of npz, csv, parquet, json, bvh, c3d, trc, glb, html (a page to look at), mp4 (drawn over the video).
+    segments
+        Also write one file per stretch of one action.
+    person
+        Only this one, by number in order of appearance.
+    start, end
+        Seconds of the video to lift.
+    fps
+        Of the motion; the video's own where not given. Keypoints: of their frames, where the file does not tell.
+    height
+        Of the person in metres, which sets the scale; where not given, an average adult's.
+    camera
+        JSON file with what is known of the camera: focal_px, and center_px, radial, tangential, R_cam_world.
+    lifter
+        Told the recognised action where it is sure, told nothing, or told nothing and not seeing what comes.
+    detector
+        Of 2D keypoints: rtmpose, movenet, mediapipe, or auto, the best that works here.
+    weights
+        File of the detector's weights.
+    layout
+        Order of the joints in a file of keypoints, where it does not tell: coco_17, h36m_17, halpe_26, blazepose_33.
+    size
+        Of the images that keypoints are from, where the file does not tell, as 1920x1080.
+    live
+        Print poses as they come, one person and time a line, as JSON: time_s, person, pose3d_cam. A webcam (its number,
+        or /dev/video0) is filmed until Ctrl-C.
+    """
+    from actlift.video.camera_file import read_camera
+    from actlift.video.lift import Lifters, lift_video
+    from actlift.video.save import check_formats, save_motions
+
+    path = Path(video)
+    check_formats(formats, _film(path))
+    folder = out or Path("lifted") / path.stem
+    began = time.perf_counter()
+    with _stages() as show, _resumes("stopped; the same command goes on where it was"):
+        motions = lift_video(
+            path,
+            keep=folder / "sightings.bin",
+            detector=detector,
+            weights=weights,
+            lifters=Lifters(lifter),
+            camera=read_camera(camera) if camera else None,
+            height_m=height,
+            person=person,
+            start_s=start,
+            end_s=end,
+            fps=fps,
+            layout=layout,
+            size=_size(size),
+            watch=show,
+            live=_print_poses if live else None,
+        )
+        written = save_motions(motions, folder, formats, video=_film(path), segments=segments, watch=show)
+    for motion in motions:
+        _print_motion(motion)
+    frames = max(motion.frames for motion in motions)
+    CONSOLE.print(f"{frames} frames in {time.perf_counter() - began:.1f} s; written to {folder}:", soft_wrap=True)
+    CONSOLE.print(f"  {', '.join(str(file.relative_to(folder)) for file in written)}", soft_wrap=True)
+
+
+@app.command(name="serve")
+def serve_verb(
+    *,
+    host: str = "127.0.0.1",
+    port: int = 8000,
+    detector: str = "auto",
+    weights: Path | None = None,
+    folder: Path | None = None,
+    max_mb: float = 500.0,
+    max_minutes: float = 10.0,
+) -> None:
+    """Serve a page on this machine that lifts videos: drop one, look at the motion, take the files. Until Ctrl-C.
+
+    Needs `pip install actlift[serve]`. Videos and files are removed after an hour, and in the end.
+
+    For example:
+
+        actlift serve --weights movenet.onnx
+        actlift serve --port 8080 --max-minutes 2
+
+    Parameters
+    ----------
+    host
+        Address to listen at; others than 127.0.0.1 open the page to the network, where everybody may use it.
+    port
+        To listen at.
+    detector
+        Of 2D keypoints: rtmpose, movenet, mediapipe, or auto, the best that works here.
+    weights
+        File of the detector's weights.
+    folder
+        For what is worked on; the system's folder for temporary files where not given.
+    max_mb
+        Size of a video.
+    max_minutes
+        Length of a video.
+    """
+    from actlift.serve import serve
+
+    serve(host, port, detector=detector, weights=weights, folder=folder, max_mb=max_mb, max_minutes=max_minutes)
 
 
 @app.command
@@ -915,6 +1063,95 @@ def _progress() -> Iterator[Callable[..., None]]:
         yield show
 
 
+@contextmanager
+def _resumes(how: str) -> Iterator[None]:
+    """Says at Ctrl-C how to go on."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(how) from None
+
+
+def _size(text: str | None) -> tuple[int, int] | None:
+    """1920x1080 as two numbers."""
+    if text is None:
+        return None
+    width, _, height = text.partition("x")
+    if not (width.isdigit() and height.isdigit() and int(width) and int(height)):
+        raise ValueError(f"a size is a width and a height in pixels, as in 1920x1080; got {text}")
+    return int(width), int(height)
+
+
+def _film(source: Path) -> Path | None:
+    """The source, where it is a video that can be read again."""
+    from actlift.video.decode import is_live
+    from actlift.video.lift import is_keypoints
+
+    return None if is_keypoints(source) or is_live(source) else source
+
+
+def _print_poses(poses: "list[LivePose]") -> None:
+    for pose in poses:
+        record = {
+            "time_s": round(pose.time_s, 4),
+            "person": pose.person,
+            "pose3d_cam": pose.pose3d_cam.round(4).tolist(),
+        }
+        print(json.dumps(record), flush=True)
+
+
+def _print_motion(motion: "Motion") -> None:
+    """Who was seen how long, what was done when, and what is not to be trusted."""
+    stop_s = motion.start_s + motion.frames / motion.fps
+    about = motion.about
+    CONSOLE.print(
+        f"person {motion.person}: {motion.start_s:.1f} to {stop_s:.1f} s, {motion.frames} frames at {motion.fps:g} per "
+        f"second; {about['lifter']}; scale {about['scale']}; camera {about['camera']}",
+        soft_wrap=True,
+    )
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    for column in ("from", "to", "action", "probability"):
+        table.add_column(column, justify="left" if column == "action" else "right")
+    for part in motion.action_timeline:
+        table.add_row(f"{part.start_s:.2f} s", f"{part.stop_s:.2f} s", part.label, f"{part.probability:.0%}")
+    CONSOLE.print(table)
+    for part in motion.warnings:
+        CONSOLE.print(f"warning: {part.start_s:.1f} to {part.stop_s:.1f} s: {part.label}", soft_wrap=True)
+
+
+@contextmanager
+def _stages() -> Iterator[Callable[[str, int, int | None], None]]:
+    """Shows how far the stages of a work are: bars with the time left in a terminal, elsewhere a line now and then."""
+    columns = (
+        rich.progress.TextColumn("{task.description}", markup=False),
+        rich.progress.BarColumn(bar_width=None),
+        rich.progress.MofNCompleteColumn(),
+        rich.progress.TimeElapsedColumn(),
+        rich.progress.TextColumn("ETA"),
+        rich.progress.TimeRemainingColumn(),
+    )
+    tasks: dict[str, rich.progress.TaskID] = {}
+    began: dict[str, float] = {}
+    said = time.perf_counter()
+    with rich.progress.Progress(*columns, console=CONSOLE, expand=True, disable=not CONSOLE.is_terminal) as bars:
+
+        def show(stage: str, done: int, total: int | None) -> None:
+            nonlocal said
+            now = time.perf_counter()
+            if stage not in tasks:
+                tasks[stage] = bars.add_task(stage, total=total)
+                began[stage] = now
+            bars.update(tasks[stage], completed=done, total=total)
+            if not CONSOLE.is_terminal and (done == total or now - said > LINE_EVERY_S):
+                left = (
+                    f" of {total}, {(now - began[stage]) * (total - done) / max(done, 1):.0f} s left" if total else ""
+                )
+                CONSOLE.print(f"{stage}: {done}{left}")
+                said = now
+
+        yield show
+
+
 def _report(folder: Path) -> None:
     """Write report.html of a study folder, and labels.html where it has labels; print its tables, what the arms are,
     who wins, and where the page is."""
@@ -984,8 +1221,13 @@ def main() -> None:
         Console(stderr=True).print(line, style="red", markup=False, highlight=False, soft_wrap=True)
         sys.exit(code)
 
+    def warn(message: Warning | str, *_: object, **__: object) -> None:
+        Console(stderr=True).print(f"actlift: warning: {message}", markup=False, highlight=False, soft_wrap=True)
+
     try:
-        app.meta(sys.argv[1:])
+        with warnings.catch_warnings():
+            warnings.showwarning = warn
+            app.meta(sys.argv[1:])
     except cyclopts.CycloptsError as error:
         error.verbose = False
         verb = " ".join(("actlift", *(error.command_chain or ())))

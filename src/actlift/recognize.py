@@ -49,6 +49,7 @@ BALANCE = 0.5  # an action of n windows is drawn in proportion to n ** BALANCE
 EVERY = 8  # frames between the windows that are learnt from; nearer ones say about the same
 LOG_LINES = 50
 BINS = 15  # of calibration errors
+BLOCK = 2048  # frames whose windows are described at once
 
 Posteriors = list[Float[np.ndarray, "_ actions"]]
 
@@ -380,9 +381,14 @@ class Recognized:
             ValueError: for an empty sequence or another number of joints.
         """
         pose3d = None if self.lifter is None else lift(self.lifter, [pose2d])[0]
-        described = describe(self.recognizer, pose2d, pose3d, fps)
-        both = self.recognizer(described.flatten(0, 1)).unflatten(0, (2, -1))
-        return np.asarray(both.mean(dim=0).double())
+        blocks = []
+        for first in range(0, max(len(pose2d), 1), BLOCK):
+            low = max(first - self.recognizer.receptive_field, 0)  # no window of the block reaches so far
+            high = first + BLOCK + self.recognizer.receptive_field
+            seen = describe(self.recognizer, pose2d[low:high], None if pose3d is None else pose3d[low:high], fps)
+            both = self.recognizer(seen[:, first - low : first - low + BLOCK].flatten(0, 1)).unflatten(0, (2, -1))
+            blocks.append(both.mean(dim=0).double())
+        return np.asarray(torch.cat(blocks))
 
 
 def load_recognized(run: Run, member: str = EVERYBODY) -> Recognized:

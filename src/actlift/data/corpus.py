@@ -368,6 +368,60 @@ def write_corpus(
     return Corpus.open(folder)
 
 
+def rewrite_corpus(
+    folder: str | os.PathLike[str],
+    corpus: Corpus,
+    change: Callable[[View], tuple[np.ndarray, np.ndarray, np.ndarray]],
+    *,
+    provenance: Mapping[str, Any],
+) -> Corpus:
+    """Write the views of a selection with other keypoints or poses; the folder appears whole or not at all.
+
+    Args:
+        folder: a new folder, or an existing corpus, which is replaced.
+        change: gives the new ``pose2d``, ``confidence`` and ``pose3d_cam`` of a view, of as many frames.
+        provenance: entries to add to those of the corpus, or to put in their place: what became of the keypoints.
+
+    Raises:
+        FileExistsError: the folder exists and holds something else than a corpus.
+        ValueError: a view came back with another number of frames.
+        OSError: the disk is full or not writable. What was there before is untouched.
+    """
+    folder = Path(folder)
+    if not _may_be_replaced(folder):
+        raise FileExistsError(f"{folder} exists and is not just a corpus; choose another folder, or empty it yourself")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    unique = uuid.uuid4().hex[:8]
+    partial = folder.with_name(f".{folder.name}.{unique}.part")
+    partial.mkdir()
+    manifest: dict[str, Any] = {
+        "format": FORMAT,
+        "version": VERSION,
+        "fps": corpus.fps,
+        "skeleton": corpus.skeleton.name,
+        "views": [],
+        "exclusions": [asdict(row) for row in corpus.exclusions],
+        "provenance": {**corpus.provenance, "actlift": __version__, **provenance},
+    }
+    try:
+        with _Arrays(partial) as arrays:
+            for view in corpus.views:
+                pose2d, confidence, pose3d_cam = change(view)
+                if not len(pose2d) == len(confidence) == len(pose3d_cam) == view.frames:
+                    raise ValueError(f"{view.clip} has {view.frames} frames and came back with {len(pose2d)}")
+                arrays.append(pose2d=pose2d, confidence=confidence, pose3d_cam=pose3d_cam)
+                record = {"clip": view.clip, "subject": view.subject, "action": view.action, "frames": view.frames}
+                manifest["views"].append({**record, "camera": view.camera.to_dict()})
+            manifest["digest"] = _digest(arrays.finish(), manifest)
+        write_json(partial / MANIFEST, manifest)
+        _put_in_place(partial, folder, folder.with_name(f".{folder.name}.{unique}.old"))
+    except OSError as error:
+        raise OSError(f"could not write the corpus {folder} ({error}); what was there before is untouched") from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return Corpus.open(folder)
+
+
 def _write_clip(
     arrays: "_Arrays",
     clip: Clip,

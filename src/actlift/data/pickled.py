@@ -138,9 +138,12 @@ def _turned(value: Any, depth: int, done: dict[int, Any]) -> Any:
         _, shape, dtype, fortran, content = value.state
         if "O" not in dtype.code:
             return dtype.build(shape, fortran, content)
-        if len(shape) > 1 or type(content) is not list or len(content) != math.prod(shape):
+        known = len(shape) < 2 or (len(shape) == 2 and shape[1] > 0 and not fortran)
+        if not known or type(content) is not list or len(content) != math.prod(shape):
             raise Refused(f"objects in an array of shape {shape}")
         items = [_plain(item, depth, done) for item in content]
+        if len(shape) == 2:  # a list of lists
+            items = [items[i : i + shape[1]] for i in range(0, len(items), shape[1])]
         return items if shape else items[0]
     raise Refused(f"something of type {type(value).__name__.strip('_').lower()}")
 

@@ -1,0 +1,94 @@
+"""``python -m benchmarks.averages STUDY CORPUS``: is the action worth something beside averaging networks?
+
+Takes a finished study with the arms "finished" and "finished-conditioned", and averages the poses of its networks: of
+the finished and of the unfinished generalist, which know no action, and of the mixtures of the finished and of the
+unfinished conditioned network, told the recognised action, the true one (oracle) or a wrong one. Errors of unseen
+people against the study's generalist, of the same budget; an average of networks takes as many times longer to use.
+"""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+
+from actlift.data.corpus import Corpus
+from actlift.evaluate import score_poses
+from actlift.files import read_json
+from actlift.labels import Discriminant, Gate, Told, mixture
+from actlift.predict import Lifted, Poses, load_lifter
+from actlift.report.claims import relative_error
+from actlift.run import Run, commit
+from actlift.scores import MEAN_OVER_ACTIONS, Scores
+from actlift.study import GATE_EVERY
+
+METRICS = ("mpjpe", "mpjve")
+
+
+def averaged(*poses: Poses) -> Poses:
+    return [np.mean(each, axis=0).astype(np.float32) for each in zip(*poses, strict=True)]
+
+
+def of_seed(study: Path, seed: int, training: Corpus, test: Corpus) -> Scores:
+    """Scores of all ways with the networks of one seed."""
+    views = test.views
+
+    def lifter(name: str) -> Lifted:
+        return Lifted(load_lifter(Run.open(study / "runs" / f"{name}-seed{seed}")))
+
+    recognizer = Discriminant.read(study / "recognizer.safetensors")
+    actions = list(recognizer.actions)
+    true = np.array([actions.index(view.action) for view in views])
+    wrong = (true + np.random.default_rng((seed, 0x3A)).integers(1, len(actions), len(true))) % len(actions)
+    labels = {
+        "recognised": [recognizer.posterior(view) for view in views],
+        "true (oracle)": list(np.eye(len(actions))[true]),
+        "wrong at random": list(np.eye(len(actions))[wrong]),
+    }
+    ways = {
+        "generalist": lifter("generalist")(views),
+        "finished": lifter("finished")(views),
+    }
+    ways["finished + unfinished"] = averaged(ways["finished"], lifter("generalist-for-finished")(views))
+    mixtures: dict[str, list[Poses]] = {label: [] for label in labels}
+    for name in ("finished-conditioned", "conditioned-for-finished-conditioned"):
+        network = load_lifter(Run.open(study / "runs" / f"{name}-seed{seed}"))
+        told = Told.of_conditioned(network, actions)
+        gate = Gate.fit(told, training.views[::GATE_EVERY], recognizer.sure)
+        untold = told.unknown(views)
+        for label, posteriors in labels.items():
+            mixtures[label].append(mixture(told, untold, views, posteriors, gate)[0])
+    ways |= {f"mixtures, finished + unfinished: {label}": averaged(*both) for label, both in mixtures.items()}
+    return Scores.concat([score_poses(p, views, arm=way, seed=seed, metrics=METRICS) for way, p in ways.items()])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("study", type=Path)
+    parser.add_argument("corpus", type=Path)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0])
+    asked = parser.parse_args()
+    corpus = Corpus.open(asked.corpus)
+    people = read_json(asked.study / "study.json")["test"]["subjects"]
+    training, test = corpus.split(people, shared_actions_only=True)
+    scores = Scores.concat([of_seed(asked.study, seed, training, test) for seed in asked.seeds])
+    ways = list(scores.arms)
+    table = Table(box=SIMPLE_HEAD, title=f"{asked.study.name}; seeds {asked.seeds}; commit {commit()}; % of generalist")
+    for column in ("", "MPJPE", "MPJVE", "worse by over 1 %"):
+        table.add_column(column)
+    for way in ways[1:]:
+        cells = []
+        for metric in METRICS:
+            draws = scores.draws(metric, ["generalist", way])
+            error = relative_error(draws, scores.seed_spread(metric), way, MEAN_OVER_ACTIONS, "generalist")
+            cells.append(f"{error.effect:+.1f} [{error.low:+.1f}, {error.high:+.1f}]")
+        per_action = scores.per_action("mpjpe").drop(columns=[MEAN_OVER_ACTIONS], errors="ignore")
+        worse = (per_action.loc[way] > 1.01 * per_action.loc["generalist"]).sum()
+        table.add_row(way, *cells, f"{worse} actions")
+    Console(width=140).print(table)
+
+
+if __name__ == "__main__":
+    main()
