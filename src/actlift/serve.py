@@ -371,7 +371,7 @@ def message_of(error: Exception, job: Job) -> str:
 def _scrubbed(message: str, job: Job) -> str:
     """The message with the video called so, and other files by their names alone."""
     told = message.replace(str(job.video), "the video")
-    return re.sub(r"(?<![\w.)/\\])(?:[A-Za-z]:)?(?:[/\\][^\s/\\'\":,;()]+)*[/\\](?=[^\s/\\])", "", told)
+    return re.sub(r"(?<![\w.)/\\])(?:[A-Za-z]:[/\\]|/)(?:[^\s/\\'\":,;()]+[/\\])*(?=[^\s/\\])", "", told)
 
 
 def _spoken(seconds: float) -> str:
