@@ -2,6 +2,10 @@
 PYTHON ?= python3
 BIN := .venv/bin
 JOBS ?= 2
+SHELL := /bin/bash
+.SHELLFLAGS := -o pipefail -c
+# of what pip says, what it fetches and installs
+FETCHES := --progress-bar off | sed -nuE '/^ *(Downloading|Processing|Building|Installing|Successfully|ERROR)/p'
 
 .PHONY: demo demo-video test lint bench weights clean
 
@@ -34,16 +38,20 @@ weights: .venv/developed
 # the environment, made anew when what it is made from changes
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "actlift needs Python 3.11 or newer: make PYTHON=/path/to/python")'
+	@echo "Making .venv and installing actlift into it, once: a minute or two, and about 400 MB to download where torch"
+	@echo "comes as a CPU build (200 MB of them), some GB where it comes with CUDA. pip tells what it fetches, and its size:"
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable .
+	$(BIN)/python -m pip install --constraint constraints.txt --editable . $(FETCHES)
 	touch $@
 
 .venv/filming: .venv/installed
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[video]' ai-edge-litert
+	@echo "Installing what reads video, once (about 100 MB to download):"
+	$(BIN)/python -m pip install --constraint constraints.txt --editable '.[video]' ai-edge-litert $(FETCHES)
 	touch $@
 
 .venv/developed: .venv/installed
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	@echo "Installing what tests and linters need, once (about 200 MB to download):"
+	$(BIN)/python -m pip install --constraint constraints.txt --editable '.[dev]' $(FETCHES)
 	touch $@
 
 clean:

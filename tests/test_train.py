@@ -19,6 +19,7 @@ import safetensors.torch
 import torch
 from benchmarks.conventional import ConvolutionalTCN, assemble
 
+from actlift import device
 from actlift import train as module
 from actlift.budget import Budget, Exponential, Schedule, Stepwise
 from actlift.data.corpus import Corpus, write_corpus
@@ -836,9 +837,9 @@ def test_impossible_trainings_say_why_and_write_nothing(tmp_path, training):
 
 
 def test_auto_settles_on_a_device_and_a_precision():
-    assert module.resolve_device("auto").type == ("cuda" if torch.cuda.is_available() else "cpu")
-    assert module.resolve_precision("auto", torch.device("cuda")) == torch.bfloat16
-    assert module.resolve_precision("auto", torch.device("cpu")) in (torch.float32, torch.bfloat16)
+    assert device.resolve_device("auto").type == ("cuda" if torch.cuda.is_available() else "cpu")
+    assert device.resolve_precision("auto", torch.device("cuda")) == torch.bfloat16
+    assert device.resolve_precision("auto", torch.device("cpu")) in (torch.float32, torch.bfloat16)
 
 
 @pytest.mark.parametrize("where", ["a file/run", "/proc/no/run"])

@@ -4,12 +4,18 @@ Axis letters used everywhere: b batch, t time (frames of one sequence), f frames
 other), j joints, a actions, c channels. Frames of reference are suffixes: _world, _cam (metres), _px, _screen.
 """
 
+import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from os import PathLike
 
     from actlift.motion import Motion
+
+# torch's OpenMP library reads this when it is loaded. Threads that wait for each other spin, by default for 100 ms, and
+# beside other work that makes two of them slower than one: see actlift.device.
+if not {"GOMP_SPINCOUNT", "OMP_WAIT_POLICY"} & os.environ.keys():
+    os.environ["GOMP_SPINCOUNT"] = "1000"
 
 __version__ = "0.1.0"
 __all__ = ["lift", "lift_everybody"]

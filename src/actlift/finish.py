@@ -23,12 +23,13 @@ import torch
 from actlift.budget import Exponential, Schedule
 from actlift.data.corpus import Corpus
 from actlift.data.windows import Sampler, Windows
+from actlift.device import choose_threads, resolve_device, resolve_precision, threads_of
 from actlift.files import replacing
 from actlift.models.tcn import TCN, member, shape_of, stack
 from actlift.models.weights import write_tensors
 from actlift.run import Run
 from actlift.stack import lifting_loss
-from actlift.train import LOG_LINES, Member, Moment, conditions_of, resolve_device, resolve_precision
+from actlift.train import LOG_LINES, Member, Moment, conditions_of
 
 LEARNING_RATE: Schedule = Exponential(1e-3, 1e-4)
 
@@ -72,6 +73,7 @@ def finish(
     if not model["conditions"]:
         del model["conditions"]
     draws = [conditions_of(m, networks[0].conditions, seed) for m in members]
+    threads = choose_threads(networks[0].multiply_adds * budget.batch * len(members)) if where.type == "cpu" else None
     identity = {
         "corpus": corpus.digest,
         "members": {
@@ -91,7 +93,7 @@ def finish(
         "seed": seed,
         "precision": str(dtype).removeprefix("torch."),
         "device": where.type,
-        "threads": torch.get_num_threads() if where.type == "cpu" else None,
+        "threads": threads,
     }
     run = Run.create(folder, identity)
     if run.done:
@@ -107,31 +109,35 @@ def finish(
     lines, losses = [], torch.zeros(e, device=where)
     began = watched = time.perf_counter()
     cpu = time.process_time()
-    for step in range(budget.steps):
-        picks = [sampler(step) for sampler in samplers]
-        rows, flips = (np.concatenate(part) for part in zip(*picks, strict=True))
-        pose2d, target = windows.gather(rows, flips)
-        told = [draw(step, own, pairs=False) for draw, (own, _) in zip(draws, picks, strict=True) if draw]
-        condition = torch.from_numpy(np.stack(told)).to(where) if told else None
-        predicted = network(pose2d.reshape(e, b, *pose2d.shape[1:]).to(dtype), condition=condition)[:, :, 0]
-        loss = lifting_loss(predicted, target.reshape(e, b, *target.shape[1:]), trajectory=network.trajectory)
-        adam.param_groups[0]["lr"] = LEARNING_RATE(budget.progress(step))
-        adam.zero_grad()
-        torch.autograd.backward(loss.sum())
-        adam.step()
-        losses += loss.detach() * 1000
-        now = time.perf_counter()
-        if (step + 1) % log_every == 0 or step + 1 == budget.steps:
-            means = (losses / ((step % log_every) + 1)).tolist()
-            losses.zero_()
-            done = {"step": step + 1, "progress": (step + 1) / budget.steps, "seconds": round(now - began, 3)}
-            done |= {"cpu_seconds": round(time.process_time() - cpu, 3), "learning_rate": adam.param_groups[0]["lr"]}
-            shown = {m.name: round(mean, 4) for m, mean in zip(members, means, strict=True)}
-            lines.append(json.dumps({**done, "loss_mm": shown}))
-        if now - watched > 0.2 or step + 1 == budget.steps:
-            seen = (step + 1) * b * e
-            watch(Moment(seen, budget.windows * e, float(loss.detach().mean()) * 1000, seen / (now - began)))
-            watched = now
+    with threads_of(run, threads):
+        for step in range(budget.steps):
+            picks = [sampler(step) for sampler in samplers]
+            rows, flips = (np.concatenate(part) for part in zip(*picks, strict=True))
+            pose2d, target = windows.gather(rows, flips)
+            told = [draw(step, own, pairs=False) for draw, (own, _) in zip(draws, picks, strict=True) if draw]
+            condition = torch.from_numpy(np.stack(told)).to(where) if told else None
+            predicted = network(pose2d.reshape(e, b, *pose2d.shape[1:]).to(dtype), condition=condition)[:, :, 0]
+            loss = lifting_loss(predicted, target.reshape(e, b, *target.shape[1:]), trajectory=network.trajectory)
+            adam.param_groups[0]["lr"] = LEARNING_RATE(budget.progress(step))
+            adam.zero_grad()
+            torch.autograd.backward(loss.sum())
+            adam.step()
+            losses += loss.detach() * 1000
+            now = time.perf_counter()
+            if (step + 1) % log_every == 0 or step + 1 == budget.steps:
+                means = (losses / ((step % log_every) + 1)).tolist()
+                losses.zero_()
+                done = {"step": step + 1, "progress": (step + 1) / budget.steps, "seconds": round(now - began, 3)}
+                done |= {
+                    "cpu_seconds": round(time.process_time() - cpu, 3),
+                    "learning_rate": adam.param_groups[0]["lr"],
+                }
+                shown = {m.name: round(mean, 4) for m, mean in zip(members, means, strict=True)}
+                lines.append(json.dumps({**done, "loss_mm": shown}))
+            if now - watched > 0.2 or step + 1 == budget.steps:
+                seen = (step + 1) * b * e
+                watch(Moment(seen, budget.windows * e, float(loss.detach().mean()) * 1000, seen / (now - began)))
+                watched = now
     with replacing(run.log_path) as beside:
         beside.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
     tensors = {

@@ -30,6 +30,7 @@ from torch import Tensor
 from actlift.budget import Budget, Exponential
 from actlift.data.corpus import Corpus, View
 from actlift.data.windows import rows_of
+from actlift.device import choose_threads, threads_of
 from actlift.files import replacing
 from actlift.models.folded import Folded
 from actlift.models.recognizer import STILL, Recognizer, features, statistics
@@ -97,6 +98,7 @@ def train_recognizer(
     recognizer = Recognizer(len(corpus.actions), **model)  # raises what is wrong with it
     if recognizer.causal and lifter is not None and not lifter.causal:
         raise ValueError("a causal recogniser needs a causal lifter; this one sees the future")
+    threads = choose_threads(recognizer.trunk.multiply_adds * budget.batch * len(members))
     identity = {
         "corpus": corpus.digest,
         "members": {name: {"held_out": sorted(people)} for name, people in members.items()},
@@ -106,20 +108,23 @@ def train_recognizer(
         "model": model,
         "lifter": None if lifter is None else {"model": shape_of(lifter), "weights": _checksum(lifter)},
         "seed": seed,
-        "threads": torch.get_num_threads(),
+        "threads": threads,
     }
     run = Run.create(folder, identity)
     if not run.done:
-        loop = _Loop(run, corpus, members, budget, lifter)
-        loop.resume()
-        try:
-            loop.run_to_end(save_every_s, watch)
-        except KeyboardInterrupt:
-            raise KeyboardInterrupt(f"stopped; the same command resumes {folder} from its last saved state") from None
-        networks = loop.networks()
-        keep = networks if lifter is None else {**networks, LIFTER: lifter}
-        tensors = {f"{name}/{k}": v for name, network in keep.items() for k, v in network.state_dict().items()}
-        write_tensors(run.weights, tensors, _calibrated(networks, corpus, members, lifter))
+        with threads_of(run, threads):
+            loop = _Loop(run, corpus, members, budget, lifter)
+            loop.resume()
+            try:
+                loop.run_to_end(save_every_s, watch)
+            except KeyboardInterrupt:
+                raise KeyboardInterrupt(
+                    f"stopped; the same command resumes {folder} from its last saved state"
+                ) from None
+            networks = loop.networks()
+            keep = networks if lifter is None else {**networks, LIFTER: lifter}
+            tensors = {f"{name}/{k}": v for name, network in keep.items() for k, v in network.state_dict().items()}
+            write_tensors(run.weights, tensors, _calibrated(networks, corpus, members, lifter))
     run.state.unlink(missing_ok=True)
     return run
 

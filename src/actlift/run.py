@@ -71,9 +71,8 @@ class Run:
             remove_leftovers(folder / name)
         if (folder / "config.json").exists():
             run = cls.open(folder)
-            differing = _differences(run.config["identity"], identity)
-            if run.done:  # its weights are what they are, however many threads this machine has
-                differing = [difference for difference in differing if difference[0] != "threads"]
+            # threads are no reason to refuse: a run goes on with those that it was begun with (actlift.device)
+            differing = [d for d in _differences(run.config["identity"], identity) if d[0] != "threads"]
             if differing:
                 shown = "; ".join(f"{key}: there {old!r}, asked for {new!r}" for key, old, new in differing)
                 raise ValueError(f"{folder} holds another run ({shown}). Choose another folder, or delete this one.")

@@ -39,6 +39,7 @@ from jaxtyping import Int
 from actlift.budget import Stepwise, expert_epochs, frame_share, shared
 from actlift.data.corpus import Corpus, View
 from actlift.data.windows import rows_of
+from actlift.device import resolve_device
 from actlift.evaluate import root_relative, score_poses
 from actlift.experts import PARTITIONS, Partition
 from actlift.files import read_json, remove_leftovers, replacing, write_json
@@ -49,7 +50,7 @@ from actlift.plan import ARMS, CONDITIONED, EXPERTS, FINISHED, GENERALIST, Netwo
 from actlift.predict import Lifted, Poses, Predictor, Routed, load_lifter
 from actlift.run import Run, environment
 from actlift.scores import Scores
-from actlift.train import Member, Moment, Probe, resolve_device, train
+from actlift.train import Member, Moment, Probe, train
 
 EVERYTHING = "everything"
 LABELLED = [arm for arm, partition in ARMS.items() if partition == "action"]

@@ -24,8 +24,9 @@ from torch import Tensor
 from actlift.budget import Budget, Exponential, Schedule
 from actlift.data.corpus import Corpus
 from actlift.data.windows import Sampler, Windows
+from actlift.device import choose_threads, resolve_device, resolve_precision, threads_of
 from actlift.files import replacing
-from actlift.models.tcn import TCN, check_network, member
+from actlift.models.tcn import TCN, check_network, member, multiply_adds
 from actlift.models.weights import of_member, read_tensors, write_tensors
 from actlift.plan import Loss
 from actlift.run import Run
@@ -142,6 +143,9 @@ def train(
     check_network(model)
     draws = {m.name: conditions_of(m, int(model.get("conditions", 0)), seed) for m in members}
     where = resolve_device(device)
+    threads = (
+        choose_threads(multiply_adds(model) * members[0].budget.batch * len(members)) if where.type == "cpu" else None
+    )
     identity = {
         "corpus": corpus.digest,
         "members": {
@@ -161,7 +165,7 @@ def train(
         "seed": seed,
         "precision": str(resolve_precision(precision, where)).removeprefix("torch."),
         "device": where.type,
-        "threads": torch.get_num_threads() if where.type == "cpu" else None,
+        "threads": threads,
     }
     run = Run.create(folder, identity)
     if run.done:
@@ -170,34 +174,9 @@ def train(
         return run
     loop = _Loop(run, corpus, members, samplers, draws, loss, where, probe)
     loop.resume()
-    with _interrupt_noted() as interrupted:
+    with _interrupt_noted() as interrupted, threads_of(run, threads):
         loop.run_to_end(interrupted, save_every_s, watch)
     return run
-
-
-def resolve_device(device: str) -> torch.device:
-    """The device of a name; "auto" is a GPU where there is one."""
-    if device == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    if device not in ("cpu", "cuda"):
-        raise ValueError(f"unknown device {device!r}; known: auto, cpu, cuda")
-    if device == "cuda" and not torch.cuda.is_available():
-        raise ValueError(
-            "device 'cuda' was asked for, but torch sees no GPU: use cpu, or install a CUDA build of torch"
-        )
-    return torch.device(device)
-
-
-def resolve_precision(precision: str, device: torch.device) -> torch.dtype:
-    """The dtype of activations; "auto" is bfloat16 where the device multiplies it natively."""
-    if precision == "auto":
-        native = device.type == "cuda" or any(
-            torch.cpu.get_capabilities().get(flag) for flag in ("avx512_bf16", "amx_bf16", "amx_tile")
-        )
-        return torch.bfloat16 if native else torch.float32
-    if precision not in ("float32", "bfloat16"):
-        raise ValueError(f"unknown precision {precision!r}; known: auto, float32, bfloat16")
-    return torch.bfloat16 if precision == "bfloat16" else torch.float32
 
 
 class _Loop:

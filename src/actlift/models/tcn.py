@@ -342,6 +342,12 @@ def check_network(keywords: Mapping[str, Any]) -> None:
         TCN(**keywords)
 
 
+def multiply_adds(keywords: Mapping[str, Any]) -> int:
+    """:attr:`TCN.multiply_adds` of a network of these keywords, without the cost of making one."""
+    with torch.device("meta"):
+        return TCN(**keywords).multiply_adds
+
+
 def stack(networks: Sequence[TCN]) -> TCN:
     """Networks of one shape as the members of one network, in their order."""
     first = networks[0]
