@@ -11,7 +11,7 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from actlift.run import commit
+from actlift.training.run import commit
 from benchmarks.harness import Measured, processor
 from benchmarks.works import all_works, benchmark_corpus
 

@@ -15,19 +15,19 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from actlift.budget import Budget
 from actlift.data.corpus import Corpus
+from actlift.data.noise import IndependentNoise
 from actlift.data.prepare import prepare
 from actlift.data.windows import rows_of
-from actlift.evaluate import evaluate
-from actlift.keypoints2d import IndependentNoise
+from actlift.evaluation.evaluate import evaluate
+from actlift.evaluation.scores import MEAN_OVER_ACTIONS
+from actlift.geometry.skeleton import H36M_17
+from actlift.lifting.predict import LifterPredictor, load_lifter
+from actlift.models.options import Network, widths_of
 from actlift.models.tcn import TCN
-from actlift.plan import Network, widths_of
-from actlift.predict import Lifted, load_lifter
-from actlift.run import commit
-from actlift.scores import MEAN_OVER_ACTIONS
-from actlift.skeleton import H36M_17
-from actlift.train import Member, train
+from actlift.training.budget import Budget
+from actlift.training.loop import ModelSpec, train
+from actlift.training.run import commit
 from benchmarks.conventional import ConvolutionalTCN, assemble
 from benchmarks.harness import processor
 
@@ -50,7 +50,7 @@ def main(sources: list[str]) -> None:
 
 def _actlift(folder: Path, training: Corpus, test: Corpus, steps: int) -> None:
     began = time.perf_counter()
-    member = Member("everything", rows_of(training.views), Budget(steps, BATCH))
+    member = ModelSpec("everything", rows_of(training.views), Budget(steps, BATCH))
     run = train(folder, training, [member], model=Network(channels=CHANNELS).keywords(), device="cpu")
     _tell(f"actlift, {steps} steps", time.perf_counter() - began, load_lifter(run), test)
 
@@ -86,7 +86,7 @@ def _conventional(training: Corpus, test: Corpus) -> None:
 
 
 def _tell(name: str, seconds: float, network: TCN, test: Corpus) -> None:
-    scores = evaluate(Lifted(network.eval()), test.views, arm="one", metrics=("mpjpe", "mpjve"))
+    scores = evaluate(LifterPredictor(network.eval()), test.views, arm="one", metrics=("mpjpe", "mpjve"))
     errors = [scores.per_action(metric).loc["one", MEAN_OVER_ACTIONS] for metric in ("mpjpe", "mpjve")]
     print(f"{name:24s} {seconds:7.1f} s  MPJPE {errors[0]:5.1f} mm  MPJVE {errors[1]:.2f} mm/frame", flush=True)
 

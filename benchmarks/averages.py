@@ -2,7 +2,7 @@
 
 Takes a finished study with the arms "finished" and "finished-conditioned", and averages the poses of its networks: of
 the finished and of the unfinished generalist, which know no action, and of the mixtures of the finished and of the
-unfinished conditioned network, told the recognised action, the true one (oracle) or a wrong one. Errors of unseen
+unfinished conditioned network, told the recognized action, the true one (oracle) or a wrong one. Errors of unseen
 people against the study's generalist, of the same budget; an average of networks takes as many times longer to use.
 """
 
@@ -15,14 +15,15 @@ from rich.console import Console
 from rich.table import Table
 
 from actlift.data.corpus import Corpus
-from actlift.evaluate import score_poses
+from actlift.evaluation.evaluate import score_poses
+from actlift.evaluation.scores import MEAN_OVER_ACTIONS, Scores
 from actlift.files import read_json
-from actlift.labels import Discriminant, Gate, Told, mixture
-from actlift.predict import Lifted, Poses, load_lifter
+from actlift.lifting.conditional import ConditionalLifter, Gate, mixture
+from actlift.lifting.predict import LifterPredictor, Poses, load_lifter
+from actlift.recognition.discriminant import ClipRecognizer
 from actlift.report.claims import relative_error
-from actlift.run import Run, commit
-from actlift.scores import MEAN_OVER_ACTIONS, Scores
-from actlift.study import GATE_EVERY
+from actlift.study.experiment import GATE_EVERY
+from actlift.training.run import Run, commit
 
 METRICS = ("mpjpe", "mpjve")
 
@@ -35,15 +36,15 @@ def of_seed(study: Path, seed: int, training: Corpus, test: Corpus) -> Scores:
     """Scores of all ways with the networks of one seed."""
     views = test.views
 
-    def lifter(name: str) -> Lifted:
-        return Lifted(load_lifter(Run.open(study / "runs" / f"{name}-seed{seed}")))
+    def lifter(name: str) -> LifterPredictor:
+        return LifterPredictor(load_lifter(Run.open(study / "runs" / f"{name}-seed{seed}")))
 
-    recognizer = Discriminant.read(study / "recognizer.safetensors")
+    recognizer = ClipRecognizer.read(study / "recognizer.safetensors")
     actions = list(recognizer.actions)
     true = np.array([actions.index(view.action) for view in views])
     wrong = (true + np.random.default_rng((seed, 0x3A)).integers(1, len(actions), len(true))) % len(actions)
     labels = {
-        "recognised": [recognizer.posterior(view) for view in views],
+        "recognized": [recognizer.posterior(view) for view in views],
         "true (oracle)": list(np.eye(len(actions))[true]),
         "wrong at random": list(np.eye(len(actions))[wrong]),
     }
@@ -55,7 +56,7 @@ def of_seed(study: Path, seed: int, training: Corpus, test: Corpus) -> Scores:
     mixtures: dict[str, list[Poses]] = {label: [] for label in labels}
     for name in ("finished-conditioned", "conditioned-for-finished-conditioned"):
         network = load_lifter(Run.open(study / "runs" / f"{name}-seed{seed}"))
-        told = Told.of_conditioned(network, actions)
+        told = ConditionalLifter.from_network(network, actions)
         gate = Gate.fit(told, training.views[::GATE_EVERY], recognizer.sure)
         untold = told.unknown(views)
         for label, posteriors in labels.items():

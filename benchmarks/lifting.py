@@ -18,14 +18,14 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from actlift.camera import random_rig
 from actlift.data.clip import Clip
-from actlift.data.mocap_npz import read_mocap_npz
-from actlift.keypoints2d import DetectorNoise, Exact
-from actlift.metrics import mpjpe, p_mpjpe
-from actlift.run import commit
-from actlift.skeleton import COCO_17
-from actlift.video.lift import Lifters, lift_track
+from actlift.data.noise import DetectorNoise, Exact
+from actlift.data.sources.mocap_npz import read_mocap_npz
+from actlift.evaluation.metrics import mpjpe, p_mpjpe
+from actlift.geometry.camera import random_rig
+from actlift.geometry.skeleton import COCO_17
+from actlift.training.run import commit
+from actlift.video.pipeline import Lifters, lift_track
 from actlift.video.track import Track
 
 CAMERAS = 2

@@ -19,8 +19,8 @@ def main() -> None:
     """Write the corpus, train in a fresh process, print what it took."""
     from actlift.data.clip import Clip
     from actlift.data.corpus import write_corpus
-    from actlift.data.synthetic import synthetic_clips
-    from actlift.keypoints2d import IndependentNoise
+    from actlift.data.noise import IndependentNoise
+    from actlift.data.sources.synthetic import synthetic_clips
 
     def clips() -> Iterator[Clip]:
         own = list(synthetic_clips(0))
@@ -43,21 +43,21 @@ def train_here(corpus_folder: str, folder: str) -> None:
     import torch
 
     before = memory()
-    from actlift.budget import Budget
     from actlift.data.corpus import Corpus
     from actlift.data.windows import rows_of
-    from actlift.plan import Network
-    from actlift.train import Member, train
+    from actlift.models.options import Network
+    from actlift.training.budget import Budget
+    from actlift.training.loop import ModelSpec, train
 
     corpus = Corpus.open(corpus_folder)
-    member = Member("everything", rows_of(corpus.views), Budget(STEPS))
+    member = ModelSpec("everything", rows_of(corpus.views), Budget(STEPS))
     peaks = {"VmHWM": 0.0, "RssAnon": 0.0, "RssFile": 0.0}
 
-    def watch(_: object) -> None:
+    def on_progress(_: object) -> None:
         for key, value in memory().items():
             peaks[key] = max(peaks[key], value)
 
-    train(Path(folder) / "run", corpus, [member], model=Network().keywords(), device="cpu", watch=watch)
+    train(Path(folder) / "run", corpus, [member], model=Network().keywords(), device="cpu", on_progress=on_progress)
     print(f"torch {torch.__version__} imported: {before['VmHWM']:,.0f} MB")
     print(
         f"training of 128 channels, peak: {peaks['VmHWM']:,.0f} MB resident, {peaks['RssAnon']:,.0f} MB of it its own;"

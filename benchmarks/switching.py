@@ -13,10 +13,10 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
+from actlift.lifting.stream import RoutedStream, Stream
+from actlift.models.options import widths_of
 from actlift.models.tcn import TCN
-from actlift.plan import widths_of
-from actlift.run import commit
-from actlift.stream import RoutedStream, Stream
+from actlift.training.run import commit
 from benchmarks.harness import processor
 
 LABELS = 20

@@ -13,9 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
-from painted import Dots, film, seen
+from tests.painted import Dots, film, seen
 
 SIZE, FPS = (640, 360), 30.0
 SECONDS = (10, 600)
@@ -49,7 +47,7 @@ def _walking(seconds: int) -> Iterator[np.ndarray]:
 
 def lift_here(path: Path, folder: Path) -> None:
     """Lift a video and print the frames, the seconds and this process's peak of resident memory in MB."""
-    from actlift.video.lift import lift_video
+    from actlift.video.pipeline import lift_video
     from actlift.video.save import save_motions
 
     began = time.perf_counter()

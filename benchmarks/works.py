@@ -8,17 +8,17 @@ import numpy as np
 import torch
 
 from actlift.data.corpus import Corpus, write_corpus
-from actlift.data.synthetic import synthetic_clips
+from actlift.data.noise import IndependentNoise
+from actlift.data.sources.synthetic import synthetic_clips
 from actlift.data.windows import Sampler, Windows, rows_of
-from actlift.evaluate import score_poses
-from actlift.keypoints2d import IndependentNoise
-from actlift.metrics import METRICS
+from actlift.evaluation.evaluate import score_poses
+from actlift.evaluation.metrics import METRICS
+from actlift.geometry.skeleton import H36M_17
+from actlift.lifting.predict import LifterPredictor, lift
+from actlift.lifting.stream import Stream
+from actlift.models.options import widths_of
 from actlift.models.tcn import TCN
-from actlift.plan import widths_of
-from actlift.predict import Lifted, lift
-from actlift.skeleton import H36M_17
-from actlift.stack import Stack
-from actlift.stream import Stream
+from actlift.training.ensemble import Ensemble
 from benchmarks.conventional import ConvolutionalTCN, assemble, evaluate_one_by_one
 from benchmarks.harness import Measured, Work, alternate, bare_products
 
@@ -27,11 +27,11 @@ CPU = torch.device("cpu")
 
 
 def training_step(receptive_field: int, dtype: torch.dtype, *, channels: int = 1024, batch: int = 1024) -> Measured:
-    """One optimiser step on a batch that is already assembled."""
+    """One optimizer step on a batch that is already assembled."""
     widths = widths_of(receptive_field)
     pose2d, target = torch.randn(batch, receptive_field, 17, 2), torch.randn(batch, 17, 3)
     network = TCN(widths, channels)
-    stack = Stack(["one"], [network], [(0, 0)], dtype=dtype, device=CPU)
+    stack = Ensemble(["one"], [network], [(0, 0)], dtype=dtype, device=CPU)
     number = iter(range(1_000_000))
     ours = lambda: stack.step(next(number), pose2d[None], target[None], rates=[1e-3], momenta=[0.1])  # noqa: E731
     shapes, rows = [], batch * receptive_field
@@ -89,7 +89,7 @@ def experts(corpus: Corpus, channels: int, dtype: torch.dtype, *, count: int = 1
     windows = Windows(corpus, 27)
     samplers = [Sampler(rows_of(corpus.views), batch, seed=e, name=str(e)) for e in range(count)]
     networks = [TCN(widths, channels) for _ in range(count)]
-    stack = Stack([str(e) for e in range(count)], networks, [(0, e) for e in range(count)], dtype=dtype, device=CPU)
+    stack = Ensemble([str(e) for e in range(count)], networks, [(0, e) for e in range(count)], dtype=dtype, device=CPU)
     number = iter(range(1_000_000))
 
     def ours() -> None:
@@ -182,7 +182,7 @@ def evaluation(corpus: Corpus, dtype: torch.dtype, channels: int = 1024) -> Meas
     conventional = ConvolutionalTCN(network.widths, channels).load_rows(network).eval()
     views = corpus.views[:24]
     sequences = [np.array(v.pose2d) for v in views]
-    predictor = Lifted(network, dtype=dtype)
+    predictor = LifterPredictor(network, dtype=dtype)
 
     def theirs() -> None:
         poses = evaluate_one_by_one(conventional, sequences, 27, H36M_17.mirror)

@@ -19,28 +19,35 @@ import numpy as np
 from jaxtyping import Float
 from rich.console import Console
 
-from actlift.budget import Budget
-from actlift.camera import Camera, random_rig
 from actlift.data.clip import Clip
 from actlift.data.corpus import Corpus, View, rewrite_corpus, write_corpus
-from actlift.data.mocap_npz import read_mocap_npz
+from actlift.data.noise import DetectorNoise, Exact
+from actlift.data.sources.mocap_npz import read_mocap_npz
 from actlift.data.windows import rows_of
-from actlift.evaluate import evaluate, score_poses
+from actlift.evaluation.evaluate import evaluate, score_poses
+from actlift.evaluation.scores import MEAN_OVER_ACTIONS, Scores
 from actlift.files import read_json, write_json
-from actlift.finish import finish
-from actlift.framing import Framing, framed, guessed_camera
-from actlift.keypoints2d import DetectorNoise, Exact
-from actlift.labels import UNKNOWN, Told
-from actlift.models.weights import of_member, read_tensors, write_tensors
-from actlift.plan import GENERALIST
-from actlift.predict import Lifted, load_lifter
-from actlift.recognize import EVERYBODY, LIFTER, Recognized, load_recognized, measure, train_recognizer
-from actlift.run import Run, environment
-from actlift.scores import MEAN_OVER_ACTIONS, Scores
-from actlift.skeleton import COCO_17, H36M_17, remap
-from actlift.switch import lift_labelled, recognised_labels
-from actlift.train import Member, Moment, train
-from actlift.video.lift import Lifters, lift_track, reprojection
+from actlift.geometry.camera import Camera, random_rig
+from actlift.geometry.framing import Framing, framed, guessed_camera
+from actlift.geometry.skeleton import COCO_17, H36M_17, remap
+from actlift.lifting.conditional import UNKNOWN, ConditionalLifter, lift_labeled
+from actlift.lifting.predict import LifterPredictor, load_lifter
+from actlift.models.tensors import of_member, read_tensors, write_tensors
+from actlift.recognition.recognizer import (
+    EVERYBODY,
+    LIFTER,
+    ActionRecognizer,
+    load_recognizer,
+    measure,
+    recognized_labels,
+    train_recognizer,
+)
+from actlift.study.plan import GENERALIST
+from actlift.training.budget import Budget
+from actlift.training.frozen_bn import finish
+from actlift.training.loop import ModelSpec, TrainProgress, train
+from actlift.training.run import Run, environment
+from actlift.video.pipeline import Lifters, lift_track, reprojection
 from actlift.video.track import Track
 
 TEST = ("HDMmm", "CMU13", "CMU38", "CMU32")
@@ -94,7 +101,7 @@ def bodies(clips: Iterable[Clip], count: int, seed: int = 0) -> Iterator[Clip]:
 def coco_joints(pose3d: Float[np.ndarray, "t 17 3"]) -> Float[np.ndarray, "t 17 3"]:
     """Joints of motion capture where a detector of COCO keypoints looks for them; the face lies between the ears.
 
-    The ears are where `actlift.skeleton.remapping` takes them to be when it makes a Neck out of them.
+    The ears are where `actlift.geometry.skeleton.remapping` takes them to be when it makes a Neck out of them.
     """
     thorax, neck = (pose3d[:, H36M_17.index(joint)] for joint in ("Thorax", "Neck"))
     ears = thorax + (neck - thorax) * 4 / 3
@@ -111,7 +118,7 @@ def observed(view: View, noise: DetectorNoise | Exact, seed: int = 0) -> Float[n
 
 
 def assumed(camera: Camera, factor: float) -> Camera:
-    """A camera that is not known: its focal length is off by a factor, its lens straight, its centre in the middle."""
+    """A camera that is not known: its focal length is off by a factor, its lens straight, its center in the middle."""
     plain = guessed_camera(camera.width, camera.height)
     return replace(plain, focal_px=camera.focal_px * factor)
 
@@ -168,7 +175,7 @@ def lifter(work: Path, name: str, corpus: Corpus, steps: int, conditions: Sequen
     causal = name == "causal"
     model: dict[str, Any] = {"widths": WIDTHS["causal" if causal else "aware"], "channels": CHANNELS, "causal": causal}
 
-    def watch(moment: Moment) -> None:
+    def on_progress(moment: TrainProgress) -> None:
         CONSOLE.print(
             f"{name}: {moment.windows / moment.windows_total:.0%}, {moment.loss_mm:.1f} mm, "
             f"{moment.windows_per_second:.0f} windows/s   ",
@@ -179,13 +186,13 @@ def lifter(work: Path, name: str, corpus: Corpus, steps: int, conditions: Sequen
     base = train(
         work / f"{name}-base",
         corpus,
-        [Member(name, rows, first, conditions=numbers)],
+        [ModelSpec(name, rows, first, conditions=numbers)],
         model={**model, **told},
-        watch=watch,
+        on_progress=on_progress,
     )
     last = Budget(steps - first.steps, 256)
-    members = [Member(name, rows, last, conditions=numbers)]
-    return finish(work / name, corpus, members, {name: load_lifter(base)}, watch=watch)
+    members = [ModelSpec(name, rows, last, conditions=numbers)]
+    return finish(work / name, corpus, members, {name: load_lifter(base)}, on_progress=on_progress)
 
 
 def ship(run: Run, folder: Path, card: dict[str, Any], keep: Sequence[str]) -> None:
@@ -221,8 +228,8 @@ def card(name: str, purpose: str, corpus: Corpus, errors: dict[str, Any], **more
     return {
         "name": name,
         "purpose": purpose,
-        "input": "COCO-17 keypoints of one person, turned into those of H36M-17 and framed (actlift.framing)",
-        "output": "H36M-17 joints relative to the pelvis, in metres, in the axes of the frame",
+        "input": "COCO-17 keypoints of one person, turned into those of H36M-17 and framed (actlift.geometry.framing)",
+        "output": "H36M-17 joints relative to the pelvis, in meters, in the axes of the frame",
         "fps": FPS,
         "cameras": "static, 0.3 to 3 m above the floor, 2.5 m away or more, focal length 0.4 to 2.8 image widths",
         "bodies": f"adults, sizes x {SIZES[0]} to {SIZES[1]}",
@@ -236,17 +243,17 @@ def card(name: str, purpose: str, corpus: Corpus, errors: dict[str, Any], **more
         "data": [
             {
                 "name": "CMU Graphics Lab Motion Capture Database",
-                "licence": "free for all uses; may be included in products, not resold as data",
+                "license": "free for all uses; may be included in products, not resold as data",
                 "acknowledgement": "The data used in this project was obtained from mocap.cs.cmu.edu. The database "
                 "was created with funding from NSF EIA-0196217.",
             },
             {
                 "name": "HDM05 (Mueller, Roeder, Clausen, Eberhardt, Krueger, Weber 2007, Documentation Mocap Database "
                 "HDM05, University of Bonn)",
-                "licence": "CC BY-SA 3.0",
+                "license": "CC BY-SA 3.0",
             },
         ],
-        "licence": "CC BY-SA 3.0",
+        "license": "CC BY-SA 3.0",
         "errors": {
             "what": f"on people who were not trained on ({', '.join(TEST)}), {CAMERAS} random cameras a clip, focal "
             "lengths guessed, synthetic keypoints; MPJPE, P-MPJPE, N-MPJPE in mm, MPJVE in mm/frame at 30 fps",
@@ -258,19 +265,21 @@ def card(name: str, purpose: str, corpus: Corpus, errors: dict[str, Any], **more
     }
 
 
-def aware_errors(generalist: Lifted, told: Told, recognized: Recognized, test: Corpus) -> dict[str, Any]:
-    """Of the mean of the generalist's poses and those told, as `actlift.video.lift.Lifters` has it."""
+def aware_errors(
+    generalist: LifterPredictor, told: ConditionalLifter, recognized: ActionRecognizer, test: Corpus
+) -> dict[str, Any]:
+    """Of the mean of the generalist's poses and those told, as `actlift.video.pipeline.Lifters` has it."""
     views = test.views
-    labels = [recognised_labels(recognized, v) for v in views]
+    labels = [recognized_labels(recognized, v) for v in views]
     ways = {
-        "recognised where sure": labels,
+        "recognized where sure": labels,
         "told nothing": [[UNKNOWN] * v.frames for v in views],
         "true action (oracle)": [[v.action] * v.frames for v in views],
     }
     untold = generalist(views)
 
     def score(labels: list[list[str]], way: str) -> dict[str, dict[str, float]]:
-        poses = [(p + lift_labelled(told, v, own)) / 2 for p, v, own in zip(untold, views, labels, strict=True)]
+        poses = [(p + lift_labeled(told, v, own)) / 2 for p, v, own in zip(untold, views, labels, strict=True)]
         return per_action(score_poses(poses, views, arm=way, metrics=METRICS))
 
     return {way: score(labels, way) for way, labels in ways.items()}
@@ -319,14 +328,16 @@ def main() -> None:
     ):
         errors = {
             kind: per_action(
-                evaluate(Lifted(load_lifter(run)), tests[name == "causal", kind].views, arm=name, metrics=METRICS)
+                evaluate(
+                    LifterPredictor(load_lifter(run)), tests[name == "causal", kind].views, arm=name, metrics=METRICS
+                )
             )
             for kind in ("DetectorNoise", "Exact")
         }
         ship(run, asked.out / name, card(name, purpose, corpora[name == "causal"], errors, **NOT_YET), [name])
-    recognized = load_recognized(recognizer)
-    told = Told.of_conditioned(load_lifter(aware), shared)
-    untold = Lifted(load_lifter(generalist))
+    recognized = load_recognizer(recognizer)
+    told = ConditionalLifter.from_network(load_lifter(aware), shared)
+    untold = LifterPredictor(load_lifter(generalist))
     errors = {kind: aware_errors(untold, told, recognized, tests[False, kind]) for kind in ("DetectorNoise", "Exact")}
     ship(
         aware,

@@ -7,8 +7,8 @@ import hypothesis
 import pytest
 
 from actlift.data.corpus import Corpus, write_corpus
-from actlift.data.synthetic import synthetic_clips
-from actlift.keypoints2d import IndependentNoise
+from actlift.data.noise import IndependentNoise
+from actlift.data.sources.synthetic import synthetic_clips
 
 hypothesis.settings.register_profile("untimed", deadline=None)  # a busy machine fails no test
 hypothesis.settings.load_profile("untimed")

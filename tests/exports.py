@@ -2,14 +2,14 @@
 
 import numpy as np
 
-from actlift.camera import Camera, look_at
-from actlift.data.synthetic import synthetic_clips
-from actlift.motion import Motion, Segment
-from actlift.skeleton import COCO_17, H36M_17
+from actlift.data.sources.synthetic import synthetic_clips
+from actlift.geometry.camera import Camera, look_at
+from actlift.geometry.skeleton import COCO_17, H36M_17
+from actlift.motion.motion import Motion, Segment
 
 
 def motion_of(joints_world: np.ndarray, fps: float = 50.0, **fields) -> Motion:
-    """A motion of these joints, seen by a camera six metres away; two actions unless told otherwise."""
+    """A motion of these joints, seen by a camera six meters away; two actions unless told otherwise."""
     t = len(joints_world)
     start_s = fields.setdefault("start_s", 2.5)
     fields.setdefault(

@@ -1,4 +1,4 @@
-"""Small videos of painted people, a dot of its own colour for every joint, and a detector that finds these dots.
+"""Small videos of painted people, a dot of its own color for every joint, and a detector that finds these dots.
 
 With them everything from a video file to the motion files runs without weights of a detector. People are synthetic
 clips seen by random cameras. Nose, eyes and ears are one dot, halfway between Neck and Head.
@@ -12,9 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
-from actlift.camera import Camera, random_rig
-from actlift.data.synthetic import synthetic_clips
-from actlift.skeleton import COCO_17, H36M_17, Skeleton
+from actlift.data.sources.synthetic import synthetic_clips
+from actlift.geometry.camera import Camera, random_rig
+from actlift.geometry.skeleton import COCO_17, H36M_17, Skeleton
 from actlift.video.detect import People
 from actlift.video.track import Track
 
@@ -22,7 +22,7 @@ FACE, LIMBS = 5, 12
 DOTS = (0, *range(FACE, len(COCO_17)))  # joints with a dot of their own: Nose for the face
 DOT_OF = np.array([0] * FACE + list(range(1, 1 + LIMBS)))
 MOST = 3  # people who can be told apart
-COLOURS = np.array([c for c in product((0, 85, 170, 255), repeat=3) if max(c) - min(c) >= 170])[: MOST * len(DOTS)]
+COLORS = np.array([c for c in product((0, 85, 170, 255), repeat=3) if max(c) - min(c) >= 170])[: MOST * len(DOTS)]
 RADIUS, FEWEST, TOLERANCE = 3.5, 8, 40
 TICK = Fraction(1, 60000)
 
@@ -31,7 +31,7 @@ TICK = Fraction(1, 60000)
 class Seen:
     """Somebody in front of a camera."""
 
-    joints_world: np.ndarray  # (t, 17, 3) metres, H36M_17
+    joints_world: np.ndarray  # (t, 17, 3) meters, H36M_17
     points_px: np.ndarray  # (t, 17, 2), COCO_17
     camera: Camera
     fps: float
@@ -82,7 +82,7 @@ def together(*points_px: np.ndarray) -> np.ndarray:
 
 
 def scenery(size: tuple[int, int], seed: int = 0) -> np.ndarray:
-    """Something grey with enough contrast to be a scene."""
+    """Something gray with enough contrast to be a scene."""
     width, height = size
     blocks = np.random.default_rng(seed).integers(40, 200, (6, 9), dtype=np.uint8)
     rows, columns = np.arange(height) * 6 // height, np.arange(width) * 9 // width
@@ -100,7 +100,7 @@ def painted(background: np.ndarray, people: np.ndarray) -> np.ndarray:
             left, top = max(int(x - RADIUS), 0), max(int(y - RADIUS), 0)
             patch = image[top : int(y + RADIUS) + 2, left : int(x + RADIUS) + 2]
             down, right = np.ogrid[top : top + patch.shape[0], left : left + patch.shape[1]]
-            patch[(right + 0.5 - x) ** 2 + (down + 0.5 - y) ** 2 <= RADIUS**2] = COLOURS[person * len(DOTS) + dot]
+            patch[(right + 0.5 - x) ** 2 + (down + 0.5 - y) ** 2 <= RADIUS**2] = COLORS[person * len(DOTS) + dot]
     return image
 
 
@@ -130,7 +130,7 @@ def film(
     with av.open(str(path), "w", options={"movflags": "faststart"} if path.suffix == ".mp4" else {}) as container:
         stream = container.add_stream("libx264", Fraction(fps).limit_denominator(1001))
         stream.options = {"preset": "ultrafast", "crf": "8", "bf": "0", "g": "15", "sc_threshold": "0"}
-        stream.pix_fmt = "yuv444p"  # colours as sharp as the picture
+        stream.pix_fmt = "yuv444p"  # colors as sharp as the picture
         stream.width, stream.height = size[::-1] if turn % 180 else size
         stream.codec_context.time_base = TICK
         if turn:
@@ -166,12 +166,12 @@ class Dots:
             raise self.error
         self.calls += 1
         ys, xs = np.nonzero(np.ptp(image, axis=2) > 100)
-        off = np.abs(image[ys, xs].astype(np.int16)[:, None] - COLOURS[None]).max(axis=2)
+        off = np.abs(image[ys, xs].astype(np.int16)[:, None] - COLORS[None]).max(axis=2)
         nearest = off.argmin(axis=1)
         good = off.min(axis=1) < TOLERANCE
         nearest, places = nearest[good], np.stack([xs[good], ys[good]], axis=1) + 0.5
-        count = np.bincount(nearest, minlength=len(COLOURS))
-        sums = np.stack([np.bincount(nearest, places[:, axis], len(COLOURS)) for axis in range(2)], axis=1)
+        count = np.bincount(nearest, minlength=len(COLORS))
+        sums = np.stack([np.bincount(nearest, places[:, axis], len(COLORS)) for axis in range(2)], axis=1)
         found = (count >= FEWEST).reshape(MOST, -1)
         points = (sums / count.clip(1)[:, None]).reshape(MOST, -1, 2)
         there = found.sum(axis=1) >= 4

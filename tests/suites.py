@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from actlift.report.results import FORMAT
-from actlift.scores import Scores
+from actlift.evaluation.scores import Scores
+from actlift.study.presets import SUITE_FORMAT
 
 ACTIONS = ("Eating", "Sitting", "Walking")
 METRICS = {"mpjpe": 60.0, "n_mpjpe": 55.0, "p_mpjpe": 45.0, "mpjve": 6.0}
@@ -44,7 +44,7 @@ def make_suite(
             settings[name] = name
             _study(folder / name, field, frames, steps, arms, factor, by_field(field), seeds, clips, noise)
     about = {
-        "format": FORMAT,
+        "format": SUITE_FORMAT,
         "preset": preset,
         "scale": 1.0,
         "settings": settings,

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from jaxtyping import TypeCheckError
 
-from actlift.metrics import mpjpe
+from actlift.evaluation.metrics import mpjpe
 
 
 def test_a_wrong_shape_is_caught_by_the_checker():

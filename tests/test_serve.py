@@ -21,14 +21,14 @@ import numpy as np
 import pytest
 
 from actlift import serve as served_by
-from actlift.data.synthetic import synthetic_clips
-from actlift.export.page import EMBED_UP_TO
-from actlift.framing import guessed_camera
-from actlift.motion import Motion, Segment
+from actlift.data.sources.synthetic import synthetic_clips
+from actlift.geometry.framing import guessed_camera
+from actlift.geometry.skeleton import COCO_17
+from actlift.motion.motion import Motion, Segment
+from actlift.motion.viewer import EMBED_UP_TO
 from actlift.serve import EACH, Job, Limits, app, media_type, message_of, serve, shown_name
-from actlift.skeleton import COCO_17
 from actlift.video.detect import People
-from actlift.video.lift import lift_video
+from actlift.video.pipeline import lift_video
 
 av = pytest.importorskip("av", reason="PyAV is not installed")
 httpx = pytest.importorskip("httpx", reason="httpx is not installed")
@@ -46,7 +46,7 @@ def clip(tmp_path_factory) -> bytes:
 
 
 def film(path: Path, frames: int = FRAMES, fps: int = FPS) -> bytes:
-    """A grey video of 64 x 48 pixels."""
+    """A gray video of 64 x 48 pixels."""
     with av.open(str(path), "w") as container:
         stream = container.add_stream("mpeg4", fps)
         stream.width, stream.height, stream.pix_fmt = *SIZE, "yuv420p"
@@ -91,16 +91,16 @@ class Lifting:
     at_once: int = 0
     most_at_once: int = 0
 
-    def __call__(self, video: Path, *, watch: Callable[[str, int, int | None], None], **options) -> list[Motion]:
+    def __call__(self, video: Path, *, on_progress: Callable[[str, int, int | None], None], **options) -> list[Motion]:
         self.asked.append({"video": video, **options})
         self.at_once += 1
         self.most_at_once = max(self.most_at_once, self.at_once)
         try:
             assert video.stat().st_size > 0
             for done in range(1, self.frames + 1):
-                watch("detecting people", done, None)
+                on_progress("detecting people", done, None)
             while not self.may.wait(0.005):
-                watch("detecting people", self.frames // 2, None)
+                on_progress("detecting people", self.frames // 2, None)
         finally:
             self.at_once -= 1
         return [motion(person) for person in range(1, self.people + 1)]
@@ -711,7 +711,7 @@ def test_pages_name_no_other_address(server, clip):
 
 
 def test_a_large_video_is_linked_by_its_page(server, clip, monkeypatch):
-    monkeypatch.setattr("actlift.export.page.EMBED_UP_TO", len(clip) - 1)
+    monkeypatch.setattr("actlift.motion.viewer.EMBED_UP_TO", len(clip) - 1)
     assert len(clip) < EMBED_UP_TO
     token, _ = server.lifted(clip)
     page = f"/jobs/{token}/page"

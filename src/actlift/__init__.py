@@ -1,7 +1,7 @@
 """actlift: lift 2D keypoints to 3D motion with temporal networks that know the action.
 
 Axis letters used everywhere: b batch, t time (frames of one sequence), f frames (of many sequences, one behind the
-other), j joints, a actions, c channels. Frames of reference are suffixes: _world, _cam (metres), _px, _screen.
+other), j joints, a actions, c channels. Frames of reference are suffixes: _world, _cam (meters), _px, _screen.
 """
 
 import os
@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from os import PathLike
 
-    from actlift.motion import Motion
+    from actlift.motion.motion import Motion
 
 # torch's OpenMP library reads this when it is loaded. Threads that wait for each other spin, by default for 100 ms, and
-# beside other work that makes two of them slower than one: see actlift.device.
+# beside other work that makes two of them slower than one: see actlift.training.device.
 if not {"GOMP_SPINCOUNT", "OMP_WAIT_POLICY"} & os.environ.keys():
     os.environ["GOMP_SPINCOUNT"] = "1000"
 
@@ -26,13 +26,13 @@ def lift(source: "str | PathLike[str]", **options: Any) -> "Motion":
 
         motion = actlift.lift("walk.mp4", height_m=1.78)
         motion.action_timeline
-        motion.joints_world  # (t, 17, 3) metres, z up
+        motion.joints_world  # (t, 17, 3) meters, z up
         motion.save("walk.bvh")
 
     Args:
         source: what to lift.
-        options: of :func:`actlift.video.lift.lift_video`: height_m, camera, detector, weights, start_s, end_s, fps,
-            person, layout, size, lifters, watch.
+        options: of :func:`actlift.video.pipeline.lift_video`: height_m, camera, detector, weights, start_s, end_s, fps,
+            person, layout, size, lifters, on_progress.
 
     Raises:
         ValueError, OSError: for what is no source, and for one in which nobody is seen.
@@ -46,7 +46,7 @@ def lift_everybody(source: "str | PathLike[str]", **options: Any) -> "list[Motio
     from pathlib import Path
     from tempfile import TemporaryDirectory
 
-    from actlift.video.lift import lift_video
+    from actlift.video.pipeline import lift_video
 
     with TemporaryDirectory(prefix="actlift-") as folder:
         return lift_video(Path(source), keep=Path(folder) / "sightings.bin", **options)

@@ -21,13 +21,16 @@ from rich.table import Table
 from rich.text import Text
 
 from actlift import __version__
-from actlift.budget import Budget
-from actlift.plan import Device, Network, Plan, Precision
-from actlift.presets import PRESETS, Preset
+from actlift.errors import InputError, MissingInputError
+from actlift.models.options import Network
+from actlift.study.plan import Plan
+from actlift.study.presets import PRESETS, Preset
+from actlift.training.budget import Budget
+from actlift.training.options import Device, Precision
 
 if TYPE_CHECKING:
-    from actlift.motion import Motion
-    from actlift.train import Moment
+    from actlift.motion.motion import Motion
+    from actlift.training.loop import TrainProgress
     from actlift.video.live import LivePose
 
 # names of clips and folders may hold brackets, which are no markup here
@@ -103,11 +106,11 @@ def lift_verb(
     fps
         Of the motion; the video's own where not given. Keypoints: of their frames, where the file does not tell.
     height
-        Of the person in metres, which sets the scale; where not given, an average adult's.
+        Of the person in meters, which sets the scale; where not given, an average adult's.
     camera
         JSON file with what is known of the camera: focal_px, and center_px, radial, tangential, R_cam_world.
     lifter
-        Told the recognised action where it is sure, told nothing, or told nothing and not seeing what comes.
+        Told the recognized action where it is sure, told nothing, or told nothing and not seeing what comes.
     detector
         Of 2D keypoints: rtmpose, movenet, mediapipe, or auto, the best that works here.
     weights
@@ -121,7 +124,7 @@ def lift_verb(
         or /dev/video0) is filmed until Ctrl-C.
     """
     from actlift.video.camera_file import read_camera
-    from actlift.video.lift import Lifters, lift_video
+    from actlift.video.pipeline import Lifters, lift_video
     from actlift.video.save import check_formats, save_motions
 
     path = Path(video)
@@ -143,10 +146,10 @@ def lift_verb(
             fps=fps,
             layout=layout,
             size=_size(size),
-            watch=show,
+            on_progress=show,
             live=_print_poses if live else None,
         )
-        written = save_motions(motions, folder, formats, video=_film(path), segments=segments, watch=show)
+        written = save_motions(motions, folder, formats, video=_film(path), segments=segments, on_progress=show)
     for motion in motions:
         _print_motion(motion)
     frames = max(motion.frames for motion in motions)
@@ -210,7 +213,7 @@ def demo(out: Path = Path("out/demo"), *, steps: int = 800, seeds: tuple[int, ..
     out
         Folder of the corpus, the study and the report; running again resumes.
     steps
-        Optimiser steps of the generalist.
+        Optimizer steps of the generalist.
     seeds
         One training of every arm for each.
     """
@@ -282,11 +285,11 @@ def data_prepare(
     max_speed
         Frames in which a joint is faster, in m/s, are left out and listed with the reason.
     """
+    from actlift.data.noise import KEYPOINTS
     from actlift.data.prepare import prepare, read_exclusions
-    from actlift.keypoints2d import KEYPOINTS
 
     if detections is not None and keypoints is not None:
-        raise ValueError(f"--keypoints {keypoints} makes 2D keypoints, --detections brings them; give one of the two")
+        raise InputError(f"--keypoints {keypoints} makes 2D keypoints, --detections brings them; give one of the two")
     kind = keypoints or "independent"
     options = {"sigma_px": sigma_px} if kind == "independent" else {}
     began = time.perf_counter()
@@ -383,7 +386,7 @@ def train_verb(
     actions
         Train on these actions only; all where left out.
     budget
-        Optimiser steps, and windows of a step.
+        Optimizer steps, and windows of a step.
     network
         The temporal convolution network.
     seed
@@ -397,7 +400,7 @@ def train_verb(
     """
     from actlift.data.corpus import Corpus
     from actlift.data.windows import rows_of
-    from actlift.train import Member, train
+    from actlift.training.loop import ModelSpec, train
 
     training, _ = Corpus.open(corpus).split(test_subjects)
     if actions:
@@ -407,13 +410,13 @@ def train_verb(
         run = train(
             out,
             training,
-            [Member(name, rows_of(training.views), budget)],
+            [ModelSpec(name, rows_of(training.views), budget)],
             model=network.keywords(),
             seed=seed,
             precision=precision,
             device=device,
             save_every_s=save_every_s,
-            watch=lambda moment: show(f"training {name}", moment),
+            on_progress=lambda moment: show(f"training {name}", moment),
         )
     identity = run.config["identity"]
     CONSOLE.print(
@@ -461,28 +464,28 @@ def evaluate_verb(
         Also write the scores to this Parquet file.
     """
     from actlift.data.corpus import Corpus
-    from actlift.evaluate import evaluate
-    from actlift.metrics import METRICS, metric
-    from actlift.predict import Lifted, load_lifter
+    from actlift.evaluation.evaluate import evaluate
+    from actlift.evaluation.metrics import METRICS, metric
+    from actlift.evaluation.scores import MEAN_OVER_ACTIONS
+    from actlift.lifting.predict import LifterPredictor, load_lifter
     from actlift.report.tables import number
-    from actlift.run import Run
-    from actlift.scores import MEAN_OVER_ACTIONS
+    from actlift.training.run import Run
 
     opened = Run.open(run)
     everything = Corpus.open(corpus)
     trained_on = set(opened.config["identity"]["trained_on"]["subjects"])
     unseen = [s for s in everything.subjects if s not in trained_on]
     if seen := sorted(set(subjects or ()) & trained_on):
-        raise ValueError(
+        raise InputError(
             f"{run} was trained on {', '.join(seen)}: scores on them say nothing. Unseen: {', '.join(unseen)}"
         )
     if not unseen:
-        raise ValueError(f"{run} was trained on everybody in {corpus}: there is nobody to score it on")
+        raise InputError(f"{run} was trained on everybody in {corpus}: there is nobody to score it on")
     chosen = everything.select(subjects=subjects or unseen, actions=actions)
     if everything.digest != opened.config["identity"]["corpus"]:
         CONSOLE.print(f"note: {run} was trained on another corpus than {corpus}", soft_wrap=True)
     scores = evaluate(
-        Lifted(load_lifter(opened, member), flip=flip),
+        LifterPredictor(load_lifter(opened, member), flip=flip),
         chosen.views,
         arm=run.resolve().name,
         seed=opened.config["identity"]["seed"],
@@ -545,7 +548,7 @@ def specialise_verb(
     test_share
         Share of the action's clips that are held out, each with all its cameras.
     steps
-        Optimiser steps.
+        Optimizer steps.
     batch
         Windows of a step.
     seed
@@ -556,11 +559,11 @@ def specialise_verb(
         Where to train; auto is a GPU where there is one.
     """
     from actlift.data.corpus import Corpus
-    from actlift.metrics import metric
-    from actlift.report.tables import interval, judgement, number, signed
-    from actlift.run import Run
-    from actlift.scores import MEAN_OVER_ACTIONS
-    from actlift.specialise import AFTER, BEFORE, METRICS, specialise
+    from actlift.evaluation.metrics import metric
+    from actlift.evaluation.scores import MEAN_OVER_ACTIONS
+    from actlift.report.tables import interval, judgment, number, signed
+    from actlift.study.finetune import AFTER, BEFORE, METRICS, specialise
+    from actlift.training.run import Run
 
     with _progress() as show:
         found = specialise(
@@ -574,7 +577,7 @@ def specialise_verb(
             seed=seed,
             precision=precision,
             device=device,
-            watch=lambda moment: show(f"finishing on {action}", moment),
+            on_progress=lambda moment: show(f"finishing on {action}", moment),
         )
     title = f"{action}, {len(found.held_out)} clips held out"
     table = Table(box=SIMPLE_HEAD, pad_edge=False, title=title, title_justify="left")
@@ -584,7 +587,7 @@ def specialise_verb(
         measure = metric(name)
         errors = found.action.per_action(name)[MEAN_OVER_ACTIONS]
         row = found.action.compare(name, AFTER, BEFORE).T[MEAN_OVER_ACTIONS]
-        style = {"better": "green", "worse": "red", "undecided": "dim"}[judgement(row, measure)]
+        style = {"better": "green", "worse": "red", "undecided": "dim"}[judgment(row, measure)]
         difference = Text(f"{signed(row['difference'], measure)} {interval(row, measure)}", style)
         values = (number(errors[arm], measure) for arm in (BEFORE, AFTER))
         table.add_row(f"{measure.title}, {measure.unit}", *values, difference)
@@ -633,7 +636,7 @@ def switching(
     corpus
         The corpus folder that it was made from.
     recognizer
-        The run folder of a recogniser, whose labels are told too.
+        The run folder of a recognizer, whose labels are told too.
     people
         Whose clips: test people to report, training people to choose.
     clips
@@ -644,36 +647,36 @@ def switching(
         Also write switching.json and figures to this folder.
     """
     from actlift.data.corpus import Corpus
-    from actlift.labels import Told
-    from actlift.plan import GENERALIST
-    from actlift.predict import Lifted, load_lifter
-    from actlift.recognize import load_recognized
+    from actlift.lifting.conditional import ConditionalLifter
+    from actlift.lifting.predict import LifterPredictor, load_lifter
+    from actlift.recognition.recognizer import load_recognizer
     from actlift.report.figures import save_drawing
-    from actlift.report.study import data_note
-    from actlift.report.switching import drawing, print_switching
-    from actlift.run import Run, environment
-    from actlift.switch import measure_switching
+    from actlift.report.study_page import data_note
+    from actlift.report.switching_page import drawing, print_switching
+    from actlift.study.plan import GENERALIST
+    from actlift.study.switching import measure_switching
+    from actlift.training.run import Run, environment
 
     runs = {arm: Run.open(study / "runs" / f"{arm}-seed{seed}") for arm in (GENERALIST, "conditioned")}
     identity = runs["conditioned"].config["identity"]
     opened = Corpus.open(corpus)
     if opened.digest != identity["corpus"]:
-        raise ValueError(f"{study} was made from another corpus than {corpus}: give that one")
+        raise InputError(f"{study} was made from another corpus than {corpus}: give that one")
     trained_on, actions = set(identity["trained_on"]["subjects"]), identity["trained_on"]["actions"]
     whose = [s for s in opened.subjects if (s in trained_on) == (people == "training")]
     chosen = opened.select(subjects=whose, predicate=lambda view: view.action in actions)
-    recognising = Run.open(recognizer) if recognizer else None
-    if recognising and (seen := sorted(set(whose) & set(recognising.config["identity"]["trained_on"]["subjects"]))):
-        raise ValueError(f"{recognizer} was trained on {', '.join(seen)}: its labels of them would be no test")
+    recognizing = Run.open(recognizer) if recognizer else None
+    if recognizing and (seen := sorted(set(whose) & set(recognizing.config["identity"]["trained_on"]["subjects"]))):
+        raise InputError(f"{recognizer} was trained on {', '.join(seen)}: its labels of them would be no test")
     found = measure_switching(
-        Told.of_conditioned(load_lifter(runs["conditioned"]), actions),
-        Lifted(load_lifter(runs[GENERALIST])),
+        ConditionalLifter.from_network(load_lifter(runs["conditioned"]), actions),
+        LifterPredictor(load_lifter(runs[GENERALIST])),
         chosen.views,
-        load_recognized(recognising) if recognising else None,
+        load_recognizer(recognizing) if recognizing else None,
         clips=clips,
         seed=seed,
     )
-    print_switching(CONSOLE, found.table, found.scenes, found.recognised)
+    print_switching(CONSOLE, found.table, found.scenes, found.recognized)
     CONSOLE.print(f"{people} people, seed {seed}; {data_note(opened.provenance)}", soft_wrap=True)
     if out:
         about = {"study": str(study), "recognizer": str(recognizer) if recognizer else None, "people": whose}
@@ -703,9 +706,9 @@ def export(run: Path, *, out: Path, member: str | None = None) -> None:
     member
         Which of the run's networks, where it holds several.
     """
-    from actlift.export.onnx import export_onnx
-    from actlift.predict import load_lifter
-    from actlift.run import Run
+    from actlift.lifting.onnx import export_onnx
+    from actlift.lifting.predict import load_lifter
+    from actlift.training.run import Run
 
     lifter = load_lifter(Run.open(run), member)
     export_onnx(lifter, out)
@@ -731,7 +734,7 @@ def recognize_verb(
     seed: int = 0,
     save_every_s: float = 30.0,
 ) -> None:
-    """Train a recogniser of actions from 2D keypoints, and from the poses of a lifter where one is given; calibrate it,
+    """Train a recognizer of actions from 2D keypoints, and from the poses of a lifter where one is given; calibrate it,
     and tell how right it is on unseen people.
 
     Actions that only one side of the split does are left out. Nothing is chosen on the test people: probabilities are
@@ -760,7 +763,7 @@ def recognize_verb(
     causal
         See the past only.
     steps
-        Optimiser steps of each network.
+        Optimizer steps of each network.
     batch
         Windows of a step.
     folds
@@ -771,18 +774,18 @@ def recognize_verb(
         Seconds between saved states.
     """
     from actlift.data.corpus import Corpus
-    from actlift.predict import load_lifter
-    from actlift.recognize import load_recognized, measure, train_recognizer
-    from actlift.report.study import data_note
-    from actlift.run import Run
+    from actlift.lifting.predict import load_lifter
+    from actlift.recognition.recognizer import load_recognizer, measure, train_recognizer
+    from actlift.report.study_page import data_note
+    from actlift.training.run import Run
 
     training, test = Corpus.open(corpus).split(test_subjects, shared_actions_only=True)
     lifting = None if lifter is None else Run.open(lifter)
     if lifting and (seen := sorted(set(test_subjects) & set(lifting.config["identity"]["trained_on"]["subjects"]))):
-        raise ValueError(f"{lifter} was trained on {', '.join(seen)}: poses of them would be no test; give another one")
+        raise InputError(f"{lifter} was trained on {', '.join(seen)}: poses of them would be no test; give another one")
     said = time.perf_counter()
 
-    def watch(step: int, loss: float) -> None:
+    def on_progress(step: int, loss: float) -> None:
         nonlocal said
         if step == steps or time.perf_counter() - said > LINE_EVERY_S:
             CONSOLE.print(f"training {out}: {step / steps:.0%}, loss {loss:.2f} nats", soft_wrap=True)
@@ -797,9 +800,9 @@ def recognize_verb(
         folds=folds,
         seed=seed,
         save_every_s=save_every_s,
-        watch=watch,
+        on_progress=on_progress,
     )
-    recognized = load_recognized(run)
+    recognized = load_recognizer(run)
     found = measure(recognized(test.views), test.views, recognized.actions)
     table = Table(box=SIMPLE_HEAD, pad_edge=False, title=f"{out} on {', '.join(test.subjects)}", title_justify="left")
     for column in ("", "top-1", "mean over actions", "top-3", "calibration error", "number"):
@@ -849,7 +852,7 @@ def study_verb(
         The study folder.
     preset
         paper: as the paper's authors ran it. fair: equal steps, both equalities, controls. action-oriented: equal
-        training frames, several amounts. action-aware: one network told the action, recognised, known, missing or
+        training frames, several amounts. action-aware: one network told the action, recognized, known, missing or
         wrong, at several steps. Each chooses arms, equalities, receptive fields and steps itself.
     scale
         Of a preset's numbers of steps: 0.1 trains a tenth as long, and the report says so.
@@ -861,7 +864,7 @@ def study_verb(
         _suite(corpus, out, preset, plan, scale, receptive_fields)
         return
     if scale != 1.0 or receptive_fields:
-        raise ValueError(f"--scale and --receptive-fields belong to a preset: give --preset {' or '.join(PRESETS)}")
+        raise InputError(f"--scale and --receptive-fields belong to a preset: give --preset {' or '.join(PRESETS)}")
     study(corpus, out, plan=plan)
 
 
@@ -920,10 +923,10 @@ def advise(
         Training frames of every network, within the numbers studied. What is left out of the receptive field, frames
         and steps is that of the study whose generalist errs least.
     steps
-        Optimiser steps of the generalist, within the numbers studied.
+        Optimizer steps of the generalist, within the numbers studied.
     labels
         Which action networks are told. oracle: the true one, where somebody knows it beforehand. predicted: the one
-        recognised in the 2D keypoints; chosen where it was scored and this is left out.
+        recognized in the 2D keypoints; chosen where it was scored and this is left out.
     out
         Folder for advice.json and figures; the first study's where left out.
     """
@@ -973,39 +976,47 @@ def audit_verb(table: Path | None = None, *, out: Path | None = None) -> None:
 def study(corpus: Path, out: Path, *, plan: Plan) -> None:
     """Run a study with a progress bar, then write and print its report."""
     from actlift.data.corpus import Corpus
-    from actlift.study import Progress, run_study
+    from actlift.study.experiment import Progress, run_study
 
     with _progress() as show:
 
-        def watch(at: Progress) -> None:
+        def on_progress(at: Progress) -> None:
             label = f"{at.number}/{at.jobs} {at.job.label}, seed {at.job.seed}"
             show(label, at.moment, (at.windows, at.windows_total))
 
-        run_study(out, Corpus.open(corpus), plan, watch=watch)
+        run_study(out, Corpus.open(corpus), plan, on_progress=on_progress)
     _report(out)
 
 
 def _suite(corpus: Path, out: Path, preset: str, plan: Plan, scale: float, receptive_fields: tuple[int, ...]) -> None:
     """Run a preset's studies with a progress bar, then write and print its report."""
     from actlift.data.corpus import Corpus
-    from actlift.study import Progress
-    from actlift.suite import run_suite
+    from actlift.study.experiment import Progress
+    from actlift.study.suite import run_suite
 
     with _progress() as show:
 
-        def watch(setting: str, at: Progress) -> None:
+        def on_progress(setting: str, at: Progress) -> None:
             label = f"{at.number}/{at.jobs} {setting} {at.job.label}, seed {at.job.seed}"
             show(label, at.moment, (at.windows, at.windows_total))
 
-        run_suite(out, Corpus.open(corpus), preset, plan, scale=scale, receptive_fields=receptive_fields, watch=watch)
+        run_suite(
+            out,
+            Corpus.open(corpus),
+            preset,
+            plan,
+            scale=scale,
+            receptive_fields=receptive_fields,
+            on_progress=on_progress,
+        )
     _suite_report(out)
 
 
 def _suite_report(folder: Path) -> None:
     """Write everything a preset's report has, and print its tables and verdicts."""
-    from actlift.report.labels import PRESET, LabelsReport, print_labels, write_labels_report
+    from actlift.report.labels_page import PRESET, LabelsReport, print_labels, write_labels_report
     from actlift.report.results import read_about
-    from actlift.report.suite import SuiteReport, print_suite, write_suite_report
+    from actlift.report.suite_page import SuiteReport, print_suite, write_suite_report
 
     if read_about(folder)["preset"] == PRESET:
         of_labels = LabelsReport.open(folder)
@@ -1047,7 +1058,7 @@ def _progress() -> Iterator[Callable[..., None]]:
                 bars.reset(tasks[row])
             bars.update(tasks[row], description=label, completed=seen, total=total, speed=speed)
 
-        def show(label: str, moment: "Moment", whole: tuple[int, int] | None = None) -> None:
+        def show(label: str, moment: "TrainProgress", whole: tuple[int, int] | None = None) -> None:
             nonlocal current, said
             speed = f"{moment.loss_mm:.1f} mm {moment.windows_per_second:,.0f} windows/s"
             if terminal:
@@ -1078,14 +1089,14 @@ def _size(text: str | None) -> tuple[int, int] | None:
         return None
     width, _, height = text.partition("x")
     if not (width.isdigit() and height.isdigit() and int(width) and int(height)):
-        raise ValueError(f"a size is a width and a height in pixels, as in 1920x1080; got {text}")
+        raise InputError(f"a size is a width and a height in pixels, as in 1920x1080; got {text}")
     return int(width), int(height)
 
 
 def _film(source: Path) -> Path | None:
     """The source, where it is a video that can be read again."""
     from actlift.video.decode import is_live
-    from actlift.video.lift import is_keypoints
+    from actlift.video.pipeline import is_keypoints
 
     return None if is_keypoints(source) or is_live(source) else source
 
@@ -1155,12 +1166,12 @@ def _stages() -> Iterator[Callable[[str, int, int | None], None]]:
 def _report(folder: Path) -> None:
     """Write report.html of a study folder, and labels.html where it has labels; print its tables, what the arms are,
     who wins, and where the page is."""
+    from actlift.evaluation.scores import Scores
     from actlift.files import read_json
-    from actlift.report.labels import LabelsReport, write_labels_report
+    from actlift.report.labels_page import LabelsReport, write_labels_report
     from actlift.report.page import HEADLINES, arm_note, verdict
-    from actlift.report.study import data_note, write_study_page
+    from actlift.report.study_page import data_note, write_study_page
     from actlift.report.tables import print_arms_table
-    from actlift.scores import Scores
 
     if (folder / "labels.parquet").is_file():
         write_labels_report(LabelsReport.open(folder))  # the study's page links it
@@ -1193,14 +1204,14 @@ def _read_config(path: Path) -> cyclopts.config.Dict:
         with path.open("rb") as stream:
             options = yaml.safe_load(stream)
     except FileNotFoundError:
-        raise FileNotFoundError(f"{path}: no such file; --config takes a YAML file of options") from None
+        raise MissingInputError(f"{path}: no such file; --config takes a YAML file of options") from None
     except yaml.YAMLError as error:
-        raise ValueError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
+        raise InputError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
     options = {} if options is None else options
     if not isinstance(options, dict):
-        raise ValueError(f"{path}: wanted options such as `seed: 1`, one a line; got {type(options).__name__}")
+        raise InputError(f"{path}: wanted options such as `seed: 1`, one a line; got {type(options).__name__}")
     if verbs := [key for key in options if key in app]:
-        raise ValueError(f"{path}: unknown option [{verbs[0]}]; the options of one verb stand there, without its name")
+        raise InputError(f"{path}: unknown option [{verbs[0]}]; the options of one verb stand there, without its name")
     return cyclopts.config.Dict(options, source=str(path), use_commands_as_keys=False)
 
 

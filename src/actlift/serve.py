@@ -35,14 +35,15 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import urlsplit
 
-from actlift.export import FORMATS
-from actlift.export.page import write_page_of
-from actlift.ground import STATURES_M
-from actlift.motion import Motion
+from actlift.errors import InputError, MissingInputError, MissingPackageError
+from actlift.geometry.trajectory import STATURES_M
+from actlift.motion import FORMATS
+from actlift.motion.motion import Motion
+from actlift.motion.viewer import write_page_of
 from actlift.video.decode import Source, open_source
 from actlift.video.detect import detector as make_detector
-from actlift.video.lift import Lifters, lift_video
 from actlift.video.overlay import write_overlay
+from actlift.video.pipeline import Lifters, lift_video
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -167,7 +168,7 @@ class Jobs:
 
     Args:
         folder: for their files.
-        lift: as :func:`actlift.video.lift.lift_video`.
+        lift: as :func:`actlift.video.pipeline.lift_video`.
         limits: of jobs.
     """
 
@@ -272,30 +273,34 @@ def work(job: Job, lift: Lift, limits: Limits) -> None:
     end_by = time.monotonic() + limits.job_s
     stage, stage_began = "", 0.0
 
-    def watch(now_at: str, done: int, total: int | None) -> None:
+    def on_progress(now_at: str, done: int, total: int | None) -> None:
         nonlocal stage, stage_began
         now = time.monotonic()
         if job.stop.is_set():
             raise Stopped
         if now > end_by:
-            raise ValueError(f"this took longer than {_spoken(limits.job_s)}, the limit here; lift a part of the video")
+            raise InputError(f"this took longer than {_spoken(limits.job_s)}, the limit here; lift a part of the video")
         if done > most and now_at != "writing files":
-            raise ValueError(f"the video has more frames than {_spoken(limits.video_s)} have; lift a part of it")
+            raise InputError(f"the video has more frames than {_spoken(limits.video_s)} have; lift a part of it")
         if now_at != stage:
             stage, stage_began = now_at, now
         total = total or expected
         left_s = (now - stage_began) * (total - done) / done if total and 0 < done <= total else None
         job.progress = Progress(now_at, done, total, left_s)
 
-    watch("opening the video", 0, None)
+    on_progress("opening the video", 0, None)
     found = lift(
-        job.video, keep=job.folder / "sightings.bin", fps=min(source.fps, MOST_FPS), watch=watch, **job.options
+        job.video,
+        keep=job.folder / "sightings.bin",
+        fps=min(source.fps, MOST_FPS),
+        on_progress=on_progress,
+        **job.options,
     )
     motions = [replace(motion, source=job.name) for motion in found]
     job.people = tuple(_about(motion) for motion in motions)
     for done, motion in enumerate(motions):
         for form in EACH:
-            watch("writing files", done, len(motions))
+            on_progress("writing files", done, len(motions))
             job.files[form, motion.person] = motion.save(job.folder / f"person{motion.person}.{form}")
     page = job.folder / f"page.{PAGE}"
     write_page_of(motions, page, video=job.video)
@@ -306,7 +311,7 @@ def work(job: Job, lift: Lift, limits: Limits) -> None:
         motions,
         job.video,
         job.folder / f"overlay.{OVERLAY}",
-        watch=lambda done: watch("drawing over the video", done, None),
+        on_progress=lambda done: on_progress("drawing over the video", done, None),
         **part,
     )
 
@@ -324,7 +329,7 @@ def media_type(video: Path) -> str:
         with av.open(f"file:{video}", container_options=whitelists) as container:
             names = container.format.name.split(",")
     except av.ArgumentError as error:
-        raise ValueError("that is no video in a format that is taken here: MP4, MOV, MKV, WebM, AVI or MPEG") from error
+        raise InputError("that is no video in a format that is taken here: MP4, MOV, MKV, WebM, AVI or MPEG") from error
     except av.FFmpegError:  # of a known format, but damaged, or of none: opening it tells more
         return ""
     return next(media for name, media in CONTAINERS.items() if name in names)
@@ -333,13 +338,13 @@ def media_type(video: Path) -> str:
 def _expected_frames(source: Source, start_s: float, end_s: float | None, limits: Limits) -> int | None:
     """How many frames there are to lift, as far as the file tells; raises for too much."""
     if source.width * source.height > MOST_PIXELS:
-        raise ValueError(f"its pictures have {source.width} x {source.height} pixels; 8K is the limit here")
+        raise InputError(f"its pictures have {source.width} x {source.height} pixels; 8K is the limit here")
     ends = [s for s in (source.duration_s, end_s) if s is not None]
     if not ends:
         return None
     part_s = max(min(ends) - start_s, 0.0)
     if part_s > limits.video_s:
-        raise ValueError(
+        raise InputError(
             f"that lasts {_spoken(part_s)}, and {_spoken(limits.video_s)} are the limit here; tell from when to when "
             "to lift it"
         )
@@ -391,7 +396,7 @@ def app(
     """The web application.
 
     Args:
-        lift: makes motions of a video, as :func:`actlift.video.lift.lift_video` with a detector.
+        lift: makes motions of a video, as :func:`actlift.video.pipeline.lift_video` with a detector.
         limits: of what users may ask for.
         folder: in which a temporary folder is made for videos and their files; the system's where None.
         hosts: names of this machine by which browsers may call it, besides localhost and addresses.
@@ -407,7 +412,7 @@ def app(
         from starlette.exceptions import HTTPException as AnyHTTPException
         from starlette.requests import ClientDisconnect
     except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(
+        raise MissingPackageError(
             f"the page needs the package {error.name}: pip install actlift[serve]", name=error.name
         ) from error
     from jinja2 import Environment, StrictUndefined
@@ -650,15 +655,15 @@ def serve(
         ModuleNotFoundError: without the extra `serve`, or what the detector needs; says how to install it.
     """
     if not (max_mb > 0 and max_minutes > 0):
-        raise ValueError(f"limits of {max_mb:g} MB and {max_minutes:g} minutes: wanted positive numbers")
+        raise InputError(f"limits of {max_mb:g} MB and {max_minutes:g} minutes: wanted positive numbers")
     if folder is not None and not folder.is_dir():
-        raise FileNotFoundError(f"there is no folder {folder} to keep videos in")
+        raise MissingInputError(f"there is no folder {folder} to keep videos in")
     limits = Limits(upload_bytes=int(max_mb * 1e6), video_s=60.0 * max_minutes)
     try:
         import av  # noqa: F401
         import uvicorn
     except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(
+        raise MissingPackageError(
             f"the page needs the package {error.name}: pip install actlift[serve]", name=error.name
         ) from error
     lift = partial(lift_video, detector=make_detector(detector, weights), lifters=Lifters())

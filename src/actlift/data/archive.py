@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from actlift.data.pickled import Refused, load_plain
+from actlift.errors import InputError, MissingInputError
 
 LARGEST = 4 << 30  # bytes of all arrays of an archive
 
@@ -47,12 +48,12 @@ def npz_names(path: str | os.PathLike[str]) -> list[str]:
     """
     path = Path(path)
     if not path.is_file():
-        raise FileNotFoundError(f"{path}: no such file")
+        raise MissingInputError(f"{path}: no such file")
     try:
         with zipfile.ZipFile(path) as archive:
             return [name.removesuffix(".npy") for name in archive.namelist()]
     except (zipfile.BadZipFile, OSError, ValueError) as error:
-        raise ValueError(
+        raise InputError(
             f"{path}: no .npz archive, or cut short ({path.stat().st_size} bytes); copy it again whole"
         ) from error
 
@@ -73,14 +74,14 @@ def _read(path: Path, objects: Callable[[Any], Any]) -> dict[str, Any]:
                 with archive.open(info) as file:
                     found[name] = _array(file, info.file_size, objects)
     except Refused as refused:
-        raise ValueError(f"{path}: array '{name}' holds {refused}: refused, {_WHY}") from refused
+        raise InputError(f"{path}: array '{name}' holds {refused}: refused, {_WHY}") from refused
     except _Unwanted as unwanted:
-        raise ValueError(f"{path}: {unwanted}") from None
+        raise InputError(f"{path}: {unwanted}") from None
     except (
         *(ValueError, zipfile.BadZipFile, zlib.error, EOFError, OSError, SyntaxError, tokenize.TokenError),
         *(NotImplementedError, RuntimeError),  # a packing that zipfile does not know; a password
     ) as error:
-        raise ValueError(f"{path}: damaged at '{name}' ({error}); copy it again whole") from error
+        raise InputError(f"{path}: damaged at '{name}' ({error}); copy it again whole") from error
     return found
 
 
@@ -89,12 +90,12 @@ def _array(file: Any, size: int, objects: Callable[[Any], Any]) -> Any:
     headers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
     version = np.lib.format.read_magic(file)
     if version not in headers:
-        raise ValueError(f"version {version} of .npy")
+        raise InputError(f"version {version} of .npy")
     shape, _, dtype = headers[version](file)
     if dtype.hasobject:
         return objects(file)
     if math.prod(shape) * dtype.itemsize != size - file.tell():
-        raise ValueError(f"{size - file.tell()} bytes for {dtype} {shape}")
+        raise InputError(f"{size - file.tell()} bytes for {dtype} {shape}")
     file.seek(0)
     return np.lib.format.read_array(file, allow_pickle=False)
 

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 from scipy import signal
 
-from actlift.camera import Camera
-from actlift.skeleton import H36M_17
+from actlift.errors import InputError
+from actlift.geometry.camera import Camera
+from actlift.geometry.skeleton import H36M_17
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +40,7 @@ class Clip:
         subject: who moves. Splits are made by it, so one person has to carry one name.
         action: the label of the whole clip; compared by equality only.
         fps: frames per second.
-        joints_world: (t, 17, 3) metres, joints in the order of `H36M_17`, right-handed, z up, floor near z = 0.
+        joints_world: (t, 17, 3) meters, joints in the order of `H36M_17`, right-handed, z up, floor near z = 0.
             Kept as a read-only float32 array.
         capture: how the joints came about (`asf/amc`, `synthetic`, ...), where it matters to a reader.
         description: the source's own words.
@@ -67,12 +68,12 @@ class Clip:
     def __post_init__(self) -> None:
         for field in ("name", "subject", "action"):
             if not getattr(self, field).strip():
-                raise ValueError(f"clip '{self.name}': its {field} is empty; every clip needs one")
+                raise InputError(f"clip '{self.name}': its {field} is empty; every clip needs one")
         if not (self.fps > 0 and math.isfinite(self.fps)):
-            raise ValueError(f"clip '{self.name}': {self.fps} frames per second; wanted a positive number")
+            raise InputError(f"clip '{self.name}': {self.fps} frames per second; wanted a positive number")
         joints = np.array(self.joints_world, dtype=np.float32, order="C")  # our own copy: frozen means frozen
         if joints.ndim != 3 or joints.shape[1:] != (len(H36M_17), 3) or len(joints) < 1:
-            raise ValueError(
+            raise InputError(
                 f"clip '{self.name}': joints of shape {joints.shape}; wanted (frames, {len(H36M_17)}, 3) with at "
                 "least one frame, joints in the order of H36M_17"
             )
@@ -81,13 +82,13 @@ class Clip:
         object.__setattr__(self, "joints_world", joints)
         names = [camera.name for camera in self.cameras]
         if len(set(names)) < len(names):
-            raise ValueError(f"clip '{self.name}': cameras {names}; wanted a name of its own for each")
+            raise InputError(f"clip '{self.name}': cameras {names}; wanted a name of its own for each")
         if self.detections is not None:
             self._check_detections(self.detections.points_px)
 
     def _check_detections(self, points_px: tuple[np.ndarray | None, ...]) -> None:
         if len(points_px) != len(self.cameras):
-            raise ValueError(
+            raise InputError(
                 f"clip '{self.name}': detections for {len(points_px)} cameras; wanted an array, or None where there "
                 f"are none, for each of {[camera.name for camera in self.cameras]}"
             )
@@ -96,7 +97,7 @@ class Clip:
             if points is None:
                 continue
             if points.shape != (self.frames, len(H36M_17), 2):
-                raise ValueError(
+                raise InputError(
                     f"{where}: detections of shape {points.shape}; wanted {(self.frames, len(H36M_17), 2)}"
                 )
             _check_finite(points, where)
@@ -118,12 +119,12 @@ class Clip:
         speed. Rates are taken as a ratio of whole numbers up to 1000. Detections are resampled like the joints.
         """
         if not (fps > 0 and math.isfinite(fps)):
-            raise ValueError(
+            raise InputError(
                 f"clip '{self.name}': cannot resample to {fps} frames per second; wanted a positive number"
             )
         ratio = Fraction(fps / self.fps).limit_denominator(1000)
         if ratio == 0:
-            raise ValueError(f"clip '{self.name}': {fps} frames per second is under a thousandth of its {self.fps}")
+            raise InputError(f"clip '{self.name}': {fps} frames per second is under a thousandth of its {self.fps}")
         up, down = ratio.numerator, ratio.denominator
         if up == down:
             return self
@@ -151,7 +152,7 @@ def _check_finite(points: np.ndarray, where: str) -> None:
     bad = np.asarray(~np.isfinite(points).all(axis=-1))  # (t, 17)
     if bad.any():
         frame, joint = (int(i) for i in np.argwhere(bad)[0])
-        raise ValueError(
+        raise InputError(
             f"{where}: frame {frame}, joint {H36M_17.joints[joint]} is {points[frame, joint].tolist()} "
             f"({int(bad.any(axis=1).sum())} of {len(points)} frames have such joints); cut these frames out "
             "or fill the gaps first"

@@ -3,7 +3,7 @@
     manifest.json   format, frame rate, views (with their cameras), exclusions, where it all came from, digest
     pose2d.npy      (f, 17, 2) float32, screen units
     confidence.npy  (f, 17)    float32, 0 to 1
-    pose3d_cam.npy  (f, 17, 3) float32, metres in the camera's frame of reference, absolute
+    pose3d_cam.npy  (f, 17, 3) float32, meters in the camera's frame of reference, absolute
 
 Views lie one behind the other along f, sorted by action, clip and camera, so that the frames of an action are a slice.
 """
@@ -25,11 +25,12 @@ import numpy as np
 from jaxtyping import Bool, Float32, Int64
 
 from actlift import __version__
-from actlift.camera import RIGS, Camera
 from actlift.data.clip import Clip
+from actlift.data.noise import DetectorNoise, Exact, IndependentNoise
+from actlift.errors import InputError, MissingInputError
 from actlift.files import read_json, write_json
-from actlift.keypoints2d import DetectorNoise, Exact, IndependentNoise
-from actlift.skeleton import H36M_17, SKELETONS, Skeleton
+from actlift.geometry.camera import RIGS, Camera
+from actlift.geometry.skeleton import H36M_17, SKELETONS, Skeleton
 
 FORMAT = "actlift corpus"
 VERSION = 1
@@ -49,7 +50,7 @@ class View:
         fps: frames per second.
         pose2d: (t, 17, 2) keypoints in screen units (see `Camera.px_to_screen`).
         confidence: (t, 17), 1 for exact keypoints.
-        pose3d_cam: (t, 17, 3) metres in the camera's frame of reference, absolute.
+        pose3d_cam: (t, 17, 3) meters in the camera's frame of reference, absolute.
         start: row of its first frame in the arrays of the corpus.
     """
 
@@ -202,15 +203,15 @@ class Corpus:
             if wanted is None:
                 continue
             if isinstance(wanted, str):
-                raise ValueError(f"{kind}s must be several names, as in ['{wanted}']; got the string '{wanted}'")
+                raise InputError(f"{kind}s must be several names, as in ['{wanted}']; got the string '{wanted}'")
             names, known = set(wanted), {getattr(view, kind) for view in self.views}
             if names - known:
-                raise ValueError(f"no {kind} {_listed(names - known)} in this corpus; it has {_listed(known)}")
+                raise InputError(f"no {kind} {_listed(names - known)} in this corpus; it has {_listed(known)}")
             views = tuple(view for view in views if getattr(view, kind) in names)
         if predicate is not None:
             views = tuple(view for view in views if predicate(view))
         if not views:
-            raise ValueError(f"no view of {self.folder} meets all conditions of the selection; loosen one of them")
+            raise InputError(f"no view of {self.folder} meets all conditions of the selection; loosen one of them")
         return replace(self, views=views)
 
     def split(self, test_subjects: Iterable[str], *, shared_actions_only: bool = False) -> tuple["Corpus", "Corpus"]:
@@ -227,12 +228,12 @@ class Corpus:
         test = self.select(subjects=test_subjects)
         others = sorted(set(self.subjects) - set(test.subjects))
         if not others:
-            raise ValueError(f"all subjects, {_listed(self.subjects)}, are test subjects; leave some to train on")
+            raise InputError(f"all subjects, {_listed(self.subjects)}, are test subjects; leave some to train on")
         train = self.select(subjects=others)
         if shared_actions_only:
             shared = set(train.actions) & set(test.actions)
             if not shared:
-                raise ValueError(
+                raise InputError(
                     f"no action stands on both sides: the test subjects do {_listed(test.actions)}, the others "
                     f"{_listed(train.actions)}; choose other test subjects"
                 )
@@ -249,7 +250,7 @@ class Corpus:
         digests = [hashlib.sha256(getattr(self, name).data).hexdigest() for name in CHANNELS]
         found = _digest(digests, manifest)
         if not found == self.digest == manifest["digest"]:
-            raise ValueError(
+            raise InputError(
                 f"{self.folder}: digest {found[:12]} is not {self.digest[:12]}, as written; prepare it anew"
             )
 
@@ -262,7 +263,7 @@ def person_disjoint(train: Corpus, test: Corpus) -> None:
     """
     both = set(train.subjects) & set(test.subjects)
     if both:
-        raise ValueError(f"subjects {_listed(both)} are both in training and in test; split by person (Corpus.split)")
+        raise InputError(f"subjects {_listed(both)} are both in training and in test; split by person (Corpus.split)")
 
 
 def write_corpus(
@@ -300,7 +301,7 @@ def write_corpus(
         fps: frame rate of the corpus; the clips' own if not given.
         seed: of cameras and keypoints.
         exclusions: frames to leave out.
-        max_speed: metres per second of any joint in the world; `math.inf` lets everything through.
+        max_speed: meters per second of any joint in the world; `math.inf` lets everything through.
         sources: words on where the clips came from, for the record.
 
     Raises:
@@ -311,7 +312,7 @@ def write_corpus(
     """
     folder = Path(folder)
     if rig not in (None, OWN, *RIGS):
-        raise ValueError(f"unknown rig '{rig}'; known are {_listed([OWN, *RIGS])}")
+        raise InputError(f"unknown rig '{rig}'; known are {_listed([OWN, *RIGS])}")
     if not _may_be_replaced(folder):
         raise FileExistsError(f"{folder} exists and is not just a corpus; choose another folder, or empty it yourself")
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -343,14 +344,14 @@ def write_corpus(
             }
             unknown = {row.clip for row in exclusions} - shelf.names
             if unknown:
-                raise ValueError(f"exclusions name no such clip: {_listed(unknown)}; clips are {_listed(shelf.names)}")
+                raise InputError(f"exclusions name no such clip: {_listed(unknown)}; clips are {_listed(shelf.names)}")
             for clip in shelf.sorted():
                 rows = [row for row in exclusions if row.clip == clip.name] + _unusable(clip)
                 rows += _too_fast(clip, max_speed)
                 manifest["exclusions"] += [asdict(row) for row in rows]
                 manifest["views"] += _write_clip(arrays, clip, rows, rig, cameras, keypoints, manifest["fps"], seed)
             if not manifest["views"]:
-                raise ValueError(f"no frame is left to write to {folder}: no clips were given, or all were excluded")
+                raise InputError(f"no frame is left to write to {folder}: no clips were given, or all were excluded")
             if detected:
                 frames = sum(record["frames"] for record in manifest["views"])
                 off_px = sum(record["frames"] * record["off_px"] for record in manifest["views"])
@@ -408,7 +409,7 @@ def rewrite_corpus(
             for view in corpus.views:
                 pose2d, confidence, pose3d_cam = change(view)
                 if not len(pose2d) == len(confidence) == len(pose3d_cam) == view.frames:
-                    raise ValueError(f"{view.clip} has {view.frames} frames and came back with {len(pose2d)}")
+                    raise InputError(f"{view.clip} has {view.frames} frames and came back with {len(pose2d)}")
                 arrays.append(pose2d=pose2d, confidence=confidence, pose3d_cam=pose3d_cam)
                 record = {"clip": view.clip, "subject": view.subject, "action": view.action, "frames": view.frames}
                 manifest["views"].append({**record, "camera": view.camera.to_dict()})
@@ -440,7 +441,7 @@ def _write_clip(
     cameras = list(clip.cameras) if rig == OWN else RIGS[rig](clip.joints_world[everywhere], drawn, count)
     unknown = {row.camera for row in exclusions} - {camera.name for camera in cameras} - {"*"}
     if unknown:
-        raise ValueError(
+        raise InputError(
             f"an exclusion of clip '{clip.name}' names no such camera: {_listed(unknown)}; cameras are "
             f"{_listed(camera.name for camera in cameras)}, or * for all"
         )
@@ -519,7 +520,7 @@ def _kept(clip: Clip, exclusions: Sequence[Exclusion]) -> Bool[np.ndarray, " t"]
     for row in exclusions:
         last = clip.frames - 1 if row.last == -1 else row.last
         if not 0 <= row.first <= last < clip.frames:
-            raise ValueError(
+            raise InputError(
                 f"an exclusion of clip '{clip.name}' leaves out frames {row.first} to {row.last}; the clip has 0 to "
                 f"{clip.frames - 1} (a last of -1 is its end)"
             )
@@ -549,7 +550,7 @@ class _Shelf:
 
     def add(self, clip: Clip) -> None:
         if clip.name in self.names:
-            raise ValueError(f"two clips are named '{clip.name}'; names must differ, across sources too")
+            raise InputError(f"two clips are named '{clip.name}'; names must differ, across sources too")
         self.names.add(clip.name)
         self.labels.append((replace(clip.piece(0, 1), name=clip.name), self.file.tell(), clip.frames))
         for points in (clip.joints_world, *_detected(clip)):
@@ -626,7 +627,7 @@ def _common_fps(shelf: _Shelf, fps: float | None) -> float:
     examples = {clip.fps: clip.name for clip, _, _ in shelf.labels}
     if len(examples) > 1:
         found = ", ".join(f"{rate:g} ('{name}')" for rate, name in sorted(examples.items()))
-        raise ValueError(f"clips differ in frames per second: {found}; pass fps, to which all are resampled")
+        raise InputError(f"clips differ in frames per second: {found}; pass fps, to which all are resampled")
     return next(iter(examples), math.nan)  # no clip: write_corpus says so
 
 
@@ -634,12 +635,12 @@ def _common_rig(shelf: _Shelf, rig: str | None) -> str:
     """The rig for all clips, where it can be one."""
     found = {bool(clip.cameras): clip for clip, _, _ in shelf.labels}  # an example with and one without cameras
     if rig is None and len(found) > 1:
-        raise ValueError(
+        raise InputError(
             f"clip '{found[True].name}' comes with its cameras, clip '{found[False].name}' with none; name a virtual "
             f"rig for all ({_listed(RIGS)}), or make two corpora"
         )
     if rig == OWN and False in found:
-        raise ValueError(
+        raise InputError(
             f"rig 'own', but clip '{found[False].name}' comes with no cameras; name a virtual rig ({_listed(RIGS)})"
         )
     return rig or (OWN if True in found else "ring")
@@ -652,16 +653,16 @@ def _common_detections(shelf: _Shelf, rig: str) -> dict[str, Any] | None:
     if not having:
         return None
     if rig != OWN:
-        raise ValueError(
+        raise InputError(
             f"clip '{having[0].name}' has detections, made in images of its own cameras; leave out rig '{rig}', or "
             "leave out the detections"
         )
     without = [clip.name for clip in usable if clip.detections is None]
     if without:
-        raise ValueError(f"clips have detections, but not {_listed(without, 5)}; give all or none, or make two corpora")
+        raise InputError(f"clips have detections, but not {_listed(without, 5)}; give all or none, or make two corpora")
     found = {(clip.detections.source, clip.detections.layout) for clip in having if clip.detections is not None}
     if len(found) > 1:
-        raise ValueError(f"clips have detections of several kinds, {sorted(found)}; make a corpus of each")
+        raise InputError(f"clips have detections of several kinds, {sorted(found)}; make a corpus of each")
     file, layout = found.pop()
     return {"kind": "Detections", "file": file, "layout": layout}
 
@@ -696,15 +697,15 @@ def _put_in_place(partial: Path, folder: Path, old: Path) -> None:
 def _read_manifest(folder: Path) -> dict[str, Any]:
     path = folder / MANIFEST
     if not path.is_file():
-        raise FileNotFoundError(f"{folder}: no corpus there (no {MANIFEST}); `actlift data prepare` writes one")
+        raise MissingInputError(f"{folder}: no corpus there (no {MANIFEST}); `actlift data prepare` writes one")
     manifest: dict[str, Any] = read_json(path)
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
-        raise ValueError(f"{path}: not the manifest of an {FORMAT}")
+        raise InputError(f"{path}: not the manifest of an {FORMAT}")
     if manifest.get("version") != VERSION:
-        raise ValueError(f"{path}: version {manifest.get('version')}; this actlift reads {VERSION}; prepare it anew")
+        raise InputError(f"{path}: version {manifest.get('version')}; this actlift reads {VERSION}; prepare it anew")
     missing = {"fps", "skeleton", "views", "exclusions", "provenance", "digest"} - manifest.keys()
     if missing:
-        raise ValueError(f"{path}: no {_listed(missing)} in it; prepare it anew")
+        raise InputError(f"{path}: no {_listed(missing)} in it; prepare it anew")
     return manifest
 
 
@@ -713,11 +714,11 @@ def _map_array(path: Path, shape: tuple[int, ...]) -> np.ndarray:
     try:
         array = np.load(path, mmap_mode="c", allow_pickle=False)
     except (FileNotFoundError, ValueError, EOFError) as error:
-        raise ValueError(
+        raise InputError(
             f"{path}: missing or cut short ({error}); copy the corpus again, or prepare it anew"
         ) from error
     if array.shape != shape or array.dtype != np.float32 or not array.flags.c_contiguous:
-        raise ValueError(
+        raise InputError(
             f"{path}: {array.dtype} {array.shape}, but the manifest wants float32 {shape}; the files are not of one "
             "corpus, prepare it anew"
         )

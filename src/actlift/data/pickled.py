@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from actlift.errors import InputError
+
 DEEPEST = 16  # containers within containers
 DTYPE = re.compile(r"(b|i|u|f|U|O)\d{1,6}")  # kind and size: plain numbers and text, and O for objects
 
@@ -36,7 +38,7 @@ def load_plain(file: Any) -> Any:
     except Refused:
         raise
     except Exception as error:  # a damaged pickle fails in any way
-        raise ValueError(f"no whole pickle: {type(error).__name__}, {error}") from error
+        raise InputError(f"no whole pickle: {type(error).__name__}, {error}") from error
 
 
 class _Unpickler(pickle._Unpickler):
@@ -92,7 +94,7 @@ class _Dtype:
         content = content.encode("latin1") if isinstance(content, str) else content  # text: Python 2 wrote it
         dtype = np.dtype(self.code)
         if min(shape, default=0) < 0 or math.prod(shape) * dtype.itemsize != len(content):
-            raise ValueError(f"{len(content)} bytes for {dtype} {shape}")
+            raise InputError(f"{len(content)} bytes for {dtype} {shape}")
         return np.ndarray(shape, dtype, buffer=bytes(content), order="F" if fortran else "C")
 
 

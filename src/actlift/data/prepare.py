@@ -6,14 +6,15 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from actlift.data.archive import npz_names
-from actlift.data.asfamc import read_asfamc_folder
 from actlift.data.clip import Clip
 from actlift.data.corpus import Corpus, Exclusion, write_corpus
-from actlift.data.h36m import CDF_FILES, read_h36m, read_positions
-from actlift.data.humaneva import read_humaneva
-from actlift.data.mocap_npz import read_mocap_npz
-from actlift.data.synthetic import synthetic_clips
-from actlift.keypoints2d import DetectorNoise, Exact, IndependentNoise
+from actlift.data.noise import DetectorNoise, Exact, IndependentNoise
+from actlift.data.sources.asfamc import read_asfamc_folder
+from actlift.data.sources.h36m import CDF_FILES, read_h36m, read_positions
+from actlift.data.sources.humaneva import read_humaneva
+from actlift.data.sources.mocap_npz import read_mocap_npz
+from actlift.data.sources.synthetic import synthetic_clips
+from actlift.errors import InputError, MissingInputError
 
 SYNTHETIC = "synthetic"
 EXCLUSION_COLUMNS = ("clip", "camera", "first", "last", "reason")
@@ -39,7 +40,7 @@ def read_source(
     if _is_h36m(source):
         return read_h36m(path, detections=detections)
     if detections is not None:
-        raise ValueError(
+        raise InputError(
             f"{source}: detections ({detections}) go with Human3.6M only, with data_3d_h36m.npz or its CDF files; "
             "prepare other sources without"
         )
@@ -48,11 +49,11 @@ def read_source(
     if path.is_dir():
         if any(entry.suffix.lower() == ".asf" for entry in path.iterdir()):
             return read_asfamc_folder(path)
-        raise ValueError(f"{path}: a folder without an .asf file; {_WANTED}")
+        raise InputError(f"{path}: a folder without an .asf file; {_WANTED}")
     if not path.exists():
-        raise FileNotFoundError(f"{path}: nothing there; {_WANTED}")
+        raise MissingInputError(f"{path}: nothing there; {_WANTED}")
     if path.suffix.lower() != ".npz":
-        raise ValueError(f"{path}: not a kind of source that is known; {_WANTED}")
+        raise InputError(f"{path}: not a kind of source that is known; {_WANTED}")
     return read_humaneva(path) if "positions_3d" in npz_names(path) else read_mocap_npz(path)
 
 
@@ -98,7 +99,7 @@ def prepare(
         FileNotFoundError, FileExistsError, ValueError, OSError: as `read_source` and `write_corpus`.
     """
     if not sources:
-        raise ValueError(f"no source to prepare; {_WANTED}")
+        raise InputError(f"no source to prepare; {_WANTED}")
 
     def clips() -> Iterator[Clip]:
         for source in sources:
@@ -132,19 +133,19 @@ def read_exclusions(path: str | os.PathLike[str]) -> tuple[Exclusion, ...]:
         table = csv.DictReader(file)
         columns = table.fieldnames or ()
         if sorted(columns) != sorted(EXCLUSION_COLUMNS):
-            raise ValueError(f"{path}: columns {','.join(columns)}; wanted {','.join(EXCLUSION_COLUMNS)}")
+            raise InputError(f"{path}: columns {','.join(columns)}; wanted {','.join(EXCLUSION_COLUMNS)}")
         for row in table:
             where = f"{path}, line {table.line_num}"
             if None in row or None in row.values():
-                raise ValueError(f"{where}: wanted {len(EXCLUSION_COLUMNS)} cells; quote a reason that holds commas")
+                raise InputError(f"{where}: wanted {len(EXCLUSION_COLUMNS)} cells; quote a reason that holds commas")
             for column in ("clip", "camera", "reason"):
                 if not row[column].strip():
-                    raise ValueError(f"{where}, column {column}: it is empty")
+                    raise InputError(f"{where}, column {column}: it is empty")
             first, last = (_whole_number(row[column], f"{where}, column {column}") for column in ("first", "last"))
             if first < 0:
-                raise ValueError(f"{where}, column first: {first}; frames count from 0")
+                raise InputError(f"{where}, column first: {first}; frames count from 0")
             if last != -1 and last < first:
-                raise ValueError(f"{where}, column last: {last} comes before first, {first}; -1 is the clip's end")
+                raise InputError(f"{where}, column last: {last} comes before first, {first}; -1 is the clip's end")
             rows.append(Exclusion(row["clip"], row["camera"], first, last, row["reason"]))
     return tuple(rows)
 
@@ -153,4 +154,4 @@ def _whole_number(text: str, where: str) -> int:
     try:
         return int(text)
     except ValueError:
-        raise ValueError(f"{where}: '{text}' is no whole number") from None
+        raise InputError(f"{where}: '{text}' is no whole number") from None

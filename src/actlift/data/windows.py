@@ -15,7 +15,8 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from actlift.data.corpus import Corpus, View
-from actlift.skeleton import Skeleton
+from actlift.errors import InputError
+from actlift.geometry.skeleton import Skeleton
 
 
 def rows_of(views: Sequence[View]) -> Int[np.ndarray, " n"]:
@@ -32,7 +33,7 @@ class Windows:
         corpus: where the views lie; only the rows of its selection may be asked for.
         receptive_field: frames of a window.
         causal: the target is the window's last frame, not its middle one.
-        trajectory: targets carry the root's position in camera metres as a last row.
+        trajectory: targets carry the root's position in camera meters as a last row.
         device: where the arrays are kept and the batches appear; on "cpu" they stay memory-mapped.
     """
 
@@ -67,7 +68,7 @@ class Windows:
         """The windows whose target frames are ``rows``, mirrored left to right where ``flips``.
 
         Returns:
-            2D keypoints in screen units and root-relative targets in camera metres.
+            2D keypoints in screen units and root-relative targets in camera meters.
         """
         target = torch.from_numpy(rows).to(self.device)
         mirrored = torch.from_numpy(flips).to(self.device)
@@ -140,7 +141,7 @@ class Sampler:
 
     def __init__(self, rows: Int[np.ndarray, " n"], batch: int, *, seed: int, name: str) -> None:
         if len(rows) == 0:
-            raise ValueError(f"there is nothing to train {name!r} on: its selection holds no frames")
+            raise InputError(f"there is nothing to train {name!r} on: its selection holds no frames")
         self.rows = rows
         self.batch = batch
         self.key = (seed, zlib.crc32(name.encode()))

@@ -13,7 +13,7 @@ One class holds one network or several: ``members=None`` is a network; ``members
 every parameter, input and output, so that E networks of one shape train side by side (see :func:`stack`).
 
 A network may be told a condition, such as the action, by which every BatchNorm's output is scaled and shifted before
-its ReLU (class-conditional normalisation: de Vries et al. 2017, "Modulating early visual processing by language";
+its ReLU (class-conditional normalization: de Vries et al. 2017, "Modulating early visual processing by language";
 FiLM: Perez et al. 2018)::
 
     y = relu(n (1 + gain[condition]) + bias[condition])          n the BatchNorm's output; gain and bias begin at 0
@@ -30,13 +30,15 @@ import torch
 from jaxtyping import Float, Int16, Int64
 from torch import Tensor, nn
 
+from actlift.errors import InputError
+
 EPS = 1e-5
 
 
 def keep_threshold(dropout: float) -> int:
     """A unit is kept where its random 16-bit integer exceeds this; probabilities move in steps of 1/65536."""
     if not 0 <= dropout <= 65535 / 65536:
-        raise ValueError(f"dropout is a probability from 0 to 65535/65536, got {dropout}")
+        raise InputError(f"dropout is a probability from 0 to 65535/65536, got {dropout}")
     return round(max(dropout * 65536, 1)) - 32769  # where dropout is 0 none is asked for
 
 
@@ -75,7 +77,7 @@ class Layer(nn.Module):
             return add.relu_()
         n = rows.shape[-2]
         if self.training and n < 2:
-            raise ValueError("BatchNorm needs at least 2 rows to train on: give a larger batch")
+            raise InputError("BatchNorm needs at least 2 rows to train on: give a larger batch")
         z = (rows @ self.weight.to(rows.dtype)).to(self.gamma.dtype)
         if self.training:
             variance, mean = torch.var_mean(z, dim=-2, correction=0)
@@ -97,7 +99,7 @@ class Layer(nn.Module):
 
 
 class TCN(nn.Module):
-    """Temporal convolution network from 2D keypoints in screen units to root-relative 3D joints in camera metres.
+    """Temporal convolution network from 2D keypoints in screen units to root-relative 3D joints in camera meters.
 
     Args:
         widths: odd convolution widths, whose product is the receptive field in frames.
@@ -105,7 +107,7 @@ class TCN(nn.Module):
         joints_in, joints_out: joints of the input and output skeletons.
         causal: residuals take the last frame and the output belongs to the last input frame, not the middle one.
         dropout: probability, a multiple of 1/65536.
-        trajectory: adds one row behind the joints, the root's position in camera metres
+        trajectory: adds one row behind the joints, the root's position in camera meters
             (Pavllo et al. 2019, section 4, as a second head on the shared trunk).
         conditions: how many conditions it may be told beside "unknown"; 0 for a network that takes none.
         members: None for one network, or how many networks lie side by side on a leading axis.
@@ -131,11 +133,11 @@ class TCN(nn.Module):
         super().__init__()
         widths = tuple(int(w) for w in widths)
         if not widths or any(w < 1 or w % 2 == 0 for w in widths):
-            raise ValueError(f"widths are odd and positive, at least one of them; got {widths}")
+            raise InputError(f"widths are odd and positive, at least one of them; got {widths}")
         if channels < 1:
-            raise ValueError(f"a network needs at least 1 channel, got {channels}")
+            raise InputError(f"a network needs at least 1 channel, got {channels}")
         if conditions < 0:
-            raise ValueError(f"a network has 0 conditions or more, got {conditions}")
+            raise InputError(f"a network has 0 conditions or more, got {conditions}")
         self.widths = widths
         self.channels = channels
         self.joints_in = joints_in
@@ -198,7 +200,7 @@ class TCN(nn.Module):
             condition: of every window or sequence, where the network takes conditions; ``conditions`` is "unknown".
 
         Returns:
-            Root-relative joints in camera metres (then the root, where ``trajectory``), t - R + 1 frames, in the dtype
+            Root-relative joints in camera meters (then the root, where ``trajectory``), t - R + 1 frames, in the dtype
             of the parameters.
 
         Raises:
@@ -208,9 +210,9 @@ class TCN(nn.Module):
         *lead, b, t, j, _ = pose2d.shape
         self.check_condition(condition)
         if j != self.joints_in:
-            raise ValueError(f"this network takes {self.joints_in} joints, got {j}: remap the keypoints first")
+            raise InputError(f"this network takes {self.joints_in} joints, got {j}: remap the keypoints first")
         if t < self.receptive_field:
-            raise ValueError(
+            raise InputError(
                 f"this network needs at least its receptive field of {self.receptive_field} frames, got {t}: "
                 "pad the sequence (a Predictor does)"
             )
@@ -252,12 +254,12 @@ class TCN(nn.Module):
     def check_condition(self, condition: Tensor | None) -> None:
         """Refuse conditions that this network does not take, or their absence."""
         if self.conditions and condition is None:
-            raise ValueError(
+            raise InputError(
                 f"this network takes one of {self.conditions} conditions, or {self.conditions} for unknown: give them, "
                 "or take the network of one condition: network.given(condition)"
             )
         if condition is not None and not self.conditions:
-            raise ValueError("this network takes no conditions")
+            raise InputError("this network takes no conditions")
 
     @torch.no_grad()
     def given(self, condition: int | Float[Tensor, " conditions"]) -> "TCN":
@@ -271,13 +273,13 @@ class TCN(nn.Module):
             ValueError: for a condition there is not, a stack, or a network that takes none.
         """
         if not self.conditions or self.members is not None:
-            raise ValueError("only one network, which takes conditions, can be given one")
+            raise InputError("only one network, which takes conditions, can be given one")
         if isinstance(condition, int):
             if not 0 <= condition <= self.conditions:
-                raise ValueError(f"conditions are 0 to {self.conditions} (unknown), got {condition}")
+                raise InputError(f"conditions are 0 to {self.conditions} (unknown), got {condition}")
             weights = torch.nn.functional.one_hot(torch.tensor(condition), self.conditions + 1)
         elif condition.shape != (self.conditions + 1,):
-            raise ValueError(f"wanted a weight for each of {self.conditions + 1} conditions, got {condition.shape}")
+            raise InputError(f"wanted a weight for each of {self.conditions + 1} conditions, got {condition.shape}")
         else:
             weights = condition
         plain = TCN(**{**shape_of(self), "conditions": 0}).to(self.head.device)
@@ -354,7 +356,7 @@ def stack(networks: Sequence[TCN]) -> TCN:
     result = _like(first, len(networks))
     states = [n.state_dict() for n in networks]
     if any(s.keys() != states[0].keys() or any(s[k].shape != states[0][k].shape for k in s) for s in states):
-        raise ValueError("only networks of one shape can be stacked")
+        raise InputError("only networks of one shape can be stacked")
     result.load_state_dict({k: torch.stack([s[k] for s in states]) for k in states[0]})
     return result.train(first.training)
 

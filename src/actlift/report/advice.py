@@ -1,7 +1,7 @@
 """Advice from finished studies: for each action an expert of its own, one network that is told the action, or neither.
 
 A choice is an arm that one could train instead of the generalist: experts ("specialise") or a conditioned network
-("condition"), told the true action (``oracle``: it is known beforehand, as in a gait laboratory) or the one recognised
+("condition"), told the true action (``oracle``: it is known beforehand, as in a gait laboratory) or the one recognized
 in the 2D keypoints (``predicted``). Its gain is by how many % of the generalist's error its own is lower, at the same
 receptive field, training frames and steps; below 0 it is higher. Between budgets that were studied gains are linear in
 the logarithm of frames and of steps, draw by draw; beyond them there is no advice.
@@ -30,16 +30,24 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
+from actlift.errors import InputError
+from actlift.evaluation.scores import (
+    MEAN_OVER_ACTIONS,
+    MEAN_OVER_FRAMES,
+    BootstrapSamples,
+    Scores,
+    percentile_interval,
+    seed_margin,
+)
 from actlift.files import write_json
-from actlift.plan import GENERALIST
 from actlift.report import figures
 from actlift.report.claims import MARGIN, Estimate
 from actlift.report.figures import ARM_COLORS, INK, MARKERS, RULE, Drawing, Panel
 from actlift.report.page import EQUALITIES, arm_note, counted
-from actlift.report.results import Setting, Suite
+from actlift.report.results import StudyResults, Suite
 from actlift.report.tables import MINUS
-from actlift.run import environment
-from actlift.scores import MEAN_OVER_ACTIONS, MEAN_OVER_FRAMES, Draws, Scores, percentile_interval, seed_margin
+from actlift.study.plan import GENERALIST
+from actlift.training.run import environment
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -53,7 +61,7 @@ TINY = 1e-24  # %², below any variance
 FALSE = 0.05  # of gains called sure, how many may be chance
 MEANS = (MEAN_OVER_ACTIONS, MEAN_OVER_FRAMES)
 AXES = {"frames": "training frames", "steps": "steps"}
-TOLD = {"oracle": "told the true action", "predicted": "told the recognised action"}
+TOLD = {"oracle": "told the true action", "predicted": "told the recognized action"}
 STYLES = {"specialise": "green", "condition": "green", STAY: "", UNDECIDED: "dim"}
 NOTES = {
     "experts": "one network per action",
@@ -71,7 +79,7 @@ VARIED = {"arms", "equalities", "seeds", "labels", "precision", "device", "frame
 @dataclass(frozen=True)
 class Point:
     """A budget: frames that one output sees, training frames of every network (None: all there are; the equalities
-    other than of frames), and optimiser steps of the generalist."""
+    other than of frames), and optimizer steps of the generalist."""
 
     receptive_field: int
     frames: int | None
@@ -114,7 +122,7 @@ class Studies:
         """
         settings = [setting for folder in folders for setting in _settings(folder)]
         _check_alike(settings)
-        groups: dict[Point, list[Setting]] = {}
+        groups: dict[Point, list[StudyResults]] = {}
         for setting in settings:
             groups.setdefault(Point(setting.receptive_field, setting.frames, setting.steps), []).append(setting)
         scores = {}
@@ -125,7 +133,7 @@ class Studies:
                 scores[point] = Scores(joined.drop_duplicates())
             except ValueError as error:
                 names = ", ".join(str(setting.folder) for setting in group)
-                raise ValueError(
+                raise InputError(
                     f"{names} have other errors for the same arm, seed and budget: give one of them ({error})"
                 ) from error
         told = {point: {label for label, _ in _choices(of_point)} for point, of_point in scores.items()}
@@ -133,9 +141,9 @@ class Studies:
         kept = [point for point in scores if labels in told[point]]
         if not kept:
             arms = dict.fromkeys(arm for of_point in scores.values() for arm in of_point.arms)
-            raise ValueError(
+            raise InputError(
                 f"no study here has experts or a conditioned network {TOLD[labels]}; there is {', '.join(arms)}. "
-                "`actlift study --labels` scores true and recognised actions"
+                "`actlift study --labels` scores true and recognized actions"
             )
         paths = {point: [setting.folder for setting in group] for point, group in groups.items()}
         return cls(
@@ -157,14 +165,14 @@ class Studies:
             fields = sorted({point.receptive_field for point in known})
             known = [point for point in known if point.receptive_field == receptive_field]
             if not known:
-                raise ValueError(
+                raise InputError(
                     f"no study here has a receptive field of {counted(receptive_field, 'frame')}; there are studies "
                     f"of {', '.join(map(str, fields))} frames"
                 )
         if frames is not None:
             known = [point for point in known if point.frames is not None]
             if not known:
-                raise ValueError(
+                raise InputError(
                     f"no study here has a number of training frames: leave --frames {frames} out, or run "
                     "`actlift study` with --equalities frames"
                 )
@@ -217,7 +225,7 @@ class ActionAdvice:
         advice: "specialise", "condition", "stay general" or "undecided".
         choice: the one advised, else the most promising: "experts (each)", "conditioned, mixture".
         gain: of the choice, in %.
-        recognised: beside a gain of who is told the true action, the same of who is told the recognised one, where that
+        recognized: beside a gain of who is told the true action, the same of who is told the recognized one, where that
             was scored.
         why: what makes it undecided, else "": "2 clips too few".
     """
@@ -227,7 +235,7 @@ class ActionAdvice:
     advice: str
     choice: str
     gain: float
-    recognised: float | None
+    recognized: float | None
     why: str
 
 
@@ -304,9 +312,9 @@ class Advice:
     def of_actions(self, at: Point, metric: str | None = None) -> dict[str, ActionAdvice]:
         """By action, at the budget asked for or one of `lines`."""
         rows, beside = self.rows(at, metric), self.rows(at, metric, "predicted")
-        recognised = beside.set_index(["action", "choice"])["gain"].to_dict() if self.labels == "oracle" else {}
+        recognized = beside.set_index(["action", "choice"])["gain"].to_dict() if self.labels == "oracle" else {}
         own = rows[~rows["action"].isin(MEANS)]
-        return {str(action): _advised(part, recognised) for action, part in own.groupby("action")}
+        return {str(action): _advised(part, recognized) for action, part in own.groupby("action")}
 
     def gain(self, action: str, choice: str, metric: str, labels: str | None = None) -> "pd.Series | None":
         """A row of the gains at the budget asked for; None where these labels were not scored."""
@@ -329,7 +337,7 @@ class Advice:
                 names = ", ".join(a.action for a in by[what])
                 lower = f"{_name(self.metric)} {np.mean([a.gain for a in by[what]]):.1f} % lower"
                 lower += " on average" if len(by[what]) > 1 else ""
-                if beside := [a.recognised for a in by[what] if a.recognised is not None]:
+                if beside := [a.recognized for a in by[what] if a.recognized is not None]:
                     lower += f", {np.mean(beside):.1f} % {TOLD['predicted']}"
                 parts.append(f"{what} for {names} ({lower})")
         parts += [f"{what} on {len(by[what])}" for what in (STAY, UNDECIDED) if by[what]]
@@ -384,7 +392,7 @@ class _Seen:
     """A studied budget: the arm of each (labels, choice), draws and spreads over seeds of each error."""
 
     arms: Mapping[tuple[str, str], str]
-    draws: Mapping[str, Draws]
+    draws: Mapping[str, BootstrapSamples]
     spreads: Mapping[str, pd.DataFrame]
 
     @classmethod
@@ -410,7 +418,7 @@ def _drawn(
         parts.append(100 * weight * (1 - averages[seen[point].arms[told]] / averages[GENERALIST]))
     frames = [seen[point].draws[metric].frames for point in weights]
     if not all(frames[0].equals(other) for other in frames[1:]):
-        raise ValueError("the studies were not scored on the same clips: ask for advice on each")
+        raise InputError("the studies were not scored on the same clips: ask for advice on each")
     total: pd.DataFrame = sum(parts[1:], parts[0])
     return total
 
@@ -491,10 +499,10 @@ def _estimated(
     )
 
 
-def _advised(rows: pd.DataFrame, recognised: Mapping[Any, float]) -> ActionAdvice:
+def _advised(rows: pd.DataFrame, recognized: Mapping[Any, float]) -> ActionAdvice:
     """From an action's rows of the gains, at one budget and in one error.
 
-    recognised: gains told the recognised action, by action and choice, to stand beside.
+    recognized: gains told the recognized action, by action and choice, to stand beside.
     """
     ranked = rows.sort_values("gain", ascending=False, kind="stable")
     sure = ranked[ranked["sign"] > 0]
@@ -507,7 +515,7 @@ def _advised(rows: pd.DataFrame, recognised: Mapping[Any, float]) -> ActionAdvic
         few = counted(int(row["seeds"]), "seed") if row["by_seeds"] else counted(int(row["clips"]), "clip")
         advice, why = UNDECIDED, f"{few} too few"
     action, choice = str(row["action"]), str(row["choice"])
-    beside = recognised.get((action, choice))
+    beside = recognized.get((action, choice))
     return ActionAdvice(action, int(row["clips"]), advice, choice, float(row["gain"]), beside, why)
 
 
@@ -554,7 +562,7 @@ def _between(studied: set[int], asked: int, what: str) -> dict[int, float]:
         return {asked: 1.0}
     below, above = [n for n in studied if n < asked], [n for n in studied if n > asked]
     if not below or not above:
-        raise ValueError(
+        raise InputError(
             f"{asked:,} {what} lie outside what was studied ({', '.join(f'{n:,}' for n in sorted(studied))}): gains "
             "are interpolated between budgets, never extrapolated; ask for a number within, or run a study there"
         )
@@ -563,13 +571,13 @@ def _between(studied: set[int], asked: int, what: str) -> dict[int, float]:
     return {low: 1 - share, high: share}
 
 
-def _settings(folder: Path) -> tuple[Setting, ...]:
+def _settings(folder: Path) -> tuple[StudyResults, ...]:
     if (folder / "suite.json").is_file():
         return Suite.open(folder).settings
-    return (Setting.open(folder.name, folder),)
+    return (StudyResults.open(folder.name, folder),)
 
 
-def _check_alike(settings: Sequence[Setting]) -> None:
+def _check_alike(settings: Sequence[StudyResults]) -> None:
     """Raises ValueError where studies differ in more than may differ."""
     first = settings[0]
     here = _identity(first)
@@ -577,12 +585,12 @@ def _check_alike(settings: Sequence[Setting]) -> None:
         there = _identity(other)
         if differing := [key for key in here | there if here.get(key) != there.get(key)]:
             shown = "; ".join(f"{key}: {here.get(key)!r} and {there.get(key)!r}" for key in differing)
-            raise ValueError(
+            raise InputError(
                 f"{first.folder} and {other.folder} cannot be set side by side ({shown}): ask for advice on each"
             )
 
 
-def _identity(setting: Setting) -> dict[str, Any]:
+def _identity(setting: StudyResults) -> dict[str, Any]:
     """What must be equal in studies that advice is drawn from."""
     plan = {**setting.study["plan"], **setting.study["fixed"]}
     flat = pd.json_normalize(plan).iloc[0].to_dict()
@@ -680,7 +688,7 @@ def print_advice(console: "Console", advice: Advice) -> None:
         )
     if advice.labels == "oracle" and not advice.has_predicted:
         notes.append(
-            "Networks are told the true action, which in use somebody has to know; what recognised actions leave of "
+            "Networks are told the true action, which in use somebody has to know; what recognized actions leave of "
             "the gains was not scored here (`actlift study --labels` does)."
         )
     console.print("\n".join(notes), style="dim")
@@ -709,8 +717,8 @@ def _print_actions(console: "Console", advice: Advice) -> None:
     if several:
         grid.add_column("gain of")
     for metric, labels in columns:
-        recognised = "" if labels == advice.labels else ",\nrecognised"
-        grid.add_column(f"{_name(metric)} gain{recognised}", justify="right", no_wrap=True)
+        recognized = "" if labels == advice.labels else ",\nrecognized"
+        grid.add_column(f"{_name(metric)} gain{recognized}", justify="right", no_wrap=True)
     grid.add_column(f"by {_name(advice.other)}")
     for action, found in actions.items():
         other = others[action]
@@ -740,7 +748,7 @@ def _print_line(console: "Console", advice: Advice, axis: str) -> None:
         collapse_padding=True,
         title=f"{_name(advice.metric)} gains in % by number of {_along(advice.at, axis)}; "
         + ", ".join(f"{letter} {what}" for what, letter in LETTERS.items())
-        + ("; in brackets: told the recognised action" if advice.labels == "oracle" and advice.has_predicted else ""),
+        + ("; in brackets: told the recognized action" if advice.labels == "oracle" and advice.has_predicted else ""),
         title_justify="left",
         min_width=90,
     )
@@ -750,10 +758,10 @@ def _print_line(console: "Console", advice: Advice, axis: str) -> None:
     found = [advice.of_actions(point) for point in advice.lines[axis]]
     for action in found[0]:
         own = [of_point[action] for of_point in found]
-        beside = ["" if a.recognised is None else f" ({_percent(a.recognised, '')})" for a in own]
+        beside = ["" if a.recognized is None else f" ({_percent(a.recognized, '')})" for a in own]
         cells = [
-            Text(f"{LETTERS[a.advice]} {_percent(a.gain, '')}{recognised}", STYLES[a.advice])
-            for a, recognised in zip(own, beside, strict=True)
+            Text(f"{LETTERS[a.advice]} {_percent(a.gain, '')}{recognized}", STYLES[a.advice])
+            for a, recognized in zip(own, beside, strict=True)
         ]
         grid.add_row(action, *cells)
     grid.add_section()
@@ -763,7 +771,7 @@ def _print_line(console: "Console", advice: Advice, axis: str) -> None:
             rows = advice.rows(point, labels=labels)
             best = rows[rows["action"] == MEAN_OVER_ACTIONS].nlargest(1, "gain")
             cells += [Text(_percent(row["gain"], ""), SIGNS[row["sign"]]) for _, row in best.iterrows()]
-        told = "" if labels == advice.labels else ", recognised"
+        told = "" if labels == advice.labels else ", recognized"
         grid.add_row(Text(MEAN_OVER_ACTIONS + told, "bold"), *cells)
     console.print(grid)
     _print_crossings(console, advice, axis)
@@ -791,7 +799,7 @@ def drawings(advice: Advice) -> list[Drawing]:
             ("single actions; dots: sure", 0, False),
         ]
         if advice.labels == "oracle" and advice.has_predicted:
-            legend.append(("mean over actions, told the recognised action", 1, True))
+            legend.append(("mean over actions, told the recognized action", 1, True))
         panels = tuple(
             Panel(
                 f"{choice}, {_name(metric)}",
@@ -840,7 +848,7 @@ def _draw_gains(axes: "Axes", *, advice: Advice, axis: str, metric: str, choice:
     axes.xaxis.minorticks_off()
     axes.grid(color=RULE, linewidth=0.8)
     axes.yaxis.set_major_formatter(lambda value, _: f"{value:+g} %".replace("-", MINUS) if value else "0")
-    axes.set_xlabel("training frames of every network" if axis == "frames" else "optimiser steps of the generalist")
+    axes.set_xlabel("training frames of every network" if axis == "frames" else "optimizer steps of the generalist")
     axes.set_ylabel("gain (above 0: better than the generalist)")
 
 

@@ -8,7 +8,8 @@ A CSV file has a header, then one row per model. Leading columns without any num
 `unit`, `source` and `claim` among them have a meaning of their own, and all others together name the row:
 
 - `table`: rows of one table are compared with each other; the file's name where left out;
-- `metric`: a name in `actlift.metrics.METRICS`; `unit`: mm, cm or m, perhaps "/frame", or %; the metric's where empty;
+- `metric`: a name in `actlift.evaluation.metrics.METRICS`; `unit`: mm, cm or m, perhaps "/frame", or %; the metric's
+where empty;
 - `source`: rows alike in all else but this are two reports of one thing;
 - `claim`: "better than NAME" or "better than NAME by 3.05 %", NAME being another row of the table. Needs a metric.
 
@@ -28,9 +29,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from actlift.budget import regulated_error, time_precision_rate
+from actlift.errors import InputError, MissingInputError
+from actlift.evaluation.metrics import METRICS, metric
 from actlift.files import replacing
-from actlift.metrics import METRICS, metric
+from actlift.training.budget import regulated_error, time_precision_rate
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -302,26 +304,26 @@ def read_csv(path: Path) -> tuple[list[Row], list[Claim]]:
         OSError: where the file cannot be read.
     """
     if not path.is_file():
-        raise FileNotFoundError(f"{path}: no such file; give a CSV file, or nothing to audit the paper")
+        raise MissingInputError(f"{path}: no such file; give a CSV file, or nothing to audit the paper")
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             reader = csv.reader(file)
             lines = [(reader.line_num, [cell.strip() for cell in line]) for line in reader if any(line)]
     except (UnicodeDecodeError, csv.Error) as error:
-        raise ValueError(f"{path}: not a CSV file in UTF-8: {error}") from error
+        raise InputError(f"{path}: not a CSV file in UTF-8: {error}") from error
     if len(lines) < 2:
-        raise ValueError(f"{path}: wanted a header and at least one row, got {len(lines)} lines")
+        raise InputError(f"{path}: wanted a header and at least one row, got {len(lines)} lines")
     header = lines[0][1]
     if twice := sorted({name for name in header if header.count(name) > 1}):
-        raise ValueError(f"{path}: column {', '.join(map(repr, twice))} stands in the header twice; rename one")
+        raise InputError(f"{path}: column {', '.join(map(repr, twice))} stands in the header twice; rename one")
     for line, cells in lines[1:]:
         if len(cells) != len(header):
-            raise ValueError(f"{path}, line {line}: {len(cells)} cells, where the header has {len(header)}")
+            raise InputError(f"{path}, line {line}: {len(cells)} cells, where the header has {len(header)}")
     columns = zip(*(cells for _, cells in lines[1:]), strict=True)
     numeric = [any(_number(cell) is not None for cell in column) for column in columns]
     labels = numeric.index(True) if any(numeric) else 0
     if not labels:
-        raise ValueError(f"{path}: wanted columns of names, then columns of figures; got none of one of them")
+        raise InputError(f"{path}: wanted columns of names, then columns of figures; got none of one of them")
     rows: list[Row] = []
     claimed = []
     for line, cells in lines[1:]:
@@ -329,7 +331,7 @@ def read_csv(path: Path) -> tuple[list[Row], list[Claim]]:
         label = dict(zip(header[:labels], cells, strict=False))
         row = _read_row(where, label, dict(zip(header[labels:], cells[labels:], strict=True)), path.stem)
         if any(_key(row) == _key(other) and row.source == other.source for other in rows):
-            raise ValueError(f"{where}: a second row {row.name!r}; rename one, or give both a source")
+            raise InputError(f"{where}: a second row {row.name!r}; rename one, or give both a source")
         rows.append(row)
         if text := label.get("claim"):
             claimed.append((where, text, row))
@@ -375,7 +377,7 @@ def write_findings(path: Path, findings: Sequence[Finding]) -> None:
 def check_writable(path: Path) -> None:
     """Raise ValueError unless findings can be written in the format that the name ends in."""
     if path.suffix not in (".csv", ".md"):
-        raise ValueError(f"{path}: findings are written as .csv or .md, got {path.suffix or 'no ending'}; rename it")
+        raise InputError(f"{path}: findings are written as .csv or .md, got {path.suffix or 'no ending'}; rename it")
 
 
 def _claim(claim: Claim, rows: Sequence[Row]) -> Iterator[Finding]:
@@ -511,22 +513,22 @@ def _read_row(where: str, label: Mapping[str, str], cells: Mapping[str, str], st
     for column, cell in cells.items():
         value = _number(cell)
         if cell and value is None:
-            raise ValueError(f"{where}, column {column!r}: {cell!r} is no number; wanted one such as 61.8, or nothing")
+            raise InputError(f"{where}, column {column!r}: {cell!r} is no number; wanted one such as 61.8, or nothing")
         if value is not None:
             figures[column] = value
     *_, last = cells
     average = figures.pop(last, None) if re.search(r"average|avg|mean", last, re.IGNORECASE) else None
     if not figures:
-        raise ValueError(f"{where}: no figures; leave the line out")
+        raise InputError(f"{where}: no figures; leave the line out")
     name = label.get("metric", "").lower().replace("-", "_")
     unit = label.get("unit", "")
     try:
         if name:
             metric(name)
     except ValueError as error:
-        raise ValueError(f"{where}: {error}") from None
+        raise InputError(f"{where}: {error}") from None
     if unit and unit.split("/")[0] not in UNITS:
-        raise ValueError(f"{where}: unknown unit {unit!r}; known: {', '.join(UNITS)}, perhaps with /frame")
+        raise InputError(f"{where}: unknown unit {unit!r}; known: {', '.join(UNITS)}, perhaps with /frame")
     own = ("table", "metric", "unit", "source", "claim")
     names = ", ".join(text for column, text in label.items() if column not in own and text)
     return Row(label.get("table") or stem, names, figures, average, name, unit, label.get("source", ""))
@@ -535,15 +537,15 @@ def _read_row(where: str, label: Mapping[str, str], cells: Mapping[str, str], st
 def _read_claim(where: str, text: str, row: Row, rows: Sequence[Row]) -> Claim:
     read = re.fullmatch(r"better than (.+?)(?: by (\d+(?:\.\d+)?) ?%)?", text)
     if not read:
-        raise ValueError(f"{where}: cannot read the claim {text!r}; wanted 'better than NAME', perhaps with ' by 3 %'")
+        raise InputError(f"{where}: cannot read the claim {text!r}; wanted 'better than NAME', perhaps with ' by 3 %'")
     if not row.metric:
-        raise ValueError(f"{where}: a claim needs a column `metric`, which says whether lower or higher is better")
+        raise InputError(f"{where}: a claim needs a column `metric`, which says whether lower or higher is better")
     beside = {r.name: r for r in reversed(rows) if (r.table, r.metric) == (row.table, row.metric) and r != row}
     if read[1] not in beside:
-        raise ValueError(f"{where}: the claim names {read[1]!r}; other rows of its table: {', '.join(beside)}")
+        raise InputError(f"{where}: the claim names {read[1]!r}; other rows of its table: {', '.join(beside)}")
     than = beside[read[1]]
     if read[2] and min(_figure(row, AVERAGE), _figure(than, AVERAGE)) <= 0:
-        raise ValueError(f"{where}: percentages need positive averages")
+        raise InputError(f"{where}: percentages need positive averages")
     percent = Decimal(read[2]) if read[2] else None
     return Claim(where.rsplit(", ", 1)[1], row, than, AVERAGE, percent, METRICS[row.metric].better == "higher")
 
@@ -620,7 +622,7 @@ def _figure(row: Row, cell: str) -> Decimal:
 
 
 def _scale(row: Row) -> float:
-    """Millimetres (or per cent) in the row's unit."""
+    """Millimeters (or per cent) in the row's unit."""
     return UNITS[(row.unit or METRICS[row.metric].unit).split("/")[0]]
 
 

@@ -18,15 +18,16 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import pandas as pd
 
-from actlift.budget import regulated_error, time_precision_rate
+from actlift.errors import InputError
+from actlift.evaluation.metrics import METRICS
+from actlift.evaluation.scores import MEAN_OVER_ACTIONS, BootstrapSamples, percentile_interval, seed_margin
 from actlift.files import read_json, write_json
-from actlift.metrics import METRICS
-from actlift.plan import GENERALIST
 from actlift.report import tables
 from actlift.report.audit import PAPER
-from actlift.report.results import ALL, ONE, Setting, Suite
+from actlift.report.results import ALL, ONE, StudyResults, Suite
 from actlift.report.tables import MINUS
-from actlift.scores import MEAN_OVER_ACTIONS, Draws, percentile_interval, seed_margin
+from actlift.study.plan import GENERALIST
+from actlift.training.budget import regulated_error, time_precision_rate
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -119,7 +120,7 @@ class Verdict:
 
 
 def relative_error(
-    draws: Draws, spread: pd.DataFrame, arm: str, column: str = MEAN_OVER_ACTIONS, against: str = GENERALIST
+    draws: BootstrapSamples, spread: pd.DataFrame, arm: str, column: str = MEAN_OVER_ACTIONS, against: str = GENERALIST
 ) -> Estimate:
     """By how many % an arm's error is above the generalist's, or another's.
 
@@ -203,13 +204,13 @@ def print_verdicts(console: "Console", found: Sequence[Verdict]) -> None:
 class _Evidence:
     """A setting with the draws of its errors and their spread over seeds, by metric."""
 
-    setting: Setting
-    draws: Mapping[str, Draws]
+    setting: StudyResults
+    draws: Mapping[str, BootstrapSamples]
     spreads: Mapping[str, pd.DataFrame]
     focus: str
 
     @classmethod
-    def of(cls, setting: Setting, focus: str) -> "_Evidence":
+    def of(cls, setting: StudyResults, focus: str) -> "_Evidence":
         scores = setting.scores
         return cls(
             setting,
@@ -307,7 +308,7 @@ def _gain(settings: Sequence[_Evidence], arm: str, metric: str) -> _Finding:
     """C2 (position: the fall, in % of what was) and C5 (velocity: in % of what is left, as the paper counts)."""
     narrow, wide = settings
     if not narrow.draws[metric].frames.equals(wide.draws[metric].frames):
-        raise ValueError(
+        raise InputError(
             f"settings {narrow.setting.name} and {wide.setting.name} cannot be paired: they were not scored on the "
             "same clips; evaluate both on the same corpus"
         )
@@ -447,7 +448,7 @@ def _unsteadiness(settings: Sequence[_Evidence], arm: str) -> _Finding:
 
 
 def _jitter(curve: pd.Series) -> float:
-    """Over the second half: how far a snapshot is from the mean of its neighbours, in % of that mean."""
+    """Over the second half: how far a snapshot is from the mean of its neighbors, in % of that mean."""
     values = curve.to_numpy()[-(len(curve) // 2 + 1) :]
     between = (values[:-2] + values[2:]) / 2
     return float(100 * np.mean(np.abs(values[1:-1] - between) / between))
@@ -587,7 +588,7 @@ _RULES: dict[str, _Rule] = {
     "C9": _Rule(
         _long,
         "points",
-        "Over the second half of training, how far MPJPE (mean over actions) is from the mean of its neighbouring "
+        "Over the second half of training, how far MPJPE (mean over actions) is from the mean of its neighboring "
         "snapshots, in % of it, at the largest receptive field. Experts minus generalist, supported if below 0. A mean "
         "of many networks is steadier than one network by averaging alone: compare action by action." + _BY_SEEDS,
         {"": _unsteadiness},

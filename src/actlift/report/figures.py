@@ -1,7 +1,7 @@
 """Figures as SVG text to stand inside an HTML page, and as files: no fonts or scripts, legible on light and on dark.
 
-Inside a page, ink is `currentColor` and every other colour a CSS variable with the light theme's colour as its
-fallback; `css_variables` gives both themes' values. Files have a theme's colours and its background. A drawing is made
+Inside a page, ink is `currentColor` and every other color a CSS variable with the light theme's color as its
+fallback; `css_variables` gives both themes' values. Files have a theme's colors and its background. A drawing is made
 of panels: a page shows each panel by itself, a file all of them side by side, from the same drawing code.
 """
 
@@ -17,11 +17,11 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
+from actlift.evaluation.metrics import METRICS, Metric
+from actlift.evaluation.scores import MEAN_OVER_ACTIONS, MEAN_OVER_FRAMES
 from actlift.files import replacing
-from actlift.metrics import METRICS, Metric
+from actlift.geometry.skeleton import Skeleton
 from actlift.report.tables import MINUS
-from actlift.scores import MEAN_OVER_ACTIONS, MEAN_OVER_FRAMES
-from actlift.skeleton import Skeleton
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -66,7 +66,7 @@ class Panel:
 
 @dataclass(frozen=True)
 class Drawing:
-    """Panels that belong together, in rows of `columns`, and what their colours and dashes mean."""
+    """Panels that belong together, in rows of `columns`, and what their colors and dashes mean."""
 
     name: str
     title: str
@@ -115,7 +115,7 @@ def save_drawing(folder: Path, drawing: Drawing) -> None:
     figure.legend(handles=lines, loc="outside lower center", ncols=columns, frameon=False, fontsize=9.5, labelcolor=INK)
     for theme, paper in zip(("light", "dark"), PAPER_COLORS, strict=True):
         if theme == "dark":
-            figure.draw_without_rendering()  # makes the ticks, which are to be recoloured too
+            figure.draw_without_rendering()  # makes the ticks, which are to be recolored too
             _darken(figure)
         figure.patch.set(facecolor=paper, visible=True)
         png = BytesIO()
@@ -127,7 +127,7 @@ def save_drawing(folder: Path, drawing: Drawing) -> None:
 
 
 def error_dots(table: pd.DataFrame, metric: str) -> str:
-    """`error_panel` of all arms of a table, each with the colour of its place there."""
+    """`error_panel` of all arms of a table, each with the color of its place there."""
     return panel_svg(error_panel(table, metric, "", {str(arm): place for place, arm in enumerate(table.index)}))
 
 
@@ -173,7 +173,7 @@ def difference_bars(table: pd.DataFrame, compared: Mapping[str, pd.DataFrame], m
 
 
 def learning_curves(curves: Sequence[tuple[str, pd.DataFrame]], arms: Sequence[str]) -> str:
-    """Training loss over steps, both on log scales; one colour per label, and an arm's own where the label is an arm.
+    """Training loss over steps, both on log scales; one color per label, and an arm's own where the label is an arm.
 
     curves: (label, table with columns step and loss); a label may come several times (seeds, experts). A point is the
     mean over a span of steps, the spans growing with the step.
@@ -193,11 +193,11 @@ def learning_curves(curves: Sequence[tuple[str, pd.DataFrame]], arms: Sequence[s
     axes.set_xscale("log")
     axes.set_yscale("log")
     axes.grid(color=RULE, linewidth=0.8)
-    axes.set_xlabel("optimiser step")
+    axes.set_xlabel("optimizer step")
     axes.set_ylabel("training loss, mm")
     _plain_ticks(axes)
     axes.legend(frameon=False, fontsize=9, labelcolor=INK, loc="upper right")
-    return _svg(figure, "Training loss over optimiser steps: " + ", ".join(labels))
+    return _svg(figure, "Training loss over optimizer steps: " + ", ".join(labels))
 
 
 def progress_panel(points: pd.DataFrame, places: Mapping[str, int], unit: str, title: str) -> Panel:
@@ -265,8 +265,8 @@ def pose(
 ) -> str:
     """A pose seen from beside the camera, so that errors in depth show: the prediction over the faint truth.
 
-    truth, pred: camera coordinates (x right, y down, z forward) in metres, each moved to its own root; without a
-    prediction the truth itself is drawn in colour. reach_m: half the height of the picture, the same for poses to be
+    truth, pred: camera coordinates (x right, y down, z forward) in meters, each moved to its own root; without a
+    prediction the truth itself is drawn in color. reach_m: half the height of the picture, the same for poses to be
     compared. Left limbs are orange, right ones blue.
     """
     figure, axes = _figure(2.1, 2.5)
@@ -375,7 +375,7 @@ def _style(axes: "Axes") -> None:
 
 
 def _darken(figure: "Figure") -> None:
-    """Give everything in a figure that has a light theme's colour the dark theme's."""
+    """Give everything in a figure that has a light theme's color the dark theme's."""
     from matplotlib.artist import Artist
     from matplotlib.colors import to_hex
 
@@ -392,7 +392,7 @@ def _darken(figure: "Figure") -> None:
 
 
 def _svg(figure: "Figure", label: str) -> str:
-    """The figure as one <svg> element whose colours follow the page's theme."""
+    """The figure as one <svg> element whose colors follow the page's theme."""
     text = _svg_text(figure, label).replace(INK, "currentColor")
     for name, (light, _) in VARIABLES.items():
         text = text.replace(light, f"var({name}, {light})")

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from actlift.evaluation.metrics import METRICS, Metric, mpjpe
+from actlift.evaluation.scores import MEAN_OVER_ACTIONS, MEAN_OVER_FRAMES, Scores, seed_margin, whole_clips
 from actlift.files import replacing
-from actlift.metrics import METRICS, Metric, mpjpe
+from actlift.geometry.skeleton import Skeleton
 from actlift.report import figures, tables
-from actlift.scores import MEAN_OVER_ACTIONS, MEAN_OVER_FRAMES, Scores, seed_margin, whole_clips
-from actlift.skeleton import Skeleton
 
 ARMS = {
     "generalist": "one network for all actions",
@@ -34,7 +34,7 @@ ARMS = {
 }
 LABELS = {
     "oracle label": "the true action is known (oracle)",
-    "predicted label": "the action is recognised in the 2D keypoints",
+    "predicted label": "the action is recognized in the 2D keypoints",
     "no label": "no action is told",
     "wrong label, at random": "a wrong action is told, on average over all of them",
     "wrong label, the worst": "the wrong action that hurts most is told",
@@ -57,9 +57,9 @@ class ReportContext:
         scores: of every arm and seed; arms named like "generalist", "experts", "experts (pooled)".
         study: what to print under "How it was made", in this order: arms, seeds, equality, steps, split, corpus
             digest, commit, command ... Values may be nested lists and mappings.
-        curves: (label, table with columns step and loss); a label that is an arm's name takes the arm's colour.
+        curves: (label, table with columns step and loss); a label that is an arm's name takes the arm's color.
         examples: mappings with `title`, `action`, `truth` (j, 3) and `predictions`, a mapping from arm to (j, 3);
-            camera coordinates in metres, each about its own root when drawn and measured.
+            camera coordinates in meters, each about its own root when drawn and measured.
         data_note: where the 2D keypoints come from; printed beside the verdict.
         skeleton: of the examples.
         runs: mappings with `arm`, `seed`, `folder`, `steps` and `seconds`.
@@ -199,7 +199,7 @@ def _contents(context: ReportContext) -> dict[str, Any]:
 
 
 def arm_entry(arm: str, place: int) -> dict[str, Any]:
-    """An arm as templates name it, with the place of its colour."""
+    """An arm as templates name it, with the place of its color."""
     head, bracket, tail = arm.partition(" (")
     color = place % len(figures.ARM_COLORS)
     return {"name": arm, "head": head, "tail": bracket + tail, "place": color, "note": arm_note(arm)}
@@ -223,7 +223,7 @@ def _metric_section(scores: Scores, metric: str, reference: str) -> dict[str, An
             {
                 "text": tables.signed(comparison.T[column]["difference"], measure),
                 "interval": tables.interval(comparison.T[column], measure),
-                "judgement": tables.judgement(comparison.T[column], measure),
+                "judgment": tables.judgment(comparison.T[column], measure),
             }
             for comparison in compared.values()
         ]

@@ -14,15 +14,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from actlift.budget import regulated_error, time_precision_rate
+from actlift.evaluation.metrics import METRICS
+from actlift.evaluation.scores import MEAN_OVER_ACTIONS, MEAN_OVER_FRAMES
 from actlift.files import read_json, replacing
-from actlift.metrics import METRICS
-from actlift.plan import GENERALIST
 from actlift.report.audit import PAPER
 from actlift.report.claims import ERRORS, EXPERTS, relative_error
-from actlift.report.results import ALL, ONE, Setting, Suite
+from actlift.report.results import ALL, ONE, StudyResults, Suite
 from actlift.report.tables import MINUS, arms_table, decimals
-from actlift.scores import MEAN_OVER_ACTIONS, MEAN_OVER_FRAMES
+from actlift.study.plan import GENERALIST
+from actlift.training.budget import regulated_error, time_precision_rate
 
 PAPER_TABLES = {"mpjpe": "table1", "p_mpjpe": "table1_p", "n_mpjpe": "table1_n", "mpjve": "table2"}
 MODEL, UNDECIDED = "model", "undecided"
@@ -177,7 +177,7 @@ def differences_table(suite: Suite) -> Table:
 def cost_table(suite: Suite) -> Table:
     """Table III: what training took, at half and at all of the budget, of all networks together and of one.
 
-    Seconds of a run are shared by its networks, which train side by side, by their optimiser steps. All values are
+    Seconds of a run are shared by its networks, which train side by side, by their optimizer steps. All values are
     means over seeds.
     """
     rows = []
@@ -299,7 +299,7 @@ def decomposition_table(suite: Suite) -> Table:
         "decomposition",
         "Where the difference to the generalist lies, mm",
         "Positive: the generalist is better. Scale: what one factor per frame takes away (MPJPE - N-MPJPE). Rotation: "
-        "what turning the pose takes away besides (N-MPJPE - P-MPJPE), a shift about the pose's centre with it. Pose: "
+        "what turning the pose takes away besides (N-MPJPE - P-MPJPE), a shift about the pose's center with it. Pose: "
         "what remains (P-MPJPE). The three add up to the difference in MPJPE. Where the root stands is in none of "
         "them: poses are relative to it.",
         frame,
@@ -308,7 +308,7 @@ def decomposition_table(suite: Suite) -> Table:
     )
 
 
-def curve_points(setting: Setting, metric: str, focus: str) -> pd.DataFrame:
+def curve_points(setting: StudyResults, metric: str, focus: str) -> pd.DataFrame:
     """Errors along training: arm, seed, share (of the budget, in steps of 1 / snapshots), of (mean or focus), value."""
     curves = setting.curves[setting.curves["metric"] == metric]
     times = int(setting.study["plan"]["snapshots"]) or 1
@@ -345,7 +345,7 @@ def printed_table(number: str) -> Table:
     )
 
 
-def _place(setting: Setting) -> dict[str, Any]:
+def _place(setting: StudyResults) -> dict[str, Any]:
     """What names a setting in a row."""
     return {
         "setting": setting.name,
@@ -356,7 +356,7 @@ def _place(setting: Setting) -> dict[str, Any]:
     }
 
 
-def _placed(setting: Setting, table: pd.DataFrame) -> pd.DataFrame:
+def _placed(setting: StudyResults, table: pd.DataFrame) -> pd.DataFrame:
     return pd.concat([pd.DataFrame([_place(setting)] * len(table), index=table.index), table], axis="columns")
 
 
@@ -370,12 +370,12 @@ def _labels(frame: pd.DataFrame, last: str = MODEL) -> int:
     return list(frame.columns).index(last) + 1 if len(frame) else 0
 
 
-def _controls(setting: Setting) -> list[str]:
+def _controls(setting: StudyResults) -> list[str]:
     return [arm for arm in setting.scores.arms if not arm.startswith((GENERALIST, EXPERTS))]
 
 
-def _ways(setting: Setting, arm: str, focus: str) -> dict[str, str]:
-    """The ways of counting an arm's cost: how the table calls them, and how `Setting.cost_at` does."""
+def _ways(setting: StudyResults, arm: str, focus: str) -> dict[str, str]:
+    """The ways of counting an arm's cost: how the table calls them, and how `StudyResults.cost_at` does."""
     (first, *_) = setting.costs_of(arm)
     count = len(first.steps)
     if count == 1:
@@ -384,6 +384,6 @@ def _ways(setting: Setting, arm: str, focus: str) -> dict[str, str]:
     return {f"all {count} networks": ALL, "one network, mean": ONE, **of_focus}
 
 
-def _rate(setting: Setting, metric: str, arm: str, regulated: float, networks: str = ALL) -> float:
+def _rate(setting: StudyResults, metric: str, arm: str, regulated: float, networks: str = ALL) -> float:
     seconds = setting.cost_at(arm, networks=networks).seconds
     return time_precision_rate(regulated, setting.error_at(metric, arm), seconds)

@@ -2,8 +2,8 @@
 
 ======================  ==============================================================================================
 ``suite.json``          preset, scale, the settings' folders, the focus action, corpus digest, command, commit
-``<setting>/``          a study folder (see :mod:`actlift.study`), whose runs also hold a learning curve
-``report.html``, ...    what :mod:`actlift.report.suite` or :mod:`actlift.report.labels` makes of it
+``<setting>/``          a study folder (see :mod:`actlift.study.experiment`), whose runs also hold a learning curve
+``report.html``, ...    what :mod:`actlift.report.suite_page` or :mod:`actlift.report.labels_page` makes of it
 ======================  ==============================================================================================
 """
 
@@ -15,11 +15,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from actlift.errors import InputError, MissingInputError
+from actlift.evaluation.scores import MEAN_OVER_ACTIONS, Scores
 from actlift.files import read_json
-from actlift.run import Run
-from actlift.scores import MEAN_OVER_ACTIONS, Scores
+from actlift.study.presets import SUITE_FORMAT
+from actlift.training.run import Run
 
-FORMAT = 1
 ONE, ALL = "one expert", "all experts"  # whose cost is counted: that of an arm's mean network, or of all together
 CURVE_COLUMNS = ("progress", "step", "seconds", "cpu_seconds", "action", "metric", "value")
 
@@ -42,7 +43,7 @@ class RunCost:
         run: folder, relative to the study's.
         arm, seed: as in the scores.
         seconds, cpu_seconds: of training, evaluation not counted; CPU seconds are summed over threads.
-        steps, frames: of each network by name: optimiser steps, different training frames.
+        steps, frames: of each network by name: optimizer steps, different training frames.
         batch: windows of a step.
     """
 
@@ -74,7 +75,7 @@ class RunCost:
 
 
 @dataclass(frozen=True, eq=False)
-class Setting:
+class StudyResults:
     """One study of a suite.
 
     Attributes:
@@ -95,7 +96,7 @@ class Setting:
     costs: tuple[RunCost, ...]
 
     @classmethod
-    def open(cls, name: str, folder: Path) -> "Setting":
+    def open(cls, name: str, folder: Path) -> "StudyResults":
         """Open a finished study.
 
         Raises:
@@ -103,7 +104,7 @@ class Setting:
         """
         for file in ("study.json", "scores.parquet"):
             if not (folder / file).is_file():
-                raise FileNotFoundError(
+                raise MissingInputError(
                     f"{folder} holds no finished study: it has no {file}. `actlift study` goes on with it."
                 )
         scores = Scores.read(folder / "scores.parquet")
@@ -126,7 +127,7 @@ class Setting:
 
     @property
     def steps(self) -> int:
-        """Optimiser steps of the generalist."""
+        """Optimizer steps of the generalist."""
         return int(self.study["plan"]["budget"]["steps"])
 
     @property
@@ -193,7 +194,7 @@ class Suite:
 
     folder: Path
     about: Mapping[str, Any]
-    settings: tuple[Setting, ...]
+    settings: tuple[StudyResults, ...]
 
     @classmethod
     def open(cls, folder: Path | str) -> "Suite":
@@ -205,7 +206,7 @@ class Suite:
         """
         folder = Path(folder)
         about = read_about(folder)
-        settings = tuple(Setting.open(name, folder / where) for name, where in about["settings"].items())
+        settings = tuple(StudyResults.open(name, folder / where) for name, where in about["settings"].items())
         return cls(folder, about, settings)
 
     @property
@@ -228,10 +229,16 @@ def read_about(folder: Path) -> dict[str, Any]:
     """
     path = folder / "suite.json"
     if not path.is_file():
-        raise FileNotFoundError(f"{folder} holds no suite: it has no suite.json; `actlift study --preset` makes one")
+        raise MissingInputError(f"{folder} holds no suite: it has no suite.json; `actlift study --preset` makes one")
     about = read_json(path)
-    if not isinstance(about, dict) or about.get("format") != FORMAT or not isinstance(about.get("settings"), dict):
-        raise ValueError(f"{path} describes no suite of format {FORMAT}: was it made by another version of actlift?")
+    if (
+        not isinstance(about, dict)
+        or about.get("format") != SUITE_FORMAT
+        or not isinstance(about.get("settings"), dict)
+    ):
+        raise InputError(
+            f"{path} describes no suite of format {SUITE_FORMAT}: was it made by another version of actlift?"
+        )
     return about
 
 

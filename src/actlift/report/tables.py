@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from actlift.metrics import METRICS, Metric
-from actlift.scores import MEAN_OVER_ACTIONS, MEAN_OVER_FRAMES, Scores, whole_clips
+from actlift.evaluation.metrics import METRICS, Metric
+from actlift.evaluation.scores import MEAN_OVER_ACTIONS, MEAN_OVER_FRAMES, Scores, whole_clips
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -63,7 +63,7 @@ def interval(row: pd.Series, measure: Metric) -> str:
     return f"[{signed(row['low'], measure)}, {signed(row['high'], measure)}]"
 
 
-def judgement(row: pd.Series, measure: Metric) -> str:
+def judgment(row: pd.Series, measure: Metric) -> str:
     """What a row of `Scores.compare` says of its arm: "better", "worse", or "undecided" where 0 is in the interval."""
     if np.isnan(row["low"]) or row["low"] <= 0 <= row["high"]:
         return "undecided"
@@ -104,7 +104,7 @@ def print_arms_table(console: "Console", scores: Scores, metric: str, *, referen
     def difference(arm: str, column: str) -> Text:
         row = compared[arm].T[column]
         text = f"{signed(row['difference'], measure)}\n{interval(row, measure)}"
-        return Text(text, style=colors[judgement(row, measure)])
+        return Text(text, style=colors[judgment(row, measure)])
 
     heads = {arm: arm.replace("-", "-\n").replace(" (", "\n(") for arm in table.index}
     narrowest = {}  # what an arm's column needs: the head's parts, the values, and the differences' words

@@ -5,8 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from actlift.camera import Camera
+from actlift.errors import InputError, MissingInputError
 from actlift.files import read_json
+from actlift.geometry.camera import Camera
 
 NEEDED = ("focal_px", "width", "height")
 
@@ -20,11 +21,11 @@ def read_camera(path: Path) -> Camera:
         ValueError: for what is no camera; names the file and what is missing or unknown.
     """
     if not path.is_file():
-        raise FileNotFoundError(f"{path}: no such file; --camera takes a JSON file")
+        raise MissingInputError(f"{path}: no such file; --camera takes a JSON file")
     record = read_json(path)
     if not isinstance(record, dict) or (missing := [name for name in NEEDED if name not in record]):
         lacking = ", ".join(missing) if isinstance(record, dict) else "everything"
-        raise ValueError(
+        raise InputError(
             f'{path}: no camera; {lacking} is missing. Wanted something like {{"focal_px": 1450, "width": 1920, '
             '"height": 1080}'
         )
@@ -40,4 +41,4 @@ def read_camera(path: Path) -> Camera:
     try:
         return Camera.from_dict({**known, **record, "focal_px": focal if isinstance(focal, list) else [focal, focal]})
     except (ValueError, TypeError) as error:
-        raise ValueError(f"{path}: {error}") from error
+        raise InputError(f"{path}: {error}") from error

@@ -17,7 +17,8 @@ from scipy import signal
 from scipy.interpolate import PchipInterpolator
 from scipy.ndimage import median_filter
 
-from actlift.skeleton import COCO_17
+from actlift.errors import InputError
+from actlift.geometry.skeleton import COCO_17
 from actlift.video.track import Track, sizes
 
 SIZE_S = 1.0  # over which the size of a person is taken: the median
@@ -29,7 +30,7 @@ FARTHEST = 0.5  # beyond which a joint that moves farther in a frame costs no mo
 
 JUMP_S = 0.1  # longest that a joint is somewhere else
 JUMP = 0.05  # least distance that it is away
-JUMP_SPREADS = 6.0  # the same, in robust standard deviations of how far the joint is off between its neighbours
+JUMP_SPREADS = 6.0  # the same, in robust standard deviations of how far the joint is off between its neighbors
 
 UNSURE = 0.2  # confidence below which a joint is not trusted; half the joint's median where that is less
 UNSEEN = 0.05  # confidence below which it is not even a guess
@@ -197,7 +198,7 @@ def fill_gaps(track: Track) -> Track:
     confidence, times_s = track.confidence, track.times_s
     seen = confidence >= UNSEEN
     if not seen.any():
-        raise ValueError(f"there is nothing to fill gaps from: no joint of person {track.person} is ever seen")
+        raise InputError(f"there is nothing to fill gaps from: no joint of person {track.person} is ever seen")
     typical = np.nanmedian(np.where(seen | ~seen.any(axis=0), confidence, np.nan), axis=0)
     trusted = seen & (confidence >= np.minimum(UNSURE, typical / 2))
     keep = trusted | (seen & (_gaps_s(trusted, times_s) > GAP_S))
@@ -283,7 +284,7 @@ def even(track: Track, fps: float) -> Track:
         ValueError: for a rate that is not positive, or a track with gaps.
     """
     if not 0 < fps < np.inf:
-        raise ValueError(f"{fps} frames per second: wanted a positive number")
+        raise InputError(f"{fps} frames per second: wanted a positive number")
     _check_filled(track)
     begin, end = track.times_s[0], track.times_s[-1]
     times_s = begin + np.arange(int(np.floor((end - begin) * fps + 1e-6)) + 1) / fps
@@ -320,11 +321,11 @@ def smooth(
         ValueError: for a cut-off that is not positive, or a track with gaps or uneven times.
     """
     if not cutoff_hz > 0:
-        raise ValueError(f"a cut-off of {cutoff_hz} Hz: wanted a positive number")
+        raise InputError(f"a cut-off of {cutoff_hz} Hz: wanted a positive number")
     _check_filled(track)
     steps = np.diff(track.times_s)
     if len(steps) and np.ptp(steps) > 0.01 * steps.mean():
-        raise ValueError(f"steps of {steps.min():.4f} to {steps.max():.4f} s: make the track even before smoothing it")
+        raise InputError(f"steps of {steps.min():.4f} to {steps.max():.4f} s: make the track even before smoothing it")
     fps, t = _fps(track.times_s), track.frames
     if t == 1 or cutoff_hz > 0.499 * fps:
         return track
@@ -373,12 +374,12 @@ class OneEuro:
             ValueError: for a time that does not increase, or a first frame in which nothing is seen.
         """
         if not time_s > self._time_s:
-            raise ValueError(f"a frame at {time_s} s cannot follow one at {self._time_s} s: times must increase")
+            raise InputError(f"a frame at {time_s} s cannot follow one at {self._time_s} s: times must increase")
         seen = (confidence > 0) & np.isfinite(points_px).all(axis=-1)
         found = np.where(seen[:, None], points_px, 0.0)
         if self._time_s == -np.inf:
             if not seen.any():
-                raise ValueError("the first frame of a person needs a joint that is seen")
+                raise InputError("the first frame of a person needs a joint that is seen")
             self._seen = seen
             self._points = found
             self._size = float(sizes(found, seen * confidence))
@@ -422,6 +423,6 @@ def _check_filled(track: Track) -> None:
     unseen = np.argwhere(~np.isfinite(track.points_px).all(axis=-1))
     if len(unseen):
         frame, joint = unseen[0]
-        raise ValueError(
+        raise InputError(
             f"person {track.person} has gaps, the first in frame {frame}, {COCO_17.joints[joint]}: fill them first"
         )

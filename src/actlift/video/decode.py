@@ -1,11 +1,11 @@
 """Reading video: files, folders of images and cameras, as upright RGB frames with the times of their source.
 
-Times come from the source's own timestamps, so a variable frame rate is honoured. They increase strictly: a frame
+Times come from the source's own timestamps, so a variable frame rate is honored. They increase strictly: a frame
 without a timestamp comes one nominal frame after the one before it, a repeated timestamp half a frame after it, and
 where the timestamps jump back (joined recordings) the clock runs on.
 
 Pictures are turned as their metadata say, pixels that are not square are stretched to squares (never shrunk), and any
-pixel format becomes 8-bit RGB; where a file does not name its colour matrix it is taken to be BT.709 from 720 lines on
+pixel format becomes 8-bit RGB; where a file does not name its color matrix it is taken to be BT.709 from 720 lines on
 and BT.601 below. Brightness of HDR videos is not mapped.
 
 A picture is a cut if a camera that moved or changed its exposure does not explain it. Thumbnails of it and of the one
@@ -31,6 +31,8 @@ import numpy as np
 from jaxtyping import Float32, Int64, UInt8
 from numpy.lib.stride_tricks import sliding_window_view
 
+from actlift.errors import InputError, MissingInputError, MissingPackageError
+
 if TYPE_CHECKING:
     from av import Packet, VideoFrame
     from av.container import InputContainer
@@ -40,7 +42,7 @@ if TYPE_CHECKING:
 IMAGES = (".png", ".jpg", ".jpeg", ".bmp", ".webp")
 IMAGES_FPS = 30.0  # of a folder of images, where nothing else is said
 HD_LINES = 720
-UNNAMED_COLOUR = 2  # AVCOL_SPC_UNSPECIFIED
+UNNAMED_COLOR = 2  # AVCOL_SPC_UNSPECIFIED
 LARGEST_ASPECT = 4.0  # of a pixel; beyond it the metadata are not believed
 BACK_S = 1.0  # timestamps that go back by more have started anew
 AHEAD_S = 10.0  # and in formats whose timestamps may jump, those that go ahead by more
@@ -50,7 +52,7 @@ EPSILON_S = 1e-6
 THUMBNAIL = (36, 64)  # rows, columns
 BLOCK = (6, 8)
 REACH = (4, 8)  # how far a block may have moved: an eighth of the image
-BLANK = 6.0  # grey levels of contrast; a picture with less has no scene in it
+BLANK = 6.0  # gray levels of contrast; a picture with less has no scene in it
 CONTRAST = 32.0  # that differences are measured by where one of two pictures is blank
 CUT = 0.4  # surprise, in standard deviations: hard cuts have 0.43 to 0.9, shaken cameras up to 0.36
 CUT_RATIO = 2.0  # and this many times the typical surprise
@@ -116,16 +118,16 @@ def open_source(path: Path | str, *, fps: float | None = None) -> Source:
     try:
         import av  # noqa: F401
     except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(
+        raise MissingPackageError(
             "reading video needs the package av: pip install actlift[video]", name="av"
         ) from error
     path = Path(path)
     if not is_live(path) and not path.exists():
-        raise FileNotFoundError(f"{path}: no such file or folder; give a video, a folder of images, or a camera as 0")
+        raise MissingInputError(f"{path}: no such file or folder; give a video, a folder of images, or a camera as 0")
     if fps is not None and (is_live(path) or not path.is_dir()):
-        raise ValueError(f"{path} has its own frame rate, but {fps:g} was given: that is for folders of images")
+        raise InputError(f"{path} has its own frame rate, but {fps:g} was given: that is for folders of images")
     if fps is not None and not 0 < fps < np.inf:
-        raise ValueError(f"{fps:g} frames per second: wanted a positive number")
+        raise InputError(f"{fps:g} frames per second: wanted a positive number")
     if path.is_dir() and not is_live(path):
         rate, files = fps or IMAGES_FPS, _image_files(path)
         width, height = _images_size(path, files)
@@ -133,7 +135,7 @@ def open_source(path: Path | str, *, fps: float | None = None) -> Source:
     with _opened(path) as (container, stream):
         picture = next(_decoded(container, stream, []), None)
         if picture is None:
-            raise ValueError(f"{path}: none of its video can be decoded; copy it again whole, or convert it to MP4")
+            raise InputError(f"{path}: none of its video can be decoded; copy it again whole, or convert it to MP4")
         width, height = _square_size(picture, stream.sample_aspect_ratio)
         if _turn(picture)[0]:
             width, height = height, width
@@ -176,7 +178,7 @@ def read_frames(
     """
     stop_s = np.inf if end_s is None else end_s
     if not 0 <= start_s < stop_s:
-        raise ValueError(f"frames from {start_s:g} to {stop_s:g} s: the start must be 0 or later, and the end after it")
+        raise InputError(f"frames from {start_s:g} to {stop_s:g} s: the start must be 0 or later, and the end after it")
     source = open_source(path, fps=fps)
     path = Path(path)
     faults: list[str] = []
@@ -228,7 +230,7 @@ def _frames(
                 on_trouble(f"{source.name}: {summed}; what could be read was. Copy or record it again if more matters")
     if not given:
         known = f"it lasts {source.duration_s:.2f} s" if source.duration_s else f"it came to {time_s:.2f} s"
-        raise ValueError(f"{source.name} has no frame from {start_s:g} to {stop_s:g} s: {known}; ask for less")
+        raise InputError(f"{source.name} has no frame from {start_s:g} to {stop_s:g} s: {known}; ask for less")
 
 
 def _of_file(path: Path, start_s: float, faults: list[str]) -> _Pictures:
@@ -336,14 +338,14 @@ def _opened(path: Path) -> Iterator[tuple["InputContainer", "VideoStream"]]:
             # playlist from fetching anything
             container = av.open(f"file:{path}", container_options={"protocol_whitelist": "file"})
         except av.FFmpegError as error:
-            raise ValueError(f"{path} {_why_not(start)}") from error
+            raise InputError(f"{path} {_why_not(start)}") from error
     with container:
         streams = [s for s in container.streams.video if not s.disposition & s.disposition.attached_pic]
         if container.format.name == "tty":  # FFmpeg films text
-            raise ValueError(f"{path} {_why_not(start)}")
+            raise InputError(f"{path} {_why_not(start)}")
         if not streams:
             kinds = ", ".join(sorted({s.type for s in container.streams})) or "nothing"
-            raise ValueError(f"{path} holds no video, but {kinds}; give a file with pictures")
+            raise InputError(f"{path} holds no video, but {kinds}; give a file with pictures")
         streams[0].thread_type = "AUTO"
         yield container, streams[0]
 
@@ -453,7 +455,7 @@ def _upright(
     from av.video.reformatter import Colorspace
 
     swap, flip_x, flip_y = turn
-    unnamed = picture.colorspace == UNNAMED_COLOUR and picture.height >= HD_LINES
+    unnamed = picture.colorspace == UNNAMED_COLOR and picture.height >= HD_LINES
     matrix = Colorspace.ITU709 if unnamed and not picture.format.is_rgb else None
     shape = (height, width) if swap else (width, height)
     image = to_rgb.reformat(picture, *shape, format="rgb24", src_colorspace=matrix).to_ndarray()
@@ -477,7 +479,7 @@ def _turn(picture: "VideoFrame") -> _Turn:
 
 
 def _turn_by(degrees: int) -> _Turn:
-    """Anticlockwise."""
+    """Counterclockwise."""
     quarters = round(degrees / 90) % 4
     return quarters % 2 == 1, quarters in (2, 3), quarters in (1, 2)
 
@@ -522,7 +524,7 @@ def _image_files(folder: Path) -> list[Path]:
     """The images of a folder, in the order of the numbers in their names."""
     files = [f for f in folder.iterdir() if f.suffix.lower() in IMAGES and not f.name.startswith(".")]
     if not files:
-        raise ValueError(f"{folder} is a folder without images; wanted a video file, or a folder of {' '.join(IMAGES)}")
+        raise InputError(f"{folder} is a folder without images; wanted a video file, or a folder of {' '.join(IMAGES)}")
     return sorted(files, key=lambda f: [int(s) if s.isdecimal() else s.lower() for s in re.split(r"(\d+)", f.name)])
 
 
@@ -540,8 +542,8 @@ def _images_size(folder: Path, files: list[Path]) -> tuple[int, int]:
             continue
         names.setdefault((height, width) if turned else (width, height), file.name)
     if not names:
-        raise ValueError(f"{folder}: none of its {len(files)} images can be read; copy them again")
+        raise InputError(f"{folder}: none of its {len(files)} images can be read; copy them again")
     if len(names) > 1:
         sizes = ", ".join(f"{name} has {width} x {height}" for (width, height), name in list(names.items())[:3])
-        raise ValueError(f"the images in {folder} differ in size: {sizes}; put those of one video into one folder")
+        raise InputError(f"the images in {folder} differ in size: {sizes}; put those of one video into one folder")
     return next(iter(names))

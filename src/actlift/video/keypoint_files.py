@@ -1,6 +1,6 @@
 """Keypoint files: what other programs found in a video, as people in every frame, joints in the order of `COCO_17`.
 
-A file is recognised by its content, never by its name:
+A file is recognized by its content, never by its name:
 
 | `program` | what is read |
 |---|---|
@@ -37,7 +37,8 @@ import pandas as pd
 from jaxtyping import Float, Int
 
 from actlift.data.archive import read_nested_npz
-from actlift.skeleton import COCO_17, H36M_17, SKELETONS, Skeleton, remap, remap_confidence
+from actlift.errors import InputError, MissingInputError
+from actlift.geometry.skeleton import COCO_17, H36M_17, SKELETONS, Skeleton, remap, remap_confidence
 from actlift.video.detect import People
 
 MOST_FRAMES = 5_000_000  # more than a day at 50 frames per second: such numbers do not count frames
@@ -96,7 +97,7 @@ class KeypointFile:
         layout: name of the skeleton in the file; "custom" for joints known by name that make no known skeleton.
         ids: for each frame, the number of the track that each of its people belongs to, -1 for none; None where the
             file tells nobody's.
-        program: which format was recognised, see the table of the module.
+        program: which format was recognized, see the table of the module.
     """
 
     frames: tuple[tuple[float, People], ...]
@@ -168,7 +169,7 @@ def read_keypoints(
     """
     path = Path(path)
     if not path.exists():
-        raise FileNotFoundError(f"{path}: no such file or folder")
+        raise MissingInputError(f"{path}: no such file or folder")
     try:
         found = _folder(path) if path.is_dir() else _file(path)
         rate = _rate_of(found.fps, fps)
@@ -180,7 +181,7 @@ def read_keypoints(
         doubts = [order] if order else list(_doubts(points))
         frames, ids = _by_frame(found, points, confidence, rate)
     except (ValueError, OverflowError) as error:  # JSON has numbers that no float can be
-        raise ValueError(f"{path}: {error}") from error
+        raise InputError(f"{path}: {error}") from error
     for doubt in doubts:
         warnings.warn(f"{path}: {doubt}", stacklevel=2)
     return KeypointFile(frames, rate, width, height, skeleton.name, ids, found.program)
@@ -192,7 +193,7 @@ def to_coco(
     """Points with gaps (NaN, confidence 0) in the order of `COCO_17`.
 
     A joint of the face that the skeleton lacks stands at the mean of those that it has; where it has none, at
-    Thorax + 4/3 (Neck - Thorax), which undoes how `actlift.skeleton` makes Neck from the ears; else at Head.
+    Thorax + 4/3 (Neck - Thorax), which undoes how `actlift.geometry.skeleton` makes Neck from the ears; else at Head.
 
     Raises:
         ValueError: limbs or everything about the head are missing.
@@ -232,23 +233,23 @@ def _head(
 def _rate_of(told: float | None, given: float | None) -> float:
     fps = told if told is not None else given
     if fps is None:
-        raise ValueError("the file does not tell its frames per second; give them, as in --fps 30")
+        raise InputError("the file does not tell its frames per second; give them, as in --fps 30")
     if not 0 < fps < math.inf:
-        raise ValueError(f"{fps:g} frames per second; wanted a positive number")
+        raise InputError(f"{fps:g} frames per second; wanted a positive number")
     return float(fps)
 
 
 def _size_of(told: tuple[int, int] | None, given: tuple[int, int] | None) -> tuple[int, int]:
     if told is not None and given is not None and tuple(told) != tuple(given):
-        raise ValueError(
+        raise InputError(
             f"the file tells of images of {told[0]}x{told[1]} pixels, but {given[0]}x{given[1]} was given; "
             "leave the size out or correct the file"
         )
     size = told if told is not None else given
     if size is None:
-        raise ValueError("the file does not tell the size of the image; give it, as in --size 1920x1080")
+        raise InputError("the file does not tell the size of the image; give it, as in --size 1920x1080")
     if min(size) < 1:
-        raise ValueError(f"an image of {size[0]}x{size[1]} pixels; wanted a positive width and height")
+        raise InputError(f"an image of {size[0]}x{size[1]} pixels; wanted a positive width and height")
     return int(size[0]), int(size[1])
 
 
@@ -263,7 +264,7 @@ def _seen(found: _Found) -> tuple[Float[np.ndarray, "r j 2"], Float[np.ndarray, 
         scores = scores / 2
     confidence = np.where(there, scores.clip(0, 1), 0.0)
     if not confidence.any():
-        raise ValueError(f"no joint of anybody is seen in it ({found.program})")
+        raise InputError(f"no joint of anybody is seen in it ({found.program})")
     return np.where(confidence[..., None] > 0, points, np.nan), confidence
 
 
@@ -272,14 +273,14 @@ def _in_pixels(points: Float[np.ndarray, "r j 2"], width: int, height: int) -> F
     seen = points[np.isfinite(points).all(axis=-1)]
     if np.quantile(np.abs(seen), 0.95) <= 2:
         if (seen < -0.05).mean() > 0.2:
-            raise ValueError(
+            raise InputError(
                 "coordinates lie between -1 and 1, around the middle of the image; wanted pixels, or shares of width "
                 "and height from the top left"
             )
         return points * (width, height)
     outside = (seen < 0).any(axis=-1) | (seen > (width, height)).any(axis=-1)
     if outside.mean() > OUTSIDE:
-        raise ValueError(
+        raise InputError(
             f"{outside.mean():.0%} of the joints lie outside of an image of {width}x{height} pixels: x from "
             f"{seen[:, 0].min():.0f} to {seen[:, 0].max():.0f}, y from {seen[:, 1].min():.0f} to "
             f"{seen[:, 1].max():.0f}; give the size of the image that they were found in"
@@ -292,22 +293,22 @@ def _in_order(
 ) -> tuple[Skeleton, Float[np.ndarray, "r k 2"], Float[np.ndarray, "r k"], str]:
     """The skeleton, its joints, and what speaks against it."""
     if told is not None and told not in LAYOUTS:
-        raise ValueError(f"no layout '{told}'; known are {', '.join(LAYOUTS)}")
+        raise InputError(f"no layout '{told}'; known are {', '.join(LAYOUTS)}")
     if found.joints is not None and len(found.joints) != points.shape[1]:
-        raise ValueError(f"{len(found.joints)} names of joints, but {points.shape[1]} joints; wanted a name for each")
+        raise InputError(f"{len(found.joints)} names of joints, but {points.shape[1]} joints; wanted a name for each")
     names = [known_joint(name) for name in found.joints or ()]
     if any(names):
         columns = {name: j for j, name in reversed(list(enumerate(names))) if name}  # of two of a name, the first
         if "Thorax" not in columns and "Neck" in columns:  # between the shoulders, unless both are there
             columns["NeckBase"] = columns.pop("Neck")
         if lost := [joint for joint in COCO_17.joints[5:] if joint not in columns]:
-            raise ValueError(f"no joints {', '.join(lost)}; the file names {', '.join(columns)}")
+            raise InputError(f"no joints {', '.join(lost)}; the file names {', '.join(columns)}")
         skeleton = next(
             (known for known in LAYOUTS.values() if columns.keys() == set(known.joints)),
             _flat("custom", " ".join(sorted(columns, key=columns.__getitem__))),
         )
         if told is not None and told != skeleton.name:
-            raise ValueError(
+            raise InputError(
                 f"the file names its joints, which are those of '{skeleton.name}'; leave layout='{told}' out"
             )
         order = [columns[joint] for joint in skeleton.joints]
@@ -317,18 +318,18 @@ def _in_order(
     known = LAYOUTS_OF.get(count, ())
     name = told or found.layout or (known[0].name if known else None)
     if name is None:
-        raise ValueError(
+        raise InputError(
             f"{count} joints without names; known are "
             f"{', '.join(f'{n} ({skeletons[0].name})' for n, skeletons in LAYOUTS_OF.items())}. Name them in the file"
         )
     skeleton = LAYOUTS[name]
     if count != len(skeleton) and skeleton not in known:
-        raise ValueError(f"{count} joints, but '{name}' has {len(skeleton)}; {_layouts_of(count)}")
+        raise InputError(f"{count} joints, but '{name}' has {len(skeleton)}; {_layouts_of(count)}")
     others = [other for other in known if other is not skeleton]
     points, confidence = points[:, : len(skeleton)], confidence[:, : len(skeleton)]
     doubt = _misfit(points, confidence, skeleton, others)
     if doubt and told is None and found.layout is None:
-        raise ValueError(doubt)
+        raise InputError(doubt)
     return skeleton, points, confidence, doubt
 
 
@@ -352,7 +353,7 @@ def _misfit(
     return ""
 
 
-# Bones between joints of COCO_17, and their usual lengths in metres.
+# Bones between joints of COCO_17, and their usual lengths in meters.
 _BONES = {
     ("LShoulder", "RShoulder"): 0.36,
     ("LHip", "RHip"): 0.27,
@@ -425,13 +426,13 @@ def _by_frame(
 def _without_gaps(numbers: Float[np.ndarray, " f"]) -> Float[np.ndarray, " g"]:
     """Numbers of frames with those in between that are missing at their usual step."""
     if numbers[0] < 0:
-        raise ValueError(f"a frame has number {numbers[0]:g}; wanted 0 or more")
+        raise InputError(f"a frame has number {numbers[0]:g}; wanted 0 or more")
     if len(numbers) < 2:
         return numbers
     steps = np.diff(numbers)
     parts = np.rint(steps / np.median(steps)).clip(1)
     if parts.sum() >= MOST_FRAMES:
-        raise ValueError(
+        raise InputError(
             f"frames are numbered from {numbers[0]:g} to {numbers[-1]:g} in steps of {np.median(steps):g}: over "
             f"{MOST_FRAMES} of them; wanted numbers that count frames"
         )
@@ -460,10 +461,10 @@ def _number(label: Any, place: str) -> float:
     if isinstance(label, str):
         name = re.sub(r"(_keypoints)?\.(json|jpe?g|png|bmp|tiff?|webp)$", "", re.split(r"[\\/]", label)[-1], flags=re.I)
         if not (digits := re.findall(r"\d+", name)):
-            raise ValueError(f"{place} is '{label}'; wanted a number, or a name with the number of the frame in it")
+            raise InputError(f"{place} is '{label}'; wanted a number, or a name with the number of the frame in it")
         return float(digits[-1])
     if isinstance(label, bool) or not isinstance(label, int | float) or not math.isfinite(label):
-        raise ValueError(f"{place} is {_shown(label)}; wanted the number of a frame")
+        raise InputError(f"{place} is {_shown(label)}; wanted the number of a frame")
     return float(label)
 
 
@@ -477,7 +478,7 @@ def _numbers(labels: Sequence[Any], place: str) -> Float[np.ndarray, " n"]:
     if len(twice := Counter(number for number, _ in named)) < len(named):
         same, _ = twice.most_common(1)[0]
         names = [name for number, name in named if number == same]
-        raise ValueError(
+        raise InputError(
             f"'{names[0]}' and '{names[1]}' are both frame {same:g}; wanted one video, or one camera, only"
         )
     return np.array([numbers[label] for label in labels])
@@ -491,25 +492,25 @@ def _shown(value: Any) -> str:
 
 def _records(value: Any, place: str) -> list[dict[str, Any]]:
     if not isinstance(value, list):
-        raise ValueError(f"{place} is {_shown(value)}; wanted a list of objects")
+        raise InputError(f"{place} is {_shown(value)}; wanted a list of objects")
     for i, record in enumerate(value):
         if not isinstance(record, dict):
-            raise ValueError(f"{place}[{i}] is {_shown(record)}; wanted an object")
+            raise InputError(f"{place}[{i}] is {_shown(record)}; wanted an object")
     return value
 
 
 def _field(record: Any, key: str, place: str) -> Any:
     if not isinstance(record, dict):
-        raise ValueError(f"{place} is {_shown(record)}; wanted an object")
+        raise InputError(f"{place} is {_shown(record)}; wanted an object")
     if key not in record:
-        raise ValueError(f"{place} has no '{key}'; it has {', '.join(map(str, record)) or 'nothing'}")
+        raise InputError(f"{place} has no '{key}'; it has {', '.join(map(str, record)) or 'nothing'}")
     return record[key]
 
 
 def _array(values: Sequence[Any], places: Sequence[str], inner: tuple[int | None, ...]) -> Float[np.ndarray, "r ..."]:
     """Nested lists of numbers, all of one shape, as one array; None in `inner` stands for any length."""
     if not values:
-        raise ValueError("nobody is in it")
+        raise InputError("nobody is in it")
     wanted = " x ".join("n" if n is None else str(n) for n in inner)
     try:
         array = np.array(values, dtype=np.float64)
@@ -523,7 +524,7 @@ def _array(values: Sequence[Any], places: Sequence[str], inner: tuple[int | None
         if not usual or shape != usual[0][0]:
             came = "no list of numbers" if shape is None else f"numbers of shape {shape}"
             also = f", and {usual[0][0]} as elsewhere" if usual else ""
-            raise ValueError(f"{place} is {came}; wanted {wanted} numbers{also}")
+            raise InputError(f"{place} is {came}; wanted {wanted} numbers{also}")
     raise AssertionError("unreachable: arrays of one right shape stack")
 
 
@@ -546,7 +547,7 @@ def _triples(lists: Sequence[Any], places: Sequence[str]) -> Float[np.ndarray, "
     """Lists of x, y, score, x, y, score, ... as points with scores."""
     array = _array(lists, places, (None,))
     if array.shape[1] % 3:
-        raise ValueError(f"{places[0]} has {array.shape[1]} numbers; wanted x, y and score of every joint")
+        raise InputError(f"{places[0]} has {array.shape[1]} numbers; wanted x, y and score of every joint")
     return array.reshape(len(array), -1, 3)
 
 
@@ -576,7 +577,8 @@ _SPELLINGS = _spellings()
 
 
 def known_joint(name: str) -> str | None:
-    """The joint as `actlift.skeleton` names it, however it is spelt (`left_hip`, `LHip`, `hip.left`), or None."""
+    """The joint as `actlift.geometry.skeleton` names it, however it is spelt (`left_hip`, `LHip`, `hip.left`), or
+    None."""
     return _SPELLINGS.get(re.sub(r"[^a-z0-9]", "", name.lower()))
 
 
@@ -585,7 +587,7 @@ def known_joint(name: str) -> str | None:
 
 def _file(path: Path) -> _Found:
     if not path.stat().st_size:
-        raise ValueError("the file is empty (0 bytes)")
+        raise InputError("the file is empty (0 bytes)")
     with path.open("rb") as file:
         start = file.read(64)
     if start.startswith(b"PK\x03\x04"):
@@ -599,18 +601,18 @@ def _file(path: Path) -> _Found:
 
 def _json(path: Path) -> _Found:
     held = _parsed(path)
-    for recognised, read in JSON_FORMATS.values():
-        if recognised(held):
+    for recognized, read in JSON_FORMATS.values():
+        if recognized(held):
             return read(held)
     came = f"an object with {', '.join(list(held)[:8])}" if isinstance(held, dict) else f"a list of {len(held)} items"
-    raise ValueError(f"{came} is no known format; known are {', '.join(JSON_FORMATS)}")
+    raise InputError(f"{came} is no known format; known are {', '.join(JSON_FORMATS)}")
 
 
 def _parsed(path: Path) -> Any:
     try:
         return json.loads(path.read_bytes().decode("utf-8-sig"))
     except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise ValueError(f"no valid JSON, or cut short: {error}") from error
+        raise InputError(f"no valid JSON, or cut short: {error}") from error
 
 
 def _is_record(held: Any, *keys: str) -> bool:
@@ -632,7 +634,7 @@ def _coco(held: dict[str, Any]) -> _Found:
             rows.append(note)
             places.append(f"annotations[{i}].keypoints")
             if (image := str(_field(note, "image_id", f"annotations[{i}]"))) not in frames:
-                raise ValueError(f"annotations[{i}].image_id is {image}, which is the id of no image")
+                raise InputError(f"annotations[{i}].image_id is {image}, which is the id of no image")
     triples = _triples([note["keypoints"] for note in rows], places)
     categories = [c for c in _records(held.get("categories", []), "categories") if c.get("keypoints")]
     attributes = [more if isinstance(more := note.get("attributes"), dict) else {} for note in rows]
@@ -660,14 +662,14 @@ def _frames_of(images: list[dict[str, Any]]) -> Float[np.ndarray, " n"]:
                 continue
             if len(np.unique(numbers)) == len(numbers):
                 return numbers
-    raise ValueError("neither 'frame_id' nor 'file_name' nor 'id' of the images is a number of its own for each")
+    raise InputError("neither 'frame_id' nor 'file_name' nor 'id' of the images is a number of its own for each")
 
 
 def _one_size(sizes: Iterable[tuple[Any, Any]]) -> tuple[int, int] | None:
     known = {(int(w), int(h)) for w, h in sizes if _positive(w) and _positive(h)}
     if len(known) > 1:
         (w, h), (other_w, other_h) = sorted(known)[:2]
-        raise ValueError(f"images are of several sizes, as {w}x{h} and {other_w}x{other_h}; wanted those of one video")
+        raise InputError(f"images are of several sizes, as {w}x{h} and {other_w}x{other_h}; wanted those of one video")
     return next(iter(known), None)
 
 
@@ -724,7 +726,7 @@ def _mmpose(held: Any) -> _Found:
     instances: list[dict[str, Any]] = []
     rows, places = [], []
     if not isinstance(listed, list):
-        raise ValueError(f"{where} is {_shown(listed)}; wanted a list of frames")
+        raise InputError(f"{where} is {_shown(listed)}; wanted a list of frames")
     for i, frame in enumerate(listed):
         of_frame = _field(frame, "instances", f"{where}[{i}]") if isinstance(frame, dict) else frame
         labels.append(frame.get("frame_id", i) if isinstance(frame, dict) else i)
@@ -739,7 +741,7 @@ def _mmpose(held: Any) -> _Found:
     )
     key = next((key for key in ("keypoint_scores", "scores") if key in instances[0]), None)
     if points.shape[2:] not in ((2,), (3,)) or (points.shape[2] == 3 and key):
-        raise ValueError(
+        raise InputError(
             f"{places[0]}.keypoints are {points.shape[2]} numbers a joint besides scores; wanted 2: x and y"
         )
     scores = points[..., 2] if points.shape[2] == 3 else None
@@ -870,7 +872,7 @@ def _folder(path: Path) -> _Found:
     """OpenPose's folder: one file a frame. Pose2Sim's too, whose files have other endings."""
     files = list(path.glob("*_keypoints.json")) or list(path.glob("*.json"))
     if not files:
-        raise ValueError("no file *_keypoints.json in this folder; wanted OpenPose's, one a frame")
+        raise InputError("no file *_keypoints.json in this folder; wanted OpenPose's, one a frame")
     numbers = _numbers([file.name for file in files], "file {}")
     frames, lists, places, ids = [], [], [], []
     for number, file in sorted(zip(numbers.tolist(), files, strict=True)):
@@ -878,7 +880,7 @@ def _folder(path: Path) -> _Found:
             held = _parsed(file)
             people = _records(_field(held, "people", "the frame") if isinstance(held, dict) else held, "people")
         except ValueError as error:
-            raise ValueError(f"{file.name}: {error}") from error
+            raise InputError(f"{file.name}: {error}") from error
         for i, person in enumerate(people):
             if points := _field(person, "pose_keypoints_2d", f"{file.name}: people[{i}]"):
                 frames.append(number)
@@ -897,7 +899,7 @@ def _npz(path: Path) -> _Found:
     for names, read in NPZ_FORMATS:
         if names <= arrays.keys():
             return read(arrays)
-    raise ValueError(
+    raise InputError(
         f"arrays {sorted(arrays)} are no known format; wanted 'keypoints' of shape (frames, joints, 2 or 3) or "
         "(frames, people, joints, 2 or 3), perhaps with 'scores', 'fps', 'size' and 'joints'"
     )
@@ -908,7 +910,7 @@ def _nested(path: Path) -> dict[str, Any]:
     try:
         return read_nested_npz(path)
     except (ValueError, NotImplementedError) as error:  # also a version of .zip that there is not
-        raise ValueError(str(error).removeprefix(f"{path}: ")) from error
+        raise InputError(str(error).removeprefix(f"{path}: ")) from error
 
 
 def _detectron(arrays: dict[str, Any]) -> _Found:
@@ -916,7 +918,7 @@ def _detectron(arrays: dict[str, Any]) -> _Found:
     frames, rows, places = [], [], []
     for i, pair in enumerate(arrays["keypoints"]):
         if not isinstance(pair, list | tuple | np.ndarray) or len(pair) != 2:
-            raise ValueError(f"keypoints[{i}] is no pair of classes; wanted those of VideoPose3D's inference")
+            raise InputError(f"keypoints[{i}] is no pair of classes; wanted those of VideoPose3D's inference")
         for k, person in enumerate(pair[1]):
             frames.append(i)
             rows.append(person)
@@ -940,7 +942,7 @@ def _videopose3d(arrays: dict[str, Any]) -> _Found:
     """The sequence of a `data_2d_*.npz`: positions_2d, subject -> take -> cameras, each (t, j, 2)."""
     subjects, about = arrays["positions_2d"], arrays["metadata"]
     if not (isinstance(subjects, dict) and all(isinstance(takes, dict) for takes in subjects.values())):
-        raise ValueError("'positions_2d' is not in its layout; wanted a dict of subjects, each a dict of takes")
+        raise InputError("'positions_2d' is not in its layout; wanted a dict of subjects, each a dict of takes")
     sequences = {
         f"{subject}/{take}, camera {i}": (subject, np.asarray(held))
         for subject, takes in subjects.items()
@@ -949,7 +951,7 @@ def _videopose3d(arrays: dict[str, Any]) -> _Found:
         if held is not None
     }
     if len(sequences) != 1:
-        raise ValueError(
+        raise InputError(
             f"'positions_2d' has {len(sequences)} sequences ({', '.join(list(sequences)[:3])}, ...); wanted one. Write "
             "it into a file of its own: numpy.savez(name, keypoints=positions_2d[subject][take][camera])"
         )
@@ -995,31 +997,31 @@ def _npy(path: Path) -> _Found:
     try:
         return _rows_of("numpy", np.load(path, mmap_mode="r", allow_pickle=False), None)  # mapped: no size is believed
     except (ValueError, EOFError, OSError) as error:
-        raise ValueError(f"no whole .npy file of numbers: {error}") from error
+        raise InputError(f"no whole .npy file of numbers: {error}") from error
 
 
 def _rows_of(program: str, points: Any, scores: Any, *, ids: Any = None, **about: Any) -> _Found:
     """Rows from (t, j, 2 or 3) or (t, people, j, 2 or 3), and what else is known."""
     if not isinstance(points, np.ndarray) or points.dtype.kind not in "fiu" or points.ndim not in (3, 4):
         came = f"{points.dtype} {points.shape}" if isinstance(points, np.ndarray) else type(points).__name__
-        raise ValueError(
+        raise InputError(
             f"keypoints are {came}; wanted numbers (frames, joints, 2 or 3) or (frames, people, joints, 2 or 3)"
         )
     if points.shape[-1] not in (2, 3) or 0 in points.shape:
-        raise ValueError(f"keypoints of shape {points.shape}; wanted x and y, or x, y and score, in the last axis")
+        raise InputError(f"keypoints of shape {points.shape}; wanted x and y, or x, y and score, in the last axis")
     people = points.shape[1] if points.ndim == 4 else 1
     flat = np.asarray(points, dtype=np.float64).reshape(-1, *points.shape[-2:])  # (r, j, 2 or 3)
     if scores is not None:
         scores = np.asarray(scores, dtype=np.float64)
         scores = scores[..., 0] if scores.shape == (*points.shape[:-1], 1) else scores
         if scores.shape != points.shape[:-1]:
-            raise ValueError(f"scores of shape {scores.shape}, keypoints of {points.shape}; wanted {points.shape[:-1]}")
+            raise InputError(f"scores of shape {scores.shape}, keypoints of {points.shape}; wanted {points.shape[:-1]}")
         scores = scores.reshape(flat.shape[:2])
     elif points.shape[-1] == 3:
         scores = flat[..., 2]
     if ids is not None:
         if np.shape(ids) not in ((people,), (len(points), people)):
-            raise ValueError(f"ids of shape {np.shape(ids)}; wanted {(people,)} or {(len(points), people)}")
+            raise InputError(f"ids of shape {np.shape(ids)}; wanted {(people,)} or {(len(points), people)}")
         ids = np.ravel(np.broadcast_to(ids, (len(points), people))).tolist()
     every = np.arange(float(len(points)))
     return _Found(program, np.repeat(every, people), flat[..., :2], scores, every=every, ids=ids, **about)
@@ -1051,13 +1053,13 @@ def _csv(path: Path) -> _Found:
             file.seek(0)
             top = [row for row, _ in zip(csv.reader(file, delimiter=separator), range(5), strict=False)]
     except (UnicodeDecodeError, csv.Error) as error:
-        raise ValueError("neither JSON, .npz, .npy nor text with columns") from error
+        raise InputError("neither JSON, .npz, .npy nor text with columns") from error
     top = [[cell.strip() for cell in row] for row in top]
     heads = 1
     if top[0][:1] and top[0][0].lower() == "scorer":
         heads += sum("".join(row[:1]).lower() in ("individuals", "bodyparts", "coords") for row in top[1:4])
     if start.count(separator) < 2 or heads >= len(top):
-        raise ValueError(
+        raise InputError(
             "no table with a line of names and lines of numbers; wanted columns as nose_x, nose_y, nose_score"
         )
     dotted = separator != ";" or re.search(r"\d\.\d", ";".join(top[heads])) is not None
@@ -1077,7 +1079,7 @@ def _csv(path: Path) -> _Found:
                 low_memory=False,
             )
     except (pd.errors.ParserError, pd.errors.EmptyDataError, pd.errors.ParserWarning) as error:
-        raise ValueError(f"lines do not have the columns of the first: {error}") from error
+        raise InputError(f"lines do not have the columns of the first: {error}") from error
     if heads > 1:
         return _deeplabcut(table, top[:heads])
     names = [name.lower() for name in top[0]]
@@ -1096,7 +1098,7 @@ def _floats(column: pd.Series, name: str) -> Float[np.ndarray, " n"]:
     """A column of numbers, NaN where empty."""
     numbers = pd.to_numeric(column, errors="coerce")
     if len(bad := np.flatnonzero(numbers.isna() & column.notna())):
-        raise ValueError(f"column '{name}' has {_shown(str(column.iloc[bad[0]]))} in row {bad[0] + 1}; wanted a number")
+        raise InputError(f"column '{name}' has {_shown(str(column.iloc[bad[0]]))} in row {bad[0] + 1}; wanted a number")
     return numbers.to_numpy(dtype=np.float64)
 
 
@@ -1120,7 +1122,7 @@ def _wide(table: pd.DataFrame, header: Sequence[str]) -> _Found:
             columns.setdefault(parts, at)
     joints = [joint for joint, axis in columns if axis == "x" and (joint, "y") in columns]
     if not joints:
-        raise ValueError(
+        raise InputError(
             f"columns {', '.join(header[:8])}, ... name no joints; wanted some as nose_x, nose_y, nose_score, or the "
             "columns frame, joint, x, y, score"
         )
@@ -1165,7 +1167,7 @@ def _long(table: pd.DataFrame, names: Sequence[str]) -> _Found:
     """A line a joint: frame or time, person, joint, x, y, score."""
     frame, timed, fps = _when(table, names)
     if not timed and _column(table, names, COUNTS) is None:
-        raise ValueError(
+        raise InputError(
             f"no column for the frame among {', '.join(names)}; wanted one of {', '.join((*COUNTS, *TIMES))}"
         )
     labels = _column(table, names, JOINTS)
@@ -1179,7 +1181,7 @@ def _long(table: pd.DataFrame, names: Sequence[str]) -> _Found:
     (rows, first), row = _unique_rows(frame, person)
     kept = joint >= 0
     if len(np.unique(np.stack([row[kept], joint[kept]]), axis=1).T) < kept.sum():
-        raise ValueError("a joint is there twice in a frame; wanted a column that tells people apart, as 'person'")
+        raise InputError("a joint is there twice in a frame; wanted a column that tells people apart, as 'person'")
     points, scores = np.full((len(rows), len(joints), 2), np.nan), np.full((len(rows), len(joints)), np.nan)
     points[row[kept], joint[kept], 0] = _floats(table[names.index("x")], "x")[kept]
     points[row[kept], joint[kept], 1] = _floats(table[names.index("y")], "y")[kept]
@@ -1210,7 +1212,7 @@ def _deeplabcut(table: pd.DataFrame, heads: Sequence[Sequence[str]]) -> _Found:
     """DeepLabCut's table: header rows scorer, individuals for several animals, bodyparts, coords."""
     rows = {head[0].lower(): head for head in heads}
     if not {"bodyparts", "coords"} <= rows.keys() or len({len(head) for head in heads}) > 1:
-        raise ValueError(
+        raise InputError(
             f"header rows {', '.join(rows)}; wanted scorer, bodyparts and coords of one length, as of DeepLabCut"
         )
     first = next((at for at, axis in enumerate(rows["coords"]) if axis == "x"), 0)  # behind the columns of the index
@@ -1223,7 +1225,7 @@ def _deeplabcut(table: pd.DataFrame, heads: Sequence[Sequence[str]]) -> _Found:
     needed = {(joint, axis) for joint in joints for axis in "xy"}
     whole = {who: columns for who, columns in found.items() if needed <= columns.keys()}
     if not first or not whole:
-        raise ValueError("no animal has x and y of all body parts; wanted a table as DeepLabCut writes it")
+        raise InputError("no animal has x and y of all body parts; wanted a table as DeepLabCut writes it")
     parts = [_joints_of(table, columns, joints) for columns in whole.values()]
     frame = _numbers(table[first - 1].tolist(), "frame of row {}")
     scores = [scores for _, scores in parts if scores is not None]

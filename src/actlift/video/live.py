@@ -12,12 +12,12 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
-from actlift.camera import Camera
-from actlift.framing import Framing, guessed_camera
-from actlift.predict import load_lifter
-from actlift.pretrained import CAUSAL, pretrained, read_card
-from actlift.skeleton import COCO_17, H36M_17, remap
-from actlift.stream import Stream
+from actlift.geometry.camera import Camera
+from actlift.geometry.framing import Framing, guessed_camera
+from actlift.geometry.skeleton import COCO_17, H36M_17, remap
+from actlift.lifting.predict import load_lifter
+from actlift.lifting.pretrained import CAUSAL, pretrained, read_card
+from actlift.lifting.stream import Stream
 from actlift.video.clean import OneEuro
 from actlift.video.track import Present
 
@@ -31,7 +31,7 @@ class LivePose:
     Attributes:
         time_s: seconds of the source.
         person: number.
-        pose3d_cam: (17, 3) metres from the pelvis in the camera's axes (x right, y down, z forward), `H36M_17`.
+        pose3d_cam: (17, 3) meters from the pelvis in the camera's axes (x right, y down, z forward), `H36M_17`.
     """
 
     time_s: float

@@ -1,7 +1,7 @@
 """A video of what was found: the source with every person's 2D skeleton, number and action, and beside it their 3D
 skeletons from the side, so that one sees whether the depth is right.
 
-Left is blue and right is orange, which people with any common kind of colour blindness tell apart (Okabe and Ito,
+Left is blue and right is orange, which people with any common kind of color blindness tell apart (Okabe and Ito,
 "Color universal design", 2008). What was seen badly is faint.
 
 Lines are drawn with soft edges straight into the image: the share of a pixel that a round-ended line covers follows
@@ -20,9 +20,10 @@ import numpy as np
 from jaxtyping import Float, Float32, UInt8
 from scipy.ndimage import gaussian_filter1d
 
+from actlift.errors import InputError
 from actlift.files import replacing
-from actlift.motion import Motion
-from actlift.skeleton import COCO_17, H36M_17, Skeleton
+from actlift.geometry.skeleton import COCO_17, H36M_17, Skeleton
+from actlift.motion.motion import Motion
 from actlift.video.decode import EPSILON_S, Frame, is_live, open_source, read_frames
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ BELOW_PELVIS_M = 1.0  # and of someone who is off the floor
 STEADY_S = 0.5  # the side view follows a person's pelvis smoothed over so much
 MARK_M = 0.5  # between marks on the floor
 LEFT, RIGHT, MIDDLE = (86, 180, 233), (230, 159, 0), (240, 240, 240)
-BACKGROUND, GREY, WHITE = (24, 26, 30), (130, 134, 140), (255, 255, 255)
+BACKGROUND, GRAY, WHITE = (24, 26, 30), (130, 134, 140), (255, 255, 255)
 RIM_PX, RIM_OPACITY = 1.2, 0.6  # a dark rim, for bright backgrounds
 FAINTEST = 0.2  # opacity at no confidence
 TICK = Fraction(1, 60000)  # every usual frame rate is whole in it, and MPEG-4's old encoder takes no finer one
@@ -50,18 +51,18 @@ ENCODERS = {  # the first that is there is taken
     "mpeg4": {"qmax": "4"},
 }
 
-_Colour = tuple[int, int, int]
+_Color = tuple[int, int, int]
 _Image = UInt8[np.ndarray, "h w 3"]
 _Point = Float[np.ndarray, "2"]
-_Metres = Float[np.ndarray, "*n"] | float
+_Meters = Float[np.ndarray, "*n"] | float
 
 
-def _colour(skeleton: Skeleton, joint: int) -> _Colour:
+def _color(skeleton: Skeleton, joint: int) -> _Color:
     return LEFT if joint in skeleton.left else RIGHT if joint in skeleton.right else MIDDLE
 
 
-def _lines(skeleton: Skeleton, bones: Sequence[tuple[int, int]]) -> tuple[tuple[int, int, _Colour], ...]:
-    return tuple((child, parent, _colour(skeleton, child)) for child, parent in bones)
+def _lines(skeleton: Skeleton, bones: Sequence[tuple[int, int]]) -> tuple[tuple[int, int, _Color], ...]:
+    return tuple((child, parent, _color(skeleton, child)) for child, parent in bones)
 
 
 LINES_3D = _lines(H36M_17, H36M_17.bones)
@@ -71,7 +72,7 @@ LINES_2D = (  # COCO's tree hangs the shoulders on the ears; a body is bound by 
     *((a, b, MIDDLE) for a, b in (SHOULDERS, HIPS, (NECK, COCO_17.index("Nose")))),
     *_lines(COCO_17, [(child, parent) for child, parent in COCO_17.bones if child not in SHOULDERS]),
 )
-DOTS_2D = tuple(_colour(COCO_17, joint) for joint in range(len(COCO_17)))
+DOTS_2D = tuple(_color(COCO_17, joint) for joint in range(len(COCO_17)))
 
 
 def write_overlay(
@@ -82,7 +83,7 @@ def write_overlay(
     start_s: float = 0.0,
     end_s: float | None = None,
     fps: float | None = None,
-    watch: Callable[[int], None] | None = None,
+    on_progress: Callable[[int], None] | None = None,
     on_trouble: Callable[[str], None] | None = None,
 ) -> Path:
     """Write the source with the motions drawn over it as MP4 (H.264, or MPEG-4 Part 2 where there is no encoder).
@@ -96,7 +97,7 @@ def write_overlay(
         path: ends in .mp4.
         start_s, end_s: seconds of the source; the video begins with the first frame in them.
         fps: of a folder of images, as when the motions were made.
-        watch: is called with the number of frames done after each.
+        on_progress: is called with the number of frames done after each.
         on_trouble: as for `read_frames`.
 
     Raises:
@@ -107,17 +108,17 @@ def write_overlay(
     """
     path = Path(path)
     if not motions:
-        raise ValueError("an overlay needs at least one motion, got none: nobody was found in the source")
+        raise InputError("an overlay needs at least one motion, got none: nobody was found in the source")
     if path.suffix.lower() != ".mp4":
-        raise ValueError(f"an overlay is an MP4 video, but {path} does not end in .mp4; name it so")
+        raise InputError(f"an overlay is an MP4 video, but {path} does not end in .mp4; name it so")
     if is_live(source_path):
-        raise ValueError(f"{source_path} is a camera, whose pictures are gone; record a file and give that")
+        raise InputError(f"{source_path} is a camera, whose pictures are gone; record a file and give that")
     source = open_source(source_path, fps=fps)
     if path.exists() and path.samefile(source_path):
-        raise ValueError(f"{path} is the source itself; give the overlay another name")
+        raise InputError(f"{path} is the source itself; give the overlay another name")
     for motion in motions:
         if (motion.camera.width, motion.camera.height) != (source.width, source.height):
-            raise ValueError(
+            raise InputError(
                 f"the motion of person {motion.person} was made from a video of {motion.camera.width} x "
                 f"{motion.camera.height} pixels, but {source.name} has {source.width} x {source.height}; give the "
                 "video that it was made from"
@@ -129,11 +130,13 @@ def write_overlay(
         source_path, start_s=start_s, end_s=end_s, fps=fps, size=(width, height), on_trouble=on_trouble
     )
     with replacing(path) as beside, closing(_drawn(motions, frames, width, height, to_px)) as drawn:
-        _encode(drawn, beside, source.fps, watch)
+        _encode(drawn, beside, source.fps, on_progress)
     return path
 
 
-def _encode(drawn: Iterator[tuple[float, _Image]], path: Path, fps: float, watch: Callable[[int], None] | None) -> None:
+def _encode(
+    drawn: Iterator[tuple[float, _Image]], path: Path, fps: float, on_progress: Callable[[int], None] | None
+) -> None:
     """Write images, each with its time in seconds, of which the first becomes 0."""
     import av
     from av.video.reformatter import Colorspace, VideoReformatter
@@ -159,8 +162,8 @@ def _encode(drawn: Iterator[tuple[float, _Image]], path: Path, fps: float, watch
                 picture = to_yuv.reformat(picture, format="yuv420p", dst_colorspace=Colorspace.ITU709)
                 picture.pts, picture.time_base = round((time_s - first_s) / TICK), TICK
                 mux(stream.encode(picture))
-                if watch:
-                    watch(done)
+                if on_progress:
+                    on_progress(done)
             mux(stream.encode())
     except av.FFmpegError as error:
         raise OSError(error.strerror) from error
@@ -231,10 +234,10 @@ def _draw_body(image: _Image, points_px: Float[np.ndarray, "17 2"], confidence: 
     thick = float(np.clip(np.ptp(points_px, axis=0).max() / 60, 1.5, 6.0))
     points = np.concatenate([points_px, points_px[SHOULDERS, :].mean(axis=0, keepdims=True)])
     opacity = FAINTEST + (1 - FAINTEST) * np.clip(np.append(confidence, confidence[SHOULDERS,].min()), 0, 1)
-    for a, b, colour in LINES_2D:
-        _draw_line(image, points[a], points[b], thick, colour, float(min(opacity[a], opacity[b])))
-    for joint, colour in enumerate(DOTS_2D):
-        _draw_line(image, points[joint], points[joint], 1.7 * thick, colour, float(opacity[joint]))
+    for a, b, color in LINES_2D:
+        _draw_line(image, points[a], points[b], thick, color, float(min(opacity[a], opacity[b])))
+    for joint, color in enumerate(DOTS_2D):
+        _draw_line(image, points[joint], points[joint], 1.7 * thick, color, float(opacity[joint]))
 
 
 def _draw_label(image: _Image, points_px: Float[np.ndarray, "17 2"], label: str, font_px: int) -> None:
@@ -265,29 +268,29 @@ def _draw_side_view(
     y_m, z_m = middle_world[1], max(middle_world[2] - BELOW_PELVIS_M, 0.0)
     reach_m = width / 2 / px_per_m
 
-    def to_px(y: _Metres, z: _Metres) -> Float[np.ndarray, "*n 2"]:
+    def to_px(y: _Meters, z: _Meters) -> Float[np.ndarray, "*n 2"]:
         return np.stack(np.broadcast_arrays(width / 2 + (y - y_m) * px_per_m, bottom - (z - z_m) * px_per_m), axis=-1)
 
     marks = np.arange(np.ceil((y_m - reach_m) / MARK_M), (y_m + reach_m) / MARK_M) * MARK_M
     ends = to_px(np.array([y_m - reach_m, y_m + reach_m]), 0.0)
-    _draw_line(image, ends[0], ends[1], 1.0, GREY, 1.0)
+    _draw_line(image, ends[0], ends[1], 1.0, GRAY, 1.0)
     for start, stop in zip(to_px(marks, 0.0), to_px(marks, -0.05), strict=True):
-        _draw_line(image, start, stop, 1.0, GREY, 1.0)
+        _draw_line(image, start, stop, 1.0, GRAY, 1.0)
     points = to_px(joints_world[:, 1], joints_world[:, 2])
-    for a, b, colour in sorted(LINES_3D, key=lambda line: joints_world[line[0], 0] + joints_world[line[1], 0]):
-        _draw_line(image, points[a], points[b], max(px_per_m / 40, 1.5), colour, 1.0)
+    for a, b, color in sorted(LINES_3D, key=lambda line: joints_world[line[0], 0] + joints_world[line[1], 0]):
+        _draw_line(image, points[a], points[b], max(px_per_m / 40, 1.5), color, 1.0)
     _draw_text(image, pad, pad, _text(label, font_px), WHITE)
     left = pad
-    for text, colour in ((f"from the side, marks every {MARK_M:g} m", GREY), ("left", LEFT), ("right", RIGHT)):
-        _draw_text(image, left, pad + round(1.3 * font_px), _text(text, small), colour)
+    for text, color in ((f"from the side, marks every {MARK_M:g} m", GRAY), ("left", LEFT), ("right", RIGHT)):
+        _draw_text(image, left, pad + round(1.3 * font_px), _text(text, small), color)
         left += _text(text, small).shape[1] + small // 2
     away = _text("away \u2192", small)
     below = min(round(bottom) + small // 2, height - pad - away.shape[0])
-    _draw_text(image, pad, below, _text("\u2190 to the camera", small), GREY)
-    _draw_text(image, width - away.shape[1] - pad, below, away, GREY)
+    _draw_text(image, pad, below, _text("\u2190 to the camera", small), GRAY)
+    _draw_text(image, width - away.shape[1] - pad, below, away, GRAY)
 
 
-def _draw_line(image: _Image, start: _Point, stop: _Point, thick: float, colour: _Colour, opacity: float) -> None:
+def _draw_line(image: _Image, start: _Point, stop: _Point, thick: float, color: _Color, opacity: float) -> None:
     """A round-ended line, or a dot, with a dark rim; coordinates in pixels from the corner of the image."""
     outer = thick / 2 + RIM_PX
     (left, top), (right, bottom) = np.minimum(start, stop) - outer - 1, np.maximum(start, stop) + outer + 1
@@ -302,13 +305,13 @@ def _draw_line(image: _Image, start: _Point, stop: _Point, thick: float, colour:
     inside = np.clip(thick / 2 + 0.5 - distance, 0, 1)
     rim = np.clip(outer + 0.5 - distance, 0, 1) * np.float32(RIM_OPACITY * opacity)
     drawn = part + rim * (np.array(BACKGROUND, dtype=np.float32) - part)
-    part[:] = drawn + inside * np.float32(opacity) * (np.array(colour, dtype=np.float32) - drawn) + 0.5
+    part[:] = drawn + inside * np.float32(opacity) * (np.array(color, dtype=np.float32) - drawn) + 0.5
 
 
-def _draw_text(image: _Image, left: int, top: int, text: Float32[np.ndarray, "rows columns"], colour: _Colour) -> None:
+def _draw_text(image: _Image, left: int, top: int, text: Float32[np.ndarray, "rows columns"], color: _Color) -> None:
     part = image[top : top + text.shape[0], left : left + text.shape[1]]
     cover = text[: part.shape[0], : part.shape[1], None]
-    part[:] = part + cover * (np.array(colour, dtype=np.float32) - part) + 0.5
+    part[:] = part + cover * (np.array(color, dtype=np.float32) - part) + 0.5
 
 
 @lru_cache(maxsize=256)

@@ -3,9 +3,10 @@
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from actlift.export import FORMATS
-from actlift.export.segments import write_segments
-from actlift.motion import Motion
+from actlift.errors import InputError
+from actlift.motion import FORMATS
+from actlift.motion.motion import Motion
+from actlift.motion.segments import write_segments
 
 OVERLAY = "mp4"
 TOGETHER = ("html", OVERLAY)  # formats with everybody in one file
@@ -19,9 +20,9 @@ def check_formats(formats: Sequence[str], video: Path | None) -> None:
         ValueError: for an unknown format (lists the known), or an overlay without a video.
     """
     if unknown := sorted(set(formats) - set(CHOICES)):
-        raise ValueError(f"no format is known for {', '.join(unknown)}; known are {', '.join(CHOICES)}")
+        raise InputError(f"no format is known for {', '.join(unknown)}; known are {', '.join(CHOICES)}")
     if OVERLAY in formats and video is None:
-        raise ValueError("an overlay is drawn over a video, and there are only keypoints: leave out the format mp4")
+        raise InputError("an overlay is drawn over a video, and there are only keypoints: leave out the format mp4")
 
 
 def save_motions(
@@ -31,7 +32,7 @@ def save_motions(
     *,
     video: Path | None = None,
     segments: bool = False,
-    watch: Callable[[str, int, int | None], None] = lambda _stage, _done, _total: None,
+    on_progress: Callable[[str, int, int | None], None] = lambda _stage, _done, _total: None,
 ) -> list[Path]:
     """Write motions of one source to a folder, each file whole or not at all, and tell which were written.
 
@@ -44,7 +45,7 @@ def save_motions(
         formats: of :data:`CHOICES`.
         video: the source, where it is a video: shown on the page, and drawn over.
         segments: also write one file per segment of the action timeline, into the folder ``segments``.
-        watch: is told the stage, how much of it is done, and how much there is where that is known.
+        on_progress: is told the stage, how much of it is done, and how much there is where that is known.
 
     Raises:
         ValueError: for an unknown format (lists the known), or an overlay without a video.
@@ -61,7 +62,7 @@ def save_motions(
         if segments:
             written += write_segments(motion, folder / "segments", [f".{name}" for name in each])
     if "html" in formats:
-        from actlift.export.page import write_page_of
+        from actlift.motion.viewer import write_page_of
 
         write_page_of(motions, folder / f"{stem}.html", video=video)
         written.append(folder / f"{stem}.html")
@@ -70,6 +71,6 @@ def save_motions(
 
         assert video is not None
         path = folder / f"{stem}_overlay.mp4"
-        write_overlay(motions, video, path, watch=lambda done: watch("drawing over the video", done, None))
+        write_overlay(motions, video, path, on_progress=lambda done: on_progress("drawing over the video", done, None))
         written.append(path)
     return written

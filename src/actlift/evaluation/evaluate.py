@@ -1,0 +1,120 @@
+"""Predictor x views -> Scores. Millimeters begin here.
+
+Metrics run once over all frames of all views, one behind the other; rows of motion metrics that span a seam between two
+views are left out, and each view's mean is taken from there.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float
+
+from actlift.data.corpus import View
+from actlift.errors import InputError
+from actlift.evaluation.metrics import METRICS, metric
+from actlift.evaluation.scores import ALL_JOINTS, Scores
+from actlift.geometry.skeleton import H36M_17, Skeleton, root_relative
+from actlift.lifting.predict import Poses, Predictor
+
+BY_JOINT = ("mpjpe", "mpjve")
+
+
+def evaluate(
+    predictor: Predictor,
+    views: Sequence[View],
+    *,
+    arm: str,
+    seed: int = 0,
+    run: str = "",
+    metrics: Sequence[str] = tuple(METRICS),
+    skeleton: Skeleton = H36M_17,
+) -> Scores:
+    """Predict these views and score the root-relative poses; see :func:`score_poses`."""
+    for name in metrics:
+        metric(name)
+    return score_poses(predictor(views), views, arm=arm, seed=seed, run=run, metrics=metrics, skeleton=skeleton)
+
+
+def score_poses(
+    poses: Poses,
+    views: Sequence[View],
+    *,
+    arm: str,
+    seed: int = 0,
+    run: str = "",
+    metrics: Sequence[str] = tuple(METRICS),
+    skeleton: Skeleton = H36M_17,
+) -> Scores:
+    """Score root-relative predictions, one per view, against the views' truth.
+
+    Returns:
+        One row per view and metric (and per joint, for MPJPE and MPJVE), in millimeters or percent. A view with fewer
+        frames than a metric spans has no row for it.
+
+    Raises:
+        ValueError: for an unknown metric (lists the known), no views, or poses that do not fit their views or are not
+            finite.
+    """
+    chosen = [metric(name) for name in metrics]
+    if not views:
+        raise InputError("nothing to score: the selection holds no views")
+    if len(poses) != len(views):
+        raise InputError(f"{len(poses)} predictions for {len(views)} views: give one for each")
+    for pose, view in zip(poses, views, strict=True):
+        if pose.shape != view.pose3d_cam.shape:
+            raise InputError(
+                f"{view.clip} seen by {view.camera_name}: predicted {pose.shape}, the truth is {view.pose3d_cam.shape}"
+            )
+        if not np.isfinite(pose).all():
+            frame, joint = np.argwhere(~np.isfinite(pose))[0, :2]
+            raise InputError(
+                f"{view.clip} seen by {view.camera_name}: the prediction is not finite, first in frame {frame} at "
+                f"{skeleton.joints[joint]}; did the training diverge?"
+            )
+    lengths = np.array([v.frames for v in views])
+    pred = np.concatenate(poses).astype(np.float64)
+    true = np.concatenate([root_relative(v.pose3d_cam, skeleton) for v in views])
+    tables = []
+    for m in chosen:
+        if len(pred) < m.span:
+            continue
+        errors = m(pred, true, skeleton) * m.scale  # (f - span + 1, parts)
+        counts, means = _means_by_view(errors, lengths, m.span)
+        kept = counts > 0
+        columns = [(ALL_JOINTS, means.mean(axis=1))]
+        if m.name in BY_JOINT:
+            columns += zip(m.parts(skeleton), means.T, strict=True)
+        for joint, values in columns:
+            tables.append(
+                _table([v for v, k in zip(views, kept, strict=True) if k], m.name, joint, counts[kept], values[kept])
+            )
+    table = pd.concat(tables, ignore_index=True)
+    return Scores(table.assign(run=run, arm=arm, seed=seed))
+
+
+def _means_by_view(
+    errors: Float[np.ndarray, "rows parts"], lengths: np.ndarray, span: int
+) -> tuple[np.ndarray, Float[np.ndarray, "views parts"]]:
+    """How many rows each view has, and their mean; row i covers frames i to i + span - 1 of the concatenated views."""
+    counts = np.maximum(lengths - span + 1, 0)
+    first = np.cumsum(lengths) - lengths
+    sums = np.concatenate([np.zeros((1, errors.shape[1])), np.cumsum(errors, axis=0)])
+    last = np.minimum(first + counts, len(errors))
+    means = (sums[last] - sums[np.minimum(first, len(errors))]) / np.maximum(counts, 1)[:, None]
+    return counts, means
+
+
+def _table(views: Sequence[View], name: str, joint: str, counts: np.ndarray, values: np.ndarray) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "action": [v.action for v in views],
+            "subject": [v.subject for v in views],
+            "camera": [v.camera_name for v in views],
+            "clip": [v.clip for v in views],
+            "metric": name,
+            "joint": joint,
+            "frames": counts,
+            "value": values,
+        }
+    )

@@ -1,0 +1,331 @@
+"""Scores: one long table of errors, one row per run, clip, camera, metric and joint, and the questions one asks of it.
+
+Two averages are always both given, because they are two numbers: "mean over actions" weighs every action alike (as the
+papers do), "mean over frames" every frame. Inside an action frames weigh alike, over all clips and cameras. With
+several seeds each seed is averaged first and the seeds' results then have equal weight.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from actlift.errors import InputError
+from actlift.files import replacing
+
+MEAN_OVER_ACTIONS = "mean over actions"
+MEAN_OVER_FRAMES = "mean over frames"
+ALL_JOINTS = "all"
+
+COLUMNS: dict[str, type] = {
+    "run": str,
+    "arm": str,
+    "seed": int,
+    "action": str,
+    "subject": str,
+    "camera": str,
+    "clip": str,
+    "metric": str,
+    "joint": str,
+    "frames": int,
+    "value": float,
+}
+"""The table's columns. `joint` is "all" or a joint's (bone's) name; `frames` is how many frames `value` averages, and
+`value` is in the metric's reported unit (mm, mm/frame, mm/frame² or %)."""
+
+_DTYPES: dict[type, Any] = {str: "str", int: "int64", float: "float64"}
+_KEY = ["arm", "seed", "clip", "camera", "metric", "joint"]
+
+
+@dataclass(frozen=True, eq=False)
+class BootstrapSamples:
+    """A paired bootstrap over whole clips: what averages become when other clips are drawn.
+
+    Any statistic of the arms, computed row by row, comes with its draws; `percentile_interval` gives its interval. Two
+    tables with equal `frames`, drawn with the same seed as often, had the same clips drawn, so that a statistic may
+    span both.
+
+    Attributes:
+        averages: by arm, (1 + draws) rows, of which the first is the data itself; columns the actions, then "mean over
+            actions" and "mean over frames". The draws are NaN where no clip could be drawn in place of another.
+        frames: of every (action, clip).
+    """
+
+    averages: Mapping[str, pd.DataFrame]
+    frames: pd.Series
+
+    def compare(self, arm: str, against: str) -> pd.DataFrame:
+        """By how much `arm` differs from `against`, both among the drawn, with its 95 % interval.
+
+        Rows: the actions, then the two means. Columns: difference (arm minus against, reported unit), low, high, clips.
+        An action with one clip has no interval (NaN).
+        """
+        differences = self.averages[arm] - self.averages[against]
+        low, high = percentile_interval(differences.to_numpy())
+        clips = self.frames.groupby(level="action").size()
+        return pd.DataFrame(
+            {
+                "difference": differences.loc[0],
+                "low": low,
+                "high": high,
+                "clips": [*clips, *[clips.sum()] * 2],
+            }
+        ).rename_axis("action")
+
+
+@dataclass(frozen=True, eq=False)
+class Scores:
+    """A checked long table; see `COLUMNS`.
+
+    Raises ValueError if a column is missing, unknown or of the wrong kind, a value is not finite, a row averages no
+    frames, or one clip, seen by one camera, is scored twice for the same arm, seed, metric and joint.
+    """
+
+    table: pd.DataFrame
+
+    def __post_init__(self) -> None:
+        missing = [name for name in COLUMNS if name not in self.table.columns]
+        unknown = [str(name) for name in self.table.columns if name not in COLUMNS]
+        if missing or unknown:
+            raise InputError(
+                f"scores: missing columns: {', '.join(missing) or 'none'}; unknown columns: "
+                f"{', '.join(unknown) or 'none'}; the table has exactly {', '.join(COLUMNS)}"
+            )
+        table = self.table[list(COLUMNS)].reset_index(drop=True)
+        for name, kind in COLUMNS.items():
+            table[name] = _as_kind(table[name], kind)
+        _refuse(table, ~np.isfinite(table["value"]), "value must be finite")
+        _refuse(table, table["frames"] < 1, "frames must be at least 1")
+        _refuse(
+            table, table.duplicated(_KEY), "scored twice (was a run read twice, or do two runs share arm and seed?)"
+        )
+        object.__setattr__(self, "table", table)
+
+    @classmethod
+    def from_rows(cls, rows: Iterable[Mapping[str, Any]]) -> "Scores":
+        """From one mapping per row, with the keys of `COLUMNS`."""
+        listed = list(rows)
+        return cls(pd.DataFrame(listed, columns=None if listed else list(COLUMNS)))
+
+    @classmethod
+    def concat(cls, parts: Sequence["Scores"]) -> "Scores":
+        """All rows of several tables. Raises ValueError if there is nothing to join or a row comes twice."""
+        if not parts:
+            raise InputError("scores: nothing to concatenate; give at least one table")
+        return cls(pd.concat([part.table for part in parts], ignore_index=True))
+
+    @classmethod
+    def read(cls, path: str | Path) -> "Scores":
+        """From a Parquet file that `save` wrote.
+
+        Raises FileNotFoundError, or ValueError naming the file if scores are not what it holds.
+        """
+        try:
+            return cls(pd.read_parquet(path))
+        except ValueError as error:  # pyarrow's ArrowInvalid is one
+            raise InputError(f"{path}: cannot be read as scores: {error}") from error
+
+    def save(self, path: str | Path) -> None:
+        """Write Parquet at `path`; what lay there before is replaced only once the new file is whole."""
+        with replacing(Path(path)) as beside:
+            self.table.to_parquet(beside, index=False)
+
+    @property
+    def arms(self) -> tuple[str, ...]:
+        """In the order in which they first appear."""
+        return tuple(self.table["arm"].unique())
+
+    @property
+    def actions(self) -> tuple[str, ...]:
+        """Sorted."""
+        return tuple(sorted(self.table["action"].unique()))
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """In the order in which they first appear."""
+        return tuple(self.table["metric"].unique())
+
+    def seeds(self, arm: str) -> tuple[int, ...]:
+        """The arm's seeds, sorted."""
+        self._known_arm(arm)
+        return tuple(int(seed) for seed in sorted(self.table.loc[self.table["arm"] == arm, "seed"].unique()))
+
+    def per_action(self, metric: str) -> pd.DataFrame:
+        """Rows arms; columns the actions, then "mean over actions" and "mean over frames"; values averaged over seeds.
+
+        NaN where an arm has no clip of an action, and then also in its mean over actions.
+        """
+        return self._per_seed(metric).groupby(level="arm", sort=False).mean()
+
+    def per_joint(self, metric: str) -> pd.DataFrame:
+        """Rows arms, columns joints (bones), means over frames, averaged over seeds.
+
+        Raises ValueError if the metric was not scored joint by joint.
+        """
+        rows = self._rows(metric, per_joint=True)
+        means = _frame_means(rows, ["arm", "seed", "joint"]).unstack("joint")
+        return means.groupby(level="arm").mean().loc[rows["arm"].unique(), rows["joint"].unique()]
+
+    def seed_spread(self, metric: str) -> pd.DataFrame:
+        """Rows arms; columns those of `per_action`: their standard deviation over seeds (n - 1; NaN with one seed).
+
+        A last column, "seeds", tells how many there are.
+        """
+        by_arm = self._per_seed(metric).groupby(level="arm", sort=False)
+        spread = by_arm.std(ddof=1)
+        spread["seeds"] = by_arm.size()
+        return spread
+
+    def draws(self, metric: str, arms: Sequence[str], *, seed: int = 0, draws: int = 2000) -> BootstrapSamples:
+        """Draw whole clips with replacement, within their actions and for all arms at once, and average anew.
+
+        A clip is drawn with all its cameras and seeds. The draws speak of other clips of the same people, not of other
+        people nor of other seeds. An action with one clip has none and adds nothing to those of the means.
+
+        Raises ValueError for an unknown metric or arm, or if the arms (or two seeds of one) were not scored on the same
+        clips, cameras and numbers of frames.
+        """
+        rows = self._rows(metric)
+        views = {arm: self._by_view(rows, arm) for arm in arms}
+        names = list(views)
+        frames, _ = views[names[0]]
+        for other in names[1:]:
+            their_frames, _ = views[other]
+            if not frames.equals(their_frames):
+                odd = frames.index.symmetric_difference(their_frames.index)
+                example = odd[0] if len(odd) else (frames != their_frames).idxmax()
+                raise InputError(
+                    f"scores: {names[0]!r} and {other!r} cannot be paired: they differ in clips, cameras or frames, "
+                    f"first at (action, clip, camera) {example}; evaluate both on the same corpus"
+                )
+        sums = np.column_stack([frames, *(frames * value for _, value in views.values())])  # (views, 1 + arms)
+        index = frames.index.to_frame(index=False)
+        clips = (
+            pd.DataFrame(sums)
+            .groupby([index["action"].to_numpy(), whole_clips(index["clip"]).to_numpy()])
+            .sum()
+            .rename_axis(["action", "clip"])
+        )
+
+        rng = np.random.default_rng(seed)
+        totals: list[np.ndarray] = []  # per action (1 + draws, 1 + arms): frames and the arms' summed errors
+        several: list[bool] = []
+        for _, of_action in clips.groupby(level="action"):
+            n = len(of_action)
+            several.append(n > 1)
+            drawn = rng.multinomial(n, np.full(n, 1 / n), size=draws)  # how often each clip is drawn
+            totals.append(np.vstack([np.ones((1, n)), drawn]) @ of_action.to_numpy(np.float64))
+        total = np.stack(totals, axis=1)  # (1 + draws, actions, 1 + arms)
+        per_action = total[..., 1:] / total[..., :1]
+        over_frames = total[..., 1:].sum(axis=1) / total[..., :1].sum(axis=1)
+        averages = np.concatenate([per_action, per_action.mean(axis=1, keepdims=True), over_frames[:, None]], axis=1)
+        averages[1:, ~np.array([*several, any(several), any(several)])] = np.nan
+        columns = [*clips.index.unique("action"), MEAN_OVER_ACTIONS, MEAN_OVER_FRAMES]
+        return BootstrapSamples(
+            {arm: pd.DataFrame(averages[..., i], columns=columns) for i, arm in enumerate(names)},
+            clips[0].rename("frames"),
+        )
+
+    def compare(self, metric: str, arm: str, against: str, *, seed: int = 0, draws: int = 2000) -> pd.DataFrame:
+        """By how much `arm` differs from `against`, with a 95 % interval from a paired bootstrap over clips.
+
+        The table is that of `BootstrapSamples.compare`. What is drawn, and what is refused: see `draws`.
+        """
+        return self.draws(metric, (arm, against), seed=seed, draws=draws).compare(arm, against)
+
+    def _rows(self, metric: str, per_joint: bool = False) -> pd.DataFrame:
+        rows = self.table[self.table["metric"] == metric]
+        if rows.empty:
+            raise InputError(f"scores: no metric {metric!r}; these scores have: {', '.join(self.metrics) or 'none'}")
+        rows = rows[(rows["joint"] == ALL_JOINTS) != per_joint]
+        if rows.empty:
+            wanted = "joint by joint" if per_joint else f'over joint "{ALL_JOINTS}"'
+            raise InputError(f"scores: metric {metric!r} was not scored {wanted}")
+        return rows
+
+    def _known_arm(self, arm: str) -> None:
+        if arm not in self.arms:
+            raise InputError(f"scores: no arm {arm!r}; these scores have: {', '.join(self.arms) or 'none'}")
+
+    def _per_seed(self, metric: str) -> pd.DataFrame:
+        """Index (arm, seed), arms in order of appearance; columns the actions and the two means."""
+        rows = self._rows(metric)
+        table = _frame_means(rows, ["arm", "seed", "action"]).unstack("action")
+        over_actions = table.mean(axis="columns", skipna=False)
+        over_frames = _frame_means(rows, ["arm", "seed"])
+        table[MEAN_OVER_ACTIONS] = over_actions
+        table[MEAN_OVER_FRAMES] = over_frames
+        return table.loc[list(rows["arm"].unique())].rename_axis(columns=None)
+
+    def _by_view(self, rows: pd.DataFrame, arm: str) -> tuple[pd.Series, pd.Series]:
+        """Frames and seed-averaged value by sorted (action, clip, camera); all seeds of the arm must have them."""
+        self._known_arm(arm)
+        of_arm = rows[rows["arm"] == arm]
+        grouped = of_arm.groupby(["action", "clip", "camera"])
+        frames = grouped["frames"].min()
+        uneven = (grouped["seed"].size() != of_arm["seed"].nunique()) | (frames != grouped["frames"].max())
+        if uneven.any():
+            raise InputError(
+                f"scores: the seeds of {arm!r} were not all scored on the same clips, cameras and frames, first at "
+                f"(action, clip, camera) {uneven.idxmax()}; evaluate every seed on the same corpus"
+            )
+        return frames, grouped["value"].mean()
+
+
+def percentile_interval(drawn: np.ndarray) -> tuple[Any, Any]:
+    """The 95 % interval of a statistic that was computed on `BootstrapSamples`, row by row; NaN where it has no draws.
+
+    Source: Efron and Tibshirani, "An Introduction to the Bootstrap", 1993, Chapter 13 (percentile interval).
+    """
+    low, high = np.percentile(drawn[1:], [2.5, 97.5], axis=0)
+    return low, high
+
+
+def seed_margin(spreads: Iterable[float], seeds: Iterable[int]) -> float:
+    """How far from 0 other seeds may bring a sum or difference of means that is truly 0: two-sided t test at 5 %.
+
+    Args:
+        spreads: the standard deviation over seeds of each mean, in the difference's unit.
+        seeds: how many each has; NaN comes back where one has a single seed.
+    """
+    from scipy.stats import t
+
+    spread, n = np.array([*spreads], float), np.array([*seeds])
+    if (n < 2).any():
+        return float("nan")
+    return float(t.ppf(0.975, n.sum() - len(n)) * np.sqrt((spread**2 / n).sum()))
+
+
+def whole_clips(names: pd.Series) -> pd.Series:
+    """The clips that these are or were cut from: pieces are named like slices, `13_18[0:118]`."""
+    return names.str.replace(r"\[\d+:\d+\]$", "", regex=True)
+
+
+def _as_kind(column: pd.Series, kind: type) -> pd.Series:
+    """The column as str, int64 or float64; a ValueError naming it if its values are of another kind."""
+    if kind is str:
+        fits = pd.api.types.infer_dtype(column, skipna=False) in ("string", "empty")
+    elif kind is int:
+        fits = pd.api.types.is_integer_dtype(column) or column.empty
+    else:
+        fits = (pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column)) or column.empty
+    if not fits:
+        raise InputError(f"scores: column {column.name!r} must hold {kind.__name__} and holds {column.dtype} values")
+    converted: pd.Series = column.astype(_DTYPES[kind])
+    return converted
+
+
+def _refuse(table: pd.DataFrame, bad: pd.Series, why: str) -> None:
+    if bad.any():
+        raise InputError(f"scores: {int(bad.sum())} rows: {why}; the first is {table[bad].iloc[0].to_dict()}")
+
+
+def _frame_means(rows: pd.DataFrame, by: list[str]) -> pd.Series:
+    """The mean of `value` in every group, each row with the weight of its frames."""
+    weighted = pd.DataFrame({"sum": rows["value"] * rows["frames"], "frames": rows["frames"]})
+    totals = weighted.groupby([rows[name] for name in by]).sum()
+    means: pd.Series = totals["sum"] / totals["frames"]
+    return means

@@ -1,0 +1,81 @@
+"""Kinematics: rotations, and from the rotations of a skeleton's joints to their positions."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Float
+from scipy.spatial.transform import Rotation
+
+from actlift.errors import InputError
+
+
+def axis_angle_to_matrix(axis_angle: Float[np.ndarray, "*lead 3"]) -> Float[np.ndarray, "*lead 3 3"]:
+    """Rotations about an axis by its length in radians (exponential map), as matrices; the zero vector is no turn."""
+    return Rotation.from_rotvec(axis_angle.reshape(-1, 3)).as_matrix().reshape(*axis_angle.shape, 3)
+
+
+def euler_to_matrix(angles: Float[np.ndarray, "*lead 3"], axes: str) -> Float[np.ndarray, "*lead 3 3"]:
+    """Rotations by three angles in radians, as matrices.
+
+    Args:
+        angles: in the order of `axes`.
+        axes: three letters. Capitals turn about axes that turn along: "ZXY" is `Rz @ Rx @ Ry`, the way BVH channels
+            are read. Small letters turn about fixed axes: "xyz" is `Rz @ Ry @ Rx`, the way ASF axes are read.
+
+    Raises:
+        ValueError: `axes` is not three letters of XYZ or of xyz, or repeats a letter in succession.
+    """
+    if len(axes) != 3 or not (set(axes) <= set("XYZ") or set(axes) <= set("xyz")) or axes[1] in (axes[0], axes[2]):
+        raise InputError(f"axes must be three letters, all of XYZ or all of xyz, no two alike in a row; got {axes!r}")
+    return Rotation.from_euler(axes, angles.reshape(-1, 3)).as_matrix().reshape(*angles.shape, 3)
+
+
+def forward_kinematics(
+    parents: Sequence[int],
+    offsets: Float[np.ndarray, "j 3"],
+    rotations: Float[np.ndarray, "*lead j 3 3"],
+    root: Float[np.ndarray, "*lead 3"],
+) -> Float[np.ndarray, "*lead j 3"]:
+    """Positions of the joints of a posed skeleton.
+
+    A joint's rotation turns all that hangs on it: with `G` the product of the rotations from the root to a joint,
+    `joint = parent + G[parent] @ offset[joint]` and `G[joint] = G[parent] @ rotation[joint]`.
+
+    Args:
+        parents: index of each joint's parent, in any order; -1 for the one root.
+        offsets: of each joint from its parent where nothing is turned, in meters; that of the root is not used.
+        rotations: of each joint relative to its parent; that of the root relative to the world.
+        root: position of the root joint, in meters.
+
+    Returns:
+        Positions in meters, in the frame of reference of `root`.
+
+    Raises:
+        ValueError: there is not one root, a joint does not hang on it, or there are not as many parents as offsets.
+    """
+    order = _root_first(parents)
+    if len(parents) != len(offsets):
+        raise InputError(f"got {len(parents)} parents and {len(offsets)} offsets; give one of each per joint")
+    turned: Float[np.ndarray, "*lead j 3 3"] = np.empty(rotations.shape)
+    joints: Float[np.ndarray, "*lead j 3"] = np.empty(rotations.shape[:-1])
+    turned[..., order[0], :, :] = rotations[..., order[0], :, :]
+    joints[..., order[0], :] = root
+    for joint in order[1:]:
+        parent = parents[joint]
+        turned[..., joint, :, :] = turned[..., parent, :, :] @ rotations[..., joint, :, :]
+        joints[..., joint, :] = joints[..., parent, :] + turned[..., parent, :, :] @ offsets[joint]
+    return joints
+
+
+def _root_first(parents: Sequence[int]) -> list[int]:
+    """The joints in an order in which every parent comes before its children."""
+    roots = [joint for joint, parent in enumerate(parents) if parent == -1]
+    if len(roots) != 1:
+        raise InputError(f"a body has one root, marked by the parent -1; got {len(roots)} in {list(parents)}")
+    order = list(roots)
+    for reached in order:  # grows while it is walked
+        order += [joint for joint, parent in enumerate(parents) if parent == reached]
+    if len(order) != len(parents):
+        loose = sorted(set(range(len(parents))) - set(order))
+        raise InputError(f"joints {loose} do not hang on the root; follow their parents in {list(parents)}")
+    return order

@@ -1,0 +1,164 @@
+"""Predictors: whatever is scored or used maps views to their 3D joints. Padding and flip averaging live here and
+nowhere else.
+
+Each sequence is padded by repeating its end frames, and a lifter runs over it as a valid temporal filter. Sequences of
+about one length run side by side; the shorter ones go on repeating their last frame, and what that gives is left out.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from actlift.data.corpus import View
+from actlift.errors import InputError
+from actlift.geometry.skeleton import H36M_17, Skeleton
+from actlift.models.tcn import TCN
+from actlift.models.tcn_inference import FoldedTCN
+from actlift.models.tensors import of_member, read_tensors
+from actlift.training.run import Run
+
+Poses = list[Float[np.ndarray, "_ j 3"]]
+PACK_FRAMES = 1 << 16
+PACK_WASTE = 0.1  # largest part of a pack that may be padding to its longest sequence
+
+
+@runtime_checkable
+class Predictor(Protocol):
+    """Root-relative 3D joints in camera meters, ``(t, 17, 3)`` float32 for each view, in the order of the views."""
+
+    def __call__(self, views: Sequence[View]) -> Poses: ...
+
+
+class LifterPredictor:
+    """The predictor of one lifter.
+
+    Args:
+        lifter: the network, as it is now: what it learns later does not reach the predictor.
+        skeleton: of its input (for flips) and output.
+        flip: averages the prediction with that of the mirrored input, mirrored back, as is usual for reported figures.
+        dtype: of the computation, float32 or bfloat16.
+    """
+
+    def __init__(
+        self, lifter: TCN, *, skeleton: Skeleton = H36M_17, flip: bool = True, dtype: torch.dtype = torch.float32
+    ) -> None:
+        self.lifter = FoldedTCN(lifter, dtype)
+        self.skeleton = skeleton
+        self.flip = flip
+
+    def __call__(self, views: Sequence[View]) -> Poses:
+        return lift(self.lifter, [v.pose2d for v in views], skeleton=self.skeleton, flip=self.flip)
+
+
+class RoutedPredictor:
+    """The predictor that sends each view to one of several: experts, by whatever tells the part.
+
+    Args:
+        predictors: by part.
+        part_of: the part of a view.
+    """
+
+    def __init__(self, predictors: Mapping[str, Predictor], part_of: Callable[[View], str]) -> None:
+        self.predictors = predictors
+        self.part_of = part_of
+
+    def __call__(self, views: Sequence[View]) -> Poses:
+        parts = [self.part_of(v) for v in views]
+        if unknown := sorted(set(parts) - set(self.predictors)):
+            raise InputError(f"no expert for {', '.join(unknown)}; there are experts for {', '.join(self.predictors)}")
+        poses: dict[int, Float[np.ndarray, "t j 3"]] = {}
+        for part, predictor in self.predictors.items():
+            own = [i for i, p in enumerate(parts) if p == part]
+            poses |= zip(own, predictor([views[i] for i in own]), strict=True)
+        return [poses[i] for i in range(len(views))]
+
+
+def load_lifter(run: Run, member: str | None = None) -> TCN:
+    """The network of a finished run, in evaluation mode. The member may be left out where there is one.
+
+    Raises:
+        FileNotFoundError: if training has not ended.
+        ValueError: for an unknown member (lists the known), or weights that do not fit the config.
+    """
+    if member is None:
+        if len(run.members) != 1:
+            raise InputError(f"{run.folder} has several members, name one of: {', '.join(run.members)}")
+        member = run.members[0]
+    run.check_member(member)
+    tensors, _ = read_tensors(run.weights)
+    try:
+        network = TCN(**run.config["identity"]["model"])
+        network.load_state_dict(of_member(tensors, member))
+    except (TypeError, RuntimeError) as error:
+        raise InputError(f"{run.weights} does not fit the network that config.json describes: {error}") from error
+    return network.eval()
+
+
+@torch.inference_mode()
+def lift(
+    lifter: TCN | FoldedTCN,
+    sequences: Sequence[Float[np.ndarray, "_ j 2"]],
+    *,
+    skeleton: Skeleton = H36M_17,
+    flip: bool = True,
+    dtype: torch.dtype = torch.float32,
+) -> list[Float[np.ndarray, "_ j2 3"]]:
+    """Lift whole sequences of 2D keypoints in screen units, each to as many frames as it has.
+
+    Args:
+        lifter: a network, whatever its mode, or one that is folded already.
+        sequences: keypoints.
+        skeleton: of keypoints (for flips) and poses.
+        flip: as for :class:`LifterPredictor`.
+        dtype: of the computation, float32 or bfloat16; a folded network has its own.
+
+    Raises:
+        ValueError: for an empty sequence or another number of joints.
+    """
+    folded = lifter if isinstance(lifter, FoldedTCN) else FoldedTCN(lifter, dtype)
+    for sequence in sequences:
+        folded.check_joints(sequence.shape[1])
+        if not len(sequence):
+            raise InputError("a sequence of no frames cannot be lifted")
+    context = folded.receptive_field - 1
+    before = context if folded.causal else context // 2
+    poses: dict[int, Float[np.ndarray, "_ j2 3"]] = {}
+    for pack in _packs([len(s) for s in sequences], context):
+        longest = len(sequences[pack[-1]])
+        position = np.arange(-before, longest + context - before)
+        padded = np.stack([sequences[i].take(position.clip(0, len(sequences[i]) - 1), axis=0) for i in pack])
+        pose2d = torch.from_numpy(padded).to(folded.device, torch.float32)
+        if flip:
+            both = folded(torch.stack([pose2d, mirrored(pose2d, skeleton)]))[..., : folded.joints_out, :]
+            lifted = (both[0] + mirrored(both[1], skeleton)) / 2
+        else:
+            lifted = folded(pose2d)[..., : folded.joints_out, :]
+        poses |= {i: pose[: len(sequences[i])] for i, pose in zip(pack, lifted.cpu().numpy(), strict=True)}
+    return [poses[i] for i in range(len(sequences))]
+
+
+def mirrored(points: Float[Tensor, "*n j axes"], skeleton: Skeleton) -> Float[Tensor, "*n j axes"]:
+    """The mirror image: x changes sign, left and right joints change places."""
+    swapped = points[..., list(skeleton.mirror), :].clone()
+    swapped[..., 0] *= -1
+    return swapped
+
+
+def _packs(lengths: Sequence[int], context: int) -> Iterator[list[int]]:
+    """Which sequences run side by side, shortest first: of about one length, and not more than PACK_FRAMES together."""
+    pack: list[int] = []
+    frames = 0
+    for i in np.argsort(lengths, kind="stable").tolist():
+        own = lengths[i] + context
+        padded = own * (len(pack) + 1)
+        if pack and (padded > PACK_FRAMES or frames + own < padded * (1 - PACK_WASTE)):
+            yield pack
+            pack, frames = [], 0
+        pack.append(i)
+        frames += own
+    if pack:
+        yield pack

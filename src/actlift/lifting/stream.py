@@ -1,0 +1,382 @@
+"""Lifting frame by frame: a new frame costs one row per layer, not a receptive field.
+
+A convolution of w taps that lie d frames apart needs, for a new row, its inputs of now, d frames ago, 2 d frames ago,
+and so on. Each convolution keeps its inputs in a ring of d phases with w slots each: frame t lies in phase t mod d, and
+there in slot floor(t / d) mod w, so that one phase holds the taps of one output. Each phase is kept twice, end to end,
+here for w = 3 (in units of d frames)::
+
+    slot       0   1   2   0   1   2
+    frame      6   7   5   6   7   5          7 has just been written, to both slots 1
+                       '---------'            its taps, oldest first: always one unbroken run
+
+A row of a layer is then one product of that run, a view made beforehand, with the layer's weight, whatever the frame;
+several streams are as many rows. Before a stream's first frame lie copies of it, which is how sequences are padded
+(:mod:`actlift.lifting.predict`): a constant sequence has constant activations, so its first row of each layer fills
+the ring.
+
+A frame reads all weights once, and where these outgrow the cache (34 MB in float32 for 27 frames of 1024 channels)
+that is what takes the time; bfloat16 halves it. In smaller networks the calls do, and float32 is faster: a frame on one
+core took 0.05 ms in float32 and 0.14 in bfloat16 with 128 channels, 2.1 and 1.5 ms with 1024.
+
+Where frames are labeled, each with the lifter it wants (:class:`RoutedStream`), lifters that are not wanted do not
+run, and the rings of one that comes into use are cold. It replays the last receptive field of keypoints: rings are
+filled from one batch, layer by layer, and hold what they would hold had it run all along.
+"""
+
+from collections import deque
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from actlift.errors import InputError
+from actlift.geometry.skeleton import H36M_17, Skeleton
+from actlift.models.tcn import TCN
+from actlift.models.tcn_inference import Affine, FoldedTCN
+
+
+class Stream:
+    """Lifts 2D keypoints as they come, to what :func:`actlift.lifting.predict.lift` makes of the whole sequences.
+
+    Args:
+        lifter: a network, or one that is folded already.
+        streams: how many run side by side, say one per person; a frame is then a frame of each.
+        flip: averages with the prediction for the mirrored input.
+        skeleton: of keypoints (for flips) and poses.
+        dtype: of the computation, float32 or bfloat16; a folded network has its own.
+
+    Attributes:
+        delay: by how many frames poses come late: half the receptive field, or 0 where causal.
+
+    Raises:
+        ValueError: for less than one stream.
+    """
+
+    @torch.inference_mode()
+    def __init__(
+        self,
+        lifter: TCN | FoldedTCN,
+        *,
+        streams: int = 1,
+        flip: bool = False,
+        skeleton: Skeleton = H36M_17,
+        dtype: torch.dtype = torch.float32,
+    ) -> None:
+        if streams < 1:
+            raise InputError(f"there is at least one stream, got {streams}")
+        network = lifter if isinstance(lifter, FoldedTCN) else FoldedTCN(lifter, dtype)
+        self.streams = streams
+        self.delay = 0 if network.causal else network.receptive_field // 2
+        self._network = network
+        self._flip = flip
+        self._mirror = np.array(skeleton.mirror)
+        rows = streams * (1 + flip)  # the mirrored streams behind the others
+        frame = torch.zeros(rows, 1, network.joints_in * 2)
+        self._frame = frame
+        self._keypoints = frame.numpy().reshape(1 + flip, streams, network.joints_in, 2)
+        self._first = _Ring(rows, network.first, 0)
+        self._rings = [_Ring(rows, block.wide, block.kept_tap) for block in network.blocks]
+        like = network.head.weight
+        self._expanded = like.new_empty(rows, network.channels)
+        self._z, self._y = like.new_empty(2, rows, network.channels, dtype=network.dtype)
+        self._last = self._z.new_empty(rows, 2, network.channels)
+        self._out = like.new_empty(rows, like.shape[1])
+        self._time = 0
+        self._seen = np.zeros(streams, np.int64)  # frames of each stream, exact up to the delay
+        self.reset()
+
+    def reset(self, stream: int | None = None) -> None:
+        """Begin a stream anew, or all: its next frame is its first. Poses it still owes are dropped.
+
+        Raises:
+            ValueError: for a stream there is not.
+        """
+        if stream is not None and not 0 <= stream < self.streams:
+            raise InputError(f"there are streams 0 to {self.streams - 1}, got {stream}")
+        self._seen[slice(None) if stream is None else stream] = 0
+        self._unsettled = self.delay + 1  # frames until every stream answers
+
+    def push(self, frame: Float[np.ndarray, "*streams j 2"]) -> Float[np.ndarray, "*streams j2 3"] | None:
+        """Take the next frame; give the pose of the frame ``delay`` frames before it, or None where there is none yet.
+
+        Args:
+            frame: keypoints in screen units, (j, 2), or (streams, j, 2) for several streams.
+
+        Returns:
+            Root-relative joints in camera meters, float32. Where some streams have a pose and others, begun later,
+            have none yet, theirs is NaN.
+
+        Raises:
+            ValueError: for another number of joints or streams.
+        """
+        self.check(frame)
+        self._keypoints[0] = frame
+        if self._flip:
+            self._keypoints[1] = self._mirrored(self._keypoints[0])
+        return self._advance()
+
+    @torch.inference_mode()
+    def replay(self, frames: Float[np.ndarray, "t *streams j 2"]) -> None:
+        """Begin all streams anew and take several frames at once, without their poses: as if they had been pushed.
+
+        Args:
+            frames: keypoints in screen units, oldest first. Of more than a receptive field the last ones count.
+
+        Raises:
+            ValueError: for no frames, or another number of joints or streams.
+        """
+        if not len(frames):
+            raise InputError("there is nothing to replay: give at least one frame")
+        self.check(frames[0])
+        network, t = self._network, len(frames)
+        last = frames[np.arange(t - network.receptive_field, t).clip(0)].reshape(-1, *self._keypoints.shape[1:])
+        both = [last, self._mirrored(last)] if self._flip else [last]
+        rows = torch.from_numpy(np.stack(both, axis=1)).to(self._frame)
+        n = len(self._frame)
+
+        def layer(affine: Affine, rows: Float[Tensor, "n c"]) -> Float[Tensor, "n2 c2"]:
+            return affine.rectified(rows, n, rows.new_empty(len(rows), network.channels))
+
+        rows = rows.view(-1, self._frame.shape[-1])  # frame by frame and in a frame stream by stream
+        self._first.remember(rows)
+        rows = layer(network.first, rows).to(network.dtype)
+        for block, ring in zip(network.blocks, self._rings, strict=True):
+            ring.remember(rows)
+            y = layer(block.narrow, layer(block.wide, rows))
+            kept = rows[block.kept_tap * block.wide.dilation * n :]
+            rows = y.add_(kept[: len(y)])
+        self.reset()
+        self._time = 0
+        self._seen[:] = t
+
+    def check(self, frame: Float[np.ndarray, "*streams j 2"]) -> None:
+        """Refuse a frame of another number of joints or streams."""
+        self._network.check_joints(frame.shape[-2])
+        wanted = self._keypoints.shape[1:] if self.streams > 1 else self._keypoints.shape[2:]
+        if frame.shape != wanted:
+            raise InputError(f"a frame of {self.streams} stream(s) has shape {wanted}, got {frame.shape}")
+
+    def flush(self) -> Float[np.ndarray, "t *streams j2 3"]:
+        """End all streams: give the poses they still owe, as if their last frames went on, and begin anew.
+
+        Returns:
+            One pose for each of the last ``delay`` frames, fewer where fewer were pushed. NaN where a stream, begun
+            later than others, has none.
+        """
+        none = self._seen == 0
+        steps = 0 if none.all() else self.delay
+        poses = [pose for _ in range(steps) if (pose := self._advance()) is not None]
+        self.reset()
+        if not poses:
+            lead = (0, self.streams) if self.streams > 1 else (0,)
+            return np.empty((*lead, self._network.joints_out, 3), np.float32)
+        result = np.stack(poses)
+        if self.streams > 1:
+            result[:, none] = np.nan
+        return result
+
+    @torch.inference_mode()
+    def _advance(self) -> Float[np.ndarray, "*streams j2 3"] | None:
+        """One step of time with the keypoints that lie there."""
+        network, time = self._network, self._time
+        begun = self._begun()
+        views = [ring.views[time % len(ring.views)] for ring in self._rings]
+        targets = [*(view.slot for view in views), self._last]  # what each block reads, and the head
+
+        first = self._first.views[time % len(self._first.views)]
+        first.slot.copy_(self._frame)
+        self._first.fill(begun, first)
+        torch.addmm(network.first.shift, first.taps, network.first.weight, out=self._expanded).relu_()
+        targets[0].copy_(self._expanded[:, None])
+        for block, ring, view, target in zip(network.blocks, self._rings, views, targets[1:], strict=True):
+            ring.fill(begun, view)
+            torch.addmm(block.wide.shift, view.taps, block.wide.weight, out=self._z).relu_()
+            torch.addmm(block.narrow.shift, self._z, block.narrow.weight, out=self._y).relu_()
+            torch.add(view.kept, self._y[:, None].expand_as(target), out=target)
+        self._time += 1
+        silent = self._silent()
+        if silent is not None and silent.all():
+            return None
+        torch.addmm(network.head.shift, self._last[:, 0].float(), network.head.weight, out=self._out)
+        straight, *mirrored = self._out.cpu().numpy().reshape(1 + self._flip, self.streams, -1, 3)
+        poses = straight[:, : network.joints_out].copy()
+        if mirrored:
+            poses += self._mirrored(mirrored[0][:, : network.joints_out])
+            poses /= 2
+        if silent is not None:
+            poses[silent] = np.nan
+        return poses if self.streams > 1 else poses[0]
+
+    def _begun(self) -> Int[Tensor, " n"] | None:
+        """The rows of the streams whose first frame this is, if there are any."""
+        if not self._unsettled or self._seen.all():
+            return None
+        rows = np.flatnonzero(np.tile(self._seen == 0, 1 + self._flip))
+        return torch.from_numpy(rows).to(self._network.device)
+
+    def _silent(self) -> np.ndarray | None:
+        """Which streams have no pose yet, after this frame; None once every stream has."""
+        if not self._unsettled:
+            return None
+        self._unsettled -= 1
+        self._seen += 1
+        return self._seen <= self.delay
+
+    def _mirrored(self, points: Float[np.ndarray, "*n j axes"]) -> Float[np.ndarray, "*n j axes"]:
+        swapped = points.take(self._mirror, axis=-2)
+        swapped[..., 0] *= -1
+        return swapped
+
+
+def fade_window(frames: int) -> Float[np.ndarray, " n"]:
+    """How much the labels of neighboring frames count in a cross-fade of so many frames; the weights sum to 1.
+
+    Their running sum, the weight of a new label, is half a period of a raised cosine, which begins and ends without a
+    jump in velocity. 0 frames or 1 switch at once.
+
+    Raises:
+        ValueError: for a negative number of frames.
+    """
+    if frames < 0:
+        raise InputError(f"a fade lasts 0 frames or more, got {frames}")
+    n = max(frames, 1)
+    window = np.sin(np.pi * (np.arange(n) + 0.5) / n)
+    return np.asarray(window / window.sum())
+
+
+class RoutedStream:
+    """Lifts 2D keypoints as they come, every frame with the lifter of its label, cross-fading where labels change.
+
+    Poses are those of :func:`actlift.study.switching.lift_labeled` of the whole sequence with as many frames
+    ``ahead``. Only lifters run whose labels stand within the fade: one where the label is steady, two around a change.
+
+    Args:
+        lifters: by label; networks, or folded ones, of one receptive field and skeleton.
+        fade_frames: within which one lifter gives way to the next; 0 switches at once.
+        flip, skeleton, dtype: as for :class:`Stream`.
+
+    Attributes:
+        delay: as of :class:`Stream`.
+        ahead: by how many frames a fade begins before its label does: half of it, as far as the delay allows; 0 where
+            causal.
+
+    Raises:
+        ValueError: for no lifters, lifters that differ in shape, or a negative fade.
+    """
+
+    def __init__(
+        self,
+        lifters: Mapping[str, TCN | FoldedTCN],
+        *,
+        fade_frames: int,
+        flip: bool = False,
+        skeleton: Skeleton = H36M_17,
+        dtype: torch.dtype = torch.float32,
+    ) -> None:
+        shapes = {(n.receptive_field, n.causal, n.joints_in, n.joints_out) for n in lifters.values()}
+        if len(shapes) != 1:
+            raise InputError(
+                "wanted at least one lifter, all of one shape; got (receptive field, causal, joints in, joints out) "
+                f"{sorted(shapes)}"
+            )
+        ((receptive_field, _, _, self._joints),) = shapes
+        self._streams = {label: Stream(n, flip=flip, skeleton=skeleton, dtype=dtype) for label, n in lifters.items()}
+        self._any = next(iter(self._streams.values()))
+        self._window = fade_window(fade_frames).tolist()
+        self.delay = self._any.delay
+        self.ahead = min(self.delay, (len(self._window) - 1) // 2)
+        self._frames: deque[Float[np.ndarray, "j 2"]] = deque(maxlen=receptive_field)
+        # the oldest of these labels are what the window weighs for the frame whose pose is due
+        self._span = self.delay - self.ahead + len(self._window)
+        self._labels: deque[str] = deque(maxlen=self._span)
+        self.reset()
+
+    def reset(self) -> None:
+        """Begin anew: the next frame is the first. Poses still owed are dropped."""
+        for stream in self._streams.values():
+            stream.reset()
+        self._running: set[str] = set()
+        self._frames.clear()
+        self._labels.clear()
+
+    def push(self, frame: Float[np.ndarray, "j 2"], label: str) -> Float[np.ndarray, "j2 3"] | None:
+        """Take the next frame and its label; give the pose of the frame ``delay`` frames before it, or None where there
+        is none yet.
+
+        Args:
+            frame: keypoints in screen units.
+            label: of this frame, one of the lifters'.
+
+        Returns:
+            Root-relative joints in camera meters, float32.
+
+        Raises:
+            ValueError: for another number of joints, or a label there is no lifter for.
+        """
+        self._any.check(frame)
+        if label not in self._streams:
+            raise InputError(f"no lifter for {label}; there are lifters for {', '.join(self._streams)}")
+        if not self._labels:
+            self._labels.extend([label] * self._span)
+        self._labels.append(label)
+        shares: dict[str, float] = {}
+        for wanted, share in zip(self._labels, self._window, strict=False):
+            shares[wanted] = shares.get(wanted, 0.0) + share
+        for cold in shares.keys() - self._running if self._frames else ():
+            self._streams[cold].replay(np.stack(self._frames))
+        self._running = set(shares)
+        self._frames.append(frame.copy())
+        poses = {wanted: self._streams[wanted].push(frame) for wanted in shares}
+        parts = [shares[wanted] * pose for wanted, pose in poses.items() if pose is not None]
+        return np.sum(parts, axis=0) if parts else None
+
+    def flush(self) -> Float[np.ndarray, "t j2 3"]:
+        """End the stream: give the poses it still owes, as if its last frame and label went on, and begin anew.
+
+        Returns:
+            One pose for each of the last ``delay`` frames, fewer where fewer were pushed.
+        """
+        steps = self.delay if self._frames else 0
+        poses = [pose for _ in range(steps) if (pose := self.push(self._frames[-1], self._labels[-1])) is not None]
+        self.reset()
+        return np.stack(poses) if poses else np.empty((0, self._joints, 3), np.float32)
+
+
+class _View(NamedTuple):
+    """Where the frame of one time is written, twice, what its product reads, and what the residual connection keeps."""
+
+    slot: Tensor  # (n, 2, c)
+    taps: Tensor  # (n, width * c)
+    kept: Tensor  # (n, 2, c), one row seen twice
+
+
+class _Ring:
+    """The inputs of one convolution, as the module's docstring draws them."""
+
+    def __init__(self, rows: int, layer: Affine, kept_tap: int) -> None:
+        width, dilation = layer.width, layer.dilation
+        c = layer.weight.shape[0] // width
+        self.memory = torch.zeros(rows, dilation, 2, width, c, dtype=layer.weight.dtype, device=layer.weight.device)
+        runs = self.memory.view(rows, dilation, 2 * width, c)
+        self.views = []  # by time modulo width * dilation
+        for slot in range(width):
+            for phase in range(dilation):
+                taps = runs[:, phase, slot + 1 : slot + 1 + width]
+                kept = taps[:, kept_tap, None].expand(rows, 2, c)
+                self.views.append(_View(self.memory[:, phase, :, slot], taps.view(rows, width * c), kept))
+
+    def remember(self, rows: Float[Tensor, "n c"]) -> None:
+        """Hold these time-major rows as those of the last frames before time 0."""
+        n, dilation, _, width, c = self.memory.shape
+        frames = rows.view(-1, n, c)[-width * dilation :]
+        time = torch.arange(-len(frames), 0, device=frames.device)
+        slot = time.div(dilation, rounding_mode="floor") % width
+        self.memory[:, time % dilation, :, slot] = frames[:, :, None]
+
+    def fill(self, rows: Int[Tensor, " n"] | None, view: _View) -> None:
+        """Copy what was just written for these rows to every slot, as if it had always been so."""
+        if rows is not None:
+            self.memory[rows] = view.slot[rows, 0, None, None, None]

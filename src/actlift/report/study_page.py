@@ -1,0 +1,138 @@
+"""The page of a study folder: reads study.json, the runs and their scores, and nothing else."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from actlift.data.archive import read_npz
+from actlift.data.corpus import OWN
+from actlift.data.prepare import SYNTHETIC
+from actlift.errors import MissingInputError
+from actlift.evaluation.scores import Scores
+from actlift.files import read_json
+from actlift.geometry.skeleton import H36M_17, SKELETONS
+from actlift.report.page import ReportContext, write_page
+from actlift.training.run import Run
+
+PROJECTED_PX = 1.0  # keypoints so near to the projections are projections: no detector is
+
+
+def write_study_page(folder: Path) -> Path:
+    """Write ``report.html`` into a study folder and give its path.
+
+    Raises:
+        FileNotFoundError: where the folder holds no finished study.
+        OSError: where the page cannot be written.
+    """
+    for name in ("study.json", "scores.parquet"):
+        if not (folder / name).is_file():
+            raise MissingInputError(f"{folder} holds no finished study: it has no {name}. `actlift study` makes one.")
+    study = read_json(folder / "study.json")
+    scores = Scores.read(folder / "scores.parquet")
+    arm_of = {str(run): str(arm) for run, arm in scores.table.groupby("run")["arm"].first().items()}
+    seed_of = {str(run): int(seed) for run, seed in scores.table.groupby("run")["seed"].first().items()}
+    ordered = sorted(arm_of, key=lambda run: (scores.arms.index(arm_of[run]), seed_of[run]))
+    runs = {name: Run.open(folder / name) for name in ordered}
+    first_seed = [name for name in ordered if seed_of[name] == min(seed_of.values())]
+    plan, training, test = study["plan"], study["training"], study["test"]
+    path = folder / "report.html"
+    write_page(
+        path,
+        ReportContext(
+            title="Who wins under equal budgets: one network for all actions, or one for each?",
+            scores=scores,
+            study={
+                "arms": list(scores.arms),
+                "seeds": sorted(set(seed_of.values())),
+                "generalist's budget": f"{plan['budget']['steps']:,} steps of {plan['budget']['batch']} windows",
+                "training frames of each network": plan["frames"] or "all",
+                "network": plan["network"],
+                "trained on": f"{training['frames']:,} frames of {', '.join(training['subjects'])}",
+                "tested on": f"{test['frames']:,} frames of {', '.join(test['subjects'])}",
+                "actions": ", ".join(test["actions"]),
+                "frame rate": f"{study['fps']:g} per second",
+                "corpus": study["corpus_folder"],
+                "corpus digest": study["fixed"]["corpus"],
+                "sources": study["provenance"]["sources"],
+                "cameras": cameras_note(study["provenance"]),
+                "command": study["command"],
+                "commit": study["commit"],
+                "versions": study["versions"],
+            },
+            curves=[(arm_of[name], _curve(runs[name])) for name in first_seed],
+            examples=_examples(folder, {name: arm_of[name] for name in first_seed}),
+            data_note=data_note(study["provenance"]),
+            skeleton=H36M_17,
+            runs=[_run(name, runs[name], arm_of[name], seed_of[name]) for name in ordered],
+            labels_page="labels.html" if (folder / "labels.html").is_file() else "",
+        ),
+    )
+    return path
+
+
+def data_note(provenance: Mapping[str, Any]) -> str:
+    """Where the 2D keypoints of a corpus come from, in words that stand beside every verdict."""
+    made = provenance["keypoints"]
+    if made["kind"] == "Detections":
+        return _detections_note(made)
+    cameras = "the cameras that filmed it" if provenance.get("rig") == OWN else "virtual cameras"
+    described = ", ".join(f"{key} {value}" for key, value in made.items() if key != "kind")
+    keypoints = f"{cameras}, {made['kind']}" + (f" ({described})." if described else ".")
+    if set(provenance["sources"]) == {SYNTHETIC}:
+        return (
+            f"Motions are synthetic, nobody moved, and 2D keypoints are their projections by {keypoints} The numbers "
+            "show that the comparison works, not how well people are lifted."
+        )
+    return f"2D keypoints are synthetic: projections of motion capture by {keypoints}"
+
+
+def _detections_note(made: Mapping[str, Any]) -> str:
+    if made["off_px"] < PROJECTED_PX:
+        return (
+            f"2D keypoints are synthetic: projections of motion capture by the cameras that filmed it, {made['file']}."
+        )
+    note = f"2D keypoints are detections: {made['file']}, on average {made['off_px']:g} px from the projections."
+    if made["layout"] == H36M_17.name:
+        return note
+    lacking = [joint for joint in H36M_17.joints if joint not in SKELETONS[made["layout"]].joints]
+    return f"{note} The detector's layout is {made['layout']}: {', '.join(lacking)} are approximated from other joints."
+
+
+def cameras_note(provenance: Mapping[str, Any]) -> str:
+    """Which cameras saw the clips of a corpus, in words."""
+    if provenance["rig"] == OWN:
+        return f"{provenance['cameras']}, those that filmed the clips"
+    return f"{provenance['cameras']} virtual ones per clip, rig {provenance['rig']}"
+
+
+def _curve(run: Run) -> pd.DataFrame:
+    """Training loss in mm over the steps of a member, the mean over members."""
+    log = run.log()
+    means = log.groupby("step")["loss_mm"].mean()
+    return pd.DataFrame({"step": means.index, "loss": means.to_numpy()})
+
+
+def _run(name: str, run: Run, arm: str, seed: int) -> dict[str, Any]:
+    members = run.config["identity"]["members"].values()
+    return {
+        "arm": arm,
+        "seed": seed,
+        "folder": name,
+        "steps": sum(member["steps"] for member in members),
+        "seconds": float(run.log()["seconds"].max()),
+    }
+
+
+def _examples(folder: Path, arms: dict[str, str]) -> list[dict[str, Any]]:
+    """The frames that every run saved, truth beside each arm's prediction."""
+    examples: list[dict[str, Any]] = []
+    for name, arm in arms.items():
+        found = read_npz(folder / name / "examples.npz")
+        for i, title in enumerate(found["title"]):
+            if i == len(examples):
+                action, truth = str(found["action"][i]), found["truth"][i]
+                examples.append({"title": str(title), "action": action, "truth": truth, "predictions": {}})
+            examples[i]["predictions"][arm] = found["predicted"][i]
+    return examples

@@ -1,0 +1,151 @@
+"""Your own action: a trained network, finished on labeled clips of a new action (see
+:mod:`actlift.training.frozen_bn`).
+
+The result is a plain network for that action; everything else keeps the network it had. What it is worth is measured on
+clips that were held out, whole with all their cameras, or on people who were.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from actlift.data.corpus import Corpus, View
+from actlift.data.windows import rows_of
+from actlift.errors import InputError
+from actlift.evaluation.evaluate import evaluate
+from actlift.evaluation.scores import MEAN_OVER_ACTIONS, Scores
+from actlift.files import write_json
+from actlift.lifting.predict import LifterPredictor, load_lifter
+from actlift.models.tcn import TCN
+from actlift.training.budget import Budget
+from actlift.training.frozen_bn import finish
+from actlift.training.loop import ModelSpec, TrainProgress
+from actlift.training.run import Run
+
+BEFORE, AFTER = "before", "after"
+METRICS = ("mpjpe", "n_mpjpe", "mpjve")
+
+
+@dataclass(frozen=True, eq=False)
+class Finetuned:
+    """A network for a new action and what it is worth.
+
+    Attributes:
+        run: with one member, named after the action.
+        held_out: names of the clips that it was scored on.
+        action: scores of the held-out views, arms "before" and "after".
+        others: the same of the other actions, of people whom neither network saw, as if the new network were used for
+            them too; None where there are none.
+    """
+
+    run: Run
+    held_out: tuple[str, ...]
+    action: Scores
+    others: Scores | None
+
+
+def specialise(
+    folder: Path,
+    base: Run,
+    corpus: Corpus,
+    action: str,
+    *,
+    test_subjects: Sequence[str] = (),
+    test_share: float = 0.34,
+    budget: Budget = Budget(300, 256),  # noqa: B008 - frozen
+    seed: int = 0,
+    device: str = "auto",
+    precision: str = "auto",
+    on_progress: Callable[[TrainProgress], None] = lambda _: None,
+) -> Finetuned:
+    """Finish a network on a new action, and compare it with what it was.
+
+    Args:
+        folder: the run folder, which also gets ``scores.parquet`` and ``specialised.json``.
+        base: a finished run of one network; of one that takes conditions, the network without a label is taken.
+        corpus: holds the clips of the action, and may hold others.
+        test_subjects: people held out; where none, clips are.
+        test_share: of the action's clips to hold out, at least one.
+        budget: of finishing.
+
+    Raises:
+        ValueError: for an action the corpus does not have, too few clips to hold one out, or held-out people whom the
+            base was trained on.
+        OSError: where the folder cannot be written.
+    """
+    if action not in corpus.actions:
+        raise InputError(f"there are no clips of {action!r}; the corpus has {', '.join(corpus.actions)}")
+    network = load_lifter(base)
+    if network.conditions:
+        network = network.given(network.conditions)
+    identity = base.config["identity"]
+    seen = set(identity["trained_on"]["subjects"]) if identity["corpus"] == corpus.digest else set()
+    if known := sorted(seen & set(test_subjects)):
+        raise InputError(f"{base.folder} was trained on {', '.join(known)}: scores on them say nothing")
+    own = [v for v in corpus.views if v.action == action]
+    training, test = _split(own, test_subjects, test_share, seed)
+    met = seen | {v.subject for v in training}
+    run = finish(
+        folder,
+        corpus.select(subjects=[s for s in corpus.subjects if s in met]),
+        [ModelSpec(action, rows_of(training), budget)],
+        {action: network},
+        seed=seed,
+        device=device,
+        precision=precision,
+        on_progress=on_progress,
+    )
+    pair = {BEFORE: network, AFTER: load_lifter(run)}
+    scores = _compared(pair, test, seed, folder)
+    rest = [v for v in corpus.views if v.action != action and v.subject not in met]
+    others = _compared(pair, rest, seed, folder) if rest else None
+    scores.save(folder / "scores.parquet")
+    held_out = tuple(sorted({v.clip for v in test}))
+    write_json(
+        folder / "specialised.json",
+        {
+            "action": action,
+            "base": str(base.folder),
+            "trained_on": {"clips": sorted({v.clip for v in training}), "frames": sum(v.frames for v in training)},
+            "held_out": {"clips": held_out, "subjects": sorted({v.subject for v in test})},
+            "errors": _means(scores),
+            "other_actions": None if others is None else _means(others),
+        },
+    )
+    return Finetuned(run, held_out, scores, others)
+
+
+def _split(views: Sequence[View], subjects: Sequence[str], share: float, seed: int) -> tuple[list[View], list[View]]:
+    """The views to train on and those held out: people, or whole clips."""
+    if subjects:
+        held = {v.clip for v in views if v.subject in subjects}
+        what = f"people; {', '.join(sorted({v.subject for v in views}))} do it"
+    else:
+        clips = sorted({v.clip for v in views})
+        count = max(1, round(share * len(clips)))
+        held = set(np.random.default_rng((seed, 0x5C)).permutation(clips)[:count].tolist())
+        what = f"clips, there are {len(clips)}"
+    training, test = [v for v in views if v.clip not in held], [v for v in views if v.clip in held]
+    if not training or not test:
+        raise InputError(
+            f"{views[0].action} needs something to train on and something to hold out: give other held-out {what}"
+        )
+    return training, test
+
+
+def _compared(networks: dict[str, TCN], views: Sequence[View], seed: int, folder: Path) -> Scores:
+    parts = [
+        evaluate(LifterPredictor(network), views, arm=arm, seed=seed, run=str(folder), metrics=METRICS)
+        for arm, network in networks.items()
+    ]
+    return Scores.concat(parts)
+
+
+def _means(scores: Scores) -> dict[str, dict[str, float]]:
+    """Mean over actions by metric and arm, in the metrics' units."""
+    return {
+        metric: {str(arm): float(mean) for arm, mean in scores.per_action(metric)[MEAN_OVER_ACTIONS].items()}
+        for metric in METRICS
+    }

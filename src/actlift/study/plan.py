@@ -1,0 +1,107 @@
+"""What a study trains, and on whom it reports."""
+
+import json
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from actlift.errors import InputError
+from actlift.models.options import Network
+from actlift.training.budget import Budget
+from actlift.training.options import Device, Loss, Precision
+
+GENERALIST = "generalist"
+# the arms beside the generalist, and the partition of the training views that makes each
+EXPERTS: dict[str, str] = {"experts": "action", "random-experts": "random", "cluster-experts": "cluster"}
+CONDITIONED: dict[str, str] = {
+    "conditioned": "action",
+    "random-conditioned": "random",
+    "cluster-conditioned": "cluster",
+}
+FINISHED: dict[str, str] = {
+    "finished": "",
+    "finished-conditioned": "action",
+    "specialised": "action",
+    "random-specialised": "random",
+}
+ARMS = EXPERTS | CONDITIONED | FINISHED
+EQUALITIES = ("pooled", "each", "frames", "epochs")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a study trains and on whom it reports.
+
+    Attributes:
+        test_subjects: people held out to report on.
+        arms: generalist; experts, random-experts, cluster-experts, one network per part; conditioned,
+            random-conditioned, cluster-conditioned, one network told the part; specialised, random-specialised, one
+            such network of which a copy for each part is finished on that part; finished and finished-conditioned, the
+            generalist and the conditioned network finished on everything (see actlift.training.frozen_bn). The
+            generalist is always trained.
+        equalities: pooled, each; or frames or epochs, which stand alone since their generalist is another.
+        seeds: one training of every arm for each.
+        budget: the generalist's.
+        frames: training frames of every network under the equality "frames".
+        epochs: under the equality "epochs", how many passes over its data the generalist's budget stands for; learning
+            rates then fall as the paper's authors ran it.
+        snapshots: how often along training the error on the held-out people is noted, for learning curves only.
+        network: of all arms alike.
+        loss: of all arms alike.
+        labels: also score experts and the conditioned network under predicted, missing and wrong actions; the cost of
+            the recognizer is then taken off the conditioned networks' budget.
+        all_actions: also train on actions that no held-out person does (never scored).
+        precision: float32, bfloat16, or auto: bfloat16 where the processor multiplies it natively.
+        device: cpu, cuda, or auto.
+    """
+
+    test_subjects: tuple[str, ...]
+    arms: tuple[str, ...] = (GENERALIST, "experts", "random-experts")
+    equalities: tuple[str, ...] = ("pooled",)
+    seeds: tuple[int, ...] = (0, 1, 2)
+    budget: Budget = field(default_factory=Budget)
+    frames: int | None = None
+    epochs: int | None = None
+    snapshots: int = 0
+    network: Network = field(default_factory=Network)
+    loss: Loss = field(default_factory=Loss)
+    labels: bool = False
+    all_actions: bool = False
+    precision: Precision = "auto"
+    device: Device = "auto"
+
+    def __post_init__(self) -> None:
+        known = (GENERALIST, *ARMS)
+        if unknown := [a for a in self.arms if a not in known]:
+            raise InputError(f"unknown arm {', '.join(unknown)}; known: {', '.join(known)}")
+        if unknown := [e for e in self.equalities if e not in EQUALITIES]:
+            raise InputError(f"unknown equality {', '.join(unknown)}; known: {', '.join(EQUALITIES)}")
+        for equality, number in (("frames", self.frames), ("epochs", self.epochs)):
+            if equality in self.equalities and len(self.equalities) > 1:
+                raise InputError(f"the equality {equality!r} has a generalist of its own: give it a study of its own")
+            if (equality in self.equalities) != (number is not None):
+                raise InputError(
+                    f"the equality {equality!r} and a number of {equality} belong together: give both or neither"
+                )
+            if number is not None and number < 1:
+                raise InputError(f"a number of {equality} is 1 or more, got {number}")
+        if self.loss.velocity and self.budget.batch % 2:
+            raise InputError(f"a velocity loss takes pairs of frames: give an even batch, got {self.budget.batch}")
+        if self.snapshots < 0:
+            raise InputError(f"a number of snapshots is 0 or more, got {self.snapshots}")
+        for name, values in (
+            ("test subjects", self.test_subjects),
+            ("equalities", self.equalities),
+            ("seeds", self.seeds),
+        ):
+            if not values or len(set(values)) != len(values):
+                raise InputError(f"a study needs {name}, each once; got {values}")
+
+    def fixed(self, digest: str) -> dict[str, Any]:
+        """What may not change between two calls of one study; arms, equalities and seeds may grow."""
+        free = ("arms", "equalities", "seeds", "labels", "precision", "device")
+        kept = {key: value for key, value in asdict(self).items() if key not in free}
+        if self.loss.plain:
+            del kept["loss"]
+        kept["test_subjects"] = sorted(self.test_subjects)
+        plain: dict[str, Any] = json.loads(json.dumps({"corpus": digest, **kept}))
+        return plain

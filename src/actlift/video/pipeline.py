@@ -1,0 +1,409 @@
+"""From a video, or the keypoints of one, to the motion of everybody in it.
+
+    frames -> detector -> sightings -> tracker -> tracks: one frame at a time; kept on disk, goes on where it stopped
+    a track -> clean keypoints at the lifter's frame rate -> frames that follow the person -> which action -> lifted
+    poses, told the action where it is sure -> floor and trajectory -> motion
+
+Networks are those that come with actlift (:mod:`actlift.lifting.pretrained`).
+"""
+
+import itertools
+import warnings
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+from scipy.interpolate import make_interp_spline
+from scipy.ndimage import gaussian_filter1d
+
+from actlift.data.corpus import View
+from actlift.errors import InputError
+from actlift.geometry.camera import Camera
+from actlift.geometry.framing import Framed, Framing, framed, guessed_camera
+from actlift.geometry.skeleton import COCO_17, H36M_17, remap, remap_confidence
+from actlift.geometry.trajectory import STATURES_M, grounded
+from actlift.lifting.conditional import UNKNOWN, ConditionalLifter, lift_labeled
+from actlift.lifting.predict import LifterPredictor, load_lifter
+from actlift.lifting.pretrained import AWARE, CAUSAL, GENERALIST, RECOGNIZER, pretrained, read_card
+from actlift.motion.motion import Motion, Segment
+from actlift.recognition.recognizer import ActionRecognizer, load_recognizer, recognized_labels, steady_labels
+from actlift.video.clean import prepared
+from actlift.video.decode import EPSILON_S, is_live, open_source
+from actlift.video.detect import Detector
+from actlift.video.detect import detector as make_detector
+from actlift.video.detection_cache import Sightings
+from actlift.video.keypoint_files import read_keypoints
+from actlift.video.live import LiveLifter, LivePose
+from actlift.video.track import Present, Track, Tracker
+from actlift.video.tracking import followed, identity, sightings
+
+Watch = Callable[[str, int, int | None], None]
+KEYPOINT_FILES = (".json", ".npz", ".npy", ".csv")
+
+TIMELINE_S = 0.5  # standard deviation of the average over time behind the action timeline
+LIKELY = 0.5  # least probability of an action that the timeline names
+HOLD_S = 0.5  # for which an action must lead before the timeline turns to it, and least duration of its segment
+
+WARN_S = 0.3  # least duration of a warning
+UNSEEN = 0.2  # confidence below which a joint counts as unseen
+SMALL_PX = 60.0  # extent of a person, head to foot, below which keypoints are coarse
+
+
+@dataclass(frozen=True)
+class Lifters:
+    """What lifts a track: networks that come with actlift.
+
+    Attributes:
+        name: "aware" (the mean of a network that is told the recognized action where it is sure, and of one that is
+            told nothing), "generalist" (told nothing), or "causal" (told nothing, and does not see what comes).
+    """
+
+    name: str = AWARE
+
+    def __post_init__(self) -> None:
+        if self.name not in (AWARE, GENERALIST, CAUSAL):
+            raise InputError(f"there is no lifter {self.name!r}; there are {AWARE}, {GENERALIST} and {CAUSAL}")
+
+    @cached_property
+    def card(self) -> dict[str, Any]:
+        return read_card(self.name)
+
+    @property
+    def fps(self) -> float:
+        """Frame rate at which the networks work."""
+        return float(self.card["fps"])
+
+    @cached_property
+    def recognized(self) -> ActionRecognizer:
+        return load_recognizer(pretrained(RECOGNIZER))
+
+    @cached_property
+    def untold(self) -> LifterPredictor:
+        """The lifter that is told nothing."""
+        return LifterPredictor(load_lifter(pretrained(CAUSAL if self.name == CAUSAL else GENERALIST)))
+
+    @cached_property
+    def told(self) -> ConditionalLifter:
+        """The lifter that is told the action."""
+        return ConditionalLifter.from_network(load_lifter(pretrained(AWARE)), self.card["actions"])
+
+    def lift(self, view: View) -> Float[np.ndarray, "t 17 3"]:
+        """Poses relative to the pelvis, in meters, in the axes of the view's frames."""
+        poses = self.untold([view])[0]
+        if self.name != AWARE:
+            return poses
+        told = lift_labeled(self.told, view, recognized_labels(self.recognized, view))
+        return np.asarray((poses + told) / 2)
+
+
+# one person
+
+
+def lift_track(
+    track: Track,
+    width: int,
+    height: int,
+    *,
+    lifters: Lifters | None = None,
+    camera: Camera | None = None,
+    height_m: float | None = None,
+    fps: float | None = None,
+    source: str = "",
+    about: dict[str, Any] | None = None,
+) -> Motion:
+    """The motion of one tracked person.
+
+    Args:
+        track: keypoints of COCO-17 in pixels; gaps and uneven times are mended here.
+        width, height: of the image, in pixels.
+        lifters: the action-aware ones where None.
+        camera: its intrinsics, and its rotation where it is not the identity; guessed where None.
+        height_m: of the person, in meters; where None, poses keep the size of the people that the lifter learnt from.
+        fps: of the motion; the lifter's where None.
+        source, about: for the record.
+
+    Raises:
+        ValueError: for a track without a frame in which something is seen, a height or rate that is none, or a camera
+            with images of another size.
+    """
+    _check(width, height, camera, height_m, fps)
+    lifters = lifters or Lifters()
+    assumed = camera or guessed_camera(width, height)
+    clean = prepared(track, lifters.fps)
+    points_px = remap(clean.points_px, COCO_17, H36M_17)
+    causal = lifters.name == CAUSAL
+    frames = Framing(assumed, lifters.fps)(points_px) if causal else framed(points_px, assumed, lifters.fps)
+    view = _view(frames, remap_confidence(clean.confidence, COCO_17, H36M_17), assumed, lifters.fps)
+    pose3d_cam = frames.to_cam(lifters.lift(view))
+    found = grounded(pose3d_cam, clean.points_px, clean.confidence, lifters.fps, assumed, height_m=height_m)
+    start_s = float(clean.times_s[0])
+    motion = Motion(
+        lifters.fps,
+        found.joints_world.astype(np.float32),
+        clean.points_px.astype(np.float32),
+        clean.confidence.astype(np.float32),
+        found.contacts,
+        found.camera,
+        action_timeline(lifters.recognized, view, start_s),
+        start_s,
+        track.person,
+        source,
+        warnings_of(clean, found.camera, found.joints_world, lifters.card, start_s),
+        {
+            **(about or {}),
+            "lifter": f"actlift {lifters.name}",
+            "camera": "given" if camera else f"guessed: {assumed.focal_px[0]:.0f} px focal length, straight lens",
+            "scale": f"a height of {height_m:g} m, as told" if height_m else "of an average adult; give --height",
+            "height_m": round(float(found.height_m), 3),
+            "notes": list(found.notes),
+        },
+    )
+    return motion if fps is None else at_rate(motion, fps, until_s=float(track.times_s[-1]))
+
+
+def _check(width: int, height: int, camera: Camera | None, height_m: float | None, fps: float | None) -> None:
+    """Raise for what cannot be, before hours are spent on detecting."""
+    if camera is not None and (camera.width, camera.height) != (width, height):
+        raise InputError(
+            f"the camera has images of {camera.width} x {camera.height} pixels, but those to lift have {width} x "
+            f"{height}; give what its focal length and center are in these"
+        )
+    if height_m is not None and not STATURES_M[0] <= height_m <= STATURES_M[1]:
+        raise InputError(f"a height of {height_m:g}: wanted meters, {STATURES_M[0]} to {STATURES_M[1]}")
+    if fps is not None and not 0 < fps < np.inf:
+        raise InputError(f"{fps:g} frames per second: wanted a positive number")
+
+
+def _view(frames: Framed, confidence: Float[np.ndarray, "t 17"], camera: Camera, fps: float) -> View:
+    nothing = np.zeros((len(confidence), 17, 3), np.float32)
+    return View(
+        "video", "somebody", UNKNOWN, camera.name, fps, camera, frames.pose2d, confidence.astype(np.float32), nothing, 0
+    )
+
+
+def action_timeline(recognized: ActionRecognizer, view: View, start_s: float) -> tuple[Segment, ...]:
+    """What was being done when: segments without gaps, "unknown" where no action is likely enough."""
+    chances = gaussian_filter1d(
+        recognized.posterior(view.pose2d, view.fps), TIMELINE_S * view.fps, axis=0, mode="nearest"
+    )
+    hold = max(2, round(HOLD_S * view.fps))
+    steady = steady_labels(chances, margin=0.0, hold=hold)
+    likely = chances[np.arange(len(chances)), steady]
+    labels = np.where(likely >= LIKELY, steady, -1)
+    for first, stop in _runs(labels):
+        if stop - first < min(hold, len(labels)):
+            labels[first:stop] = -1
+    return tuple(
+        Segment(
+            start_s + first / view.fps,
+            start_s + stop / view.fps,
+            recognized.actions[labels[first]] if labels[first] >= 0 else UNKNOWN,
+            float(likely[first:stop].mean()),
+        )
+        for first, stop in _runs(labels)
+    )
+
+
+def warnings_of(
+    track: Track, camera: Camera, joints_world: Float[np.ndarray, "t 17 3"], card: dict[str, Any], start_s: float
+) -> tuple[Segment, ...]:
+    """When and why the motion is not to be trusted: what was not seen, and what is not as the lifter learnt it."""
+    fps = float(card["fps"])
+    limbs = track.confidence[:, 5:] < UNSEEN
+    spans = np.ptp(track.points_px, axis=1)
+    off = reprojection(track.points_px, camera, joints_world)
+    reasons = {
+        "hardly seen: most joints are guessed": limbs.mean(axis=1) > 0.5,
+        "feet not seen: legs are guessed": limbs[:, -2:].all(axis=1) & (limbs.mean(axis=1) <= 0.5),
+        f"smaller than {SMALL_PX:.0f} pixels: keypoints are coarse": np.hypot(*spans.T) < SMALL_PX,
+        "unlike what the lifter learnt: its pose does not fit the keypoints": off > card["reprojection"]["limit"],
+    }
+    found = [
+        Segment(start_s + first / fps, start_s + stop / fps, why)
+        for why, holds in reasons.items()
+        for first, stop in _runs(holds)
+        if holds[first] and stop - first >= min(WARN_S * fps, len(holds))
+    ]
+    return tuple(sorted(found, key=lambda segment: segment.start_s))
+
+
+def reprojection(
+    points_px: Float[np.ndarray, "t 17 2"], camera: Camera, joints_world: Float[np.ndarray, "t 17 3"]
+) -> Float[np.ndarray, " t"]:
+    """How far the joints of arms and legs are from their keypoints, mean over them, in units of the person's extent."""
+    limbs = [H36M_17.index(joint) for joint in COCO_17.joints[5:]]
+    seen = camera.cam_to_px(camera.world_to_cam(joints_world[:, limbs]))
+    off = np.linalg.norm(seen - points_px[:, 5:], axis=-1).mean(axis=1)
+    return np.asarray(np.nan_to_num(off / np.hypot(*np.ptp(points_px, axis=1).T).clip(1e-9), nan=np.inf))
+
+
+def _runs(values: Int[np.ndarray, " t"] | Bool[np.ndarray, " t"]) -> list[tuple[int, int]]:
+    """First frame and end of every run of equal values."""
+    edges = np.flatnonzero(np.diff(values)) + 1
+    return list(itertools.pairwise([0, *edges.tolist(), len(values)]))
+
+
+def at_rate(motion: Motion, fps: float, *, until_s: float | None = None) -> Motion:
+    """The same motion at another frame rate; the first frame keeps its time.
+
+    Args:
+        motion: of any rate.
+        fps: frames per second.
+        until_s: time of the source up to which there are frames, less than a frame after the motion's last; where None,
+            that of the last.
+
+    Raises:
+        ValueError: for a rate that is not positive.
+    """
+    if not 0 < fps < np.inf:
+        raise InputError(f"{fps} frames per second: wanted a positive number")
+    if fps == motion.fps:
+        return motion
+    old = motion.times_s - motion.start_s
+    end = old[-1] if until_s is None else until_s - motion.start_s
+    new = np.arange(int(np.floor(end * fps + 1e-6)) + 1) / fps
+    nearest = np.rint(new * motion.fps).astype(int).clip(0, motion.frames - 1)
+    degree = min(3, motion.frames - 1)
+
+    def moved(points: Float[np.ndarray, "t *c"]) -> Float[np.ndarray, "n *c"]:
+        if degree == 0:
+            return np.asarray(points[nearest])
+        return np.asarray(make_interp_spline(old, points, k=degree)(new).astype(points.dtype))
+
+    return replace(
+        motion,
+        fps=fps,
+        joints_world=moved(motion.joints_world),
+        pose2d_px=moved(motion.pose2d_px),
+        confidence=motion.confidence[nearest],
+        contacts=motion.contacts[nearest],
+    )
+
+
+# whole videos
+
+
+def lift_video(
+    source: Path | str,
+    *,
+    keep: Path,
+    detector: Detector | str = "auto",
+    weights: Path | None = None,
+    lifters: Lifters | None = None,
+    camera: Camera | None = None,
+    height_m: float | None = None,
+    person: int | None = None,
+    start_s: float = 0.0,
+    end_s: float | None = None,
+    fps: float | None = None,
+    layout: str | None = None,
+    size: tuple[int, int] | None = None,
+    on_progress: Watch = lambda _stage, _done, _total: None,
+    live: Callable[[list[LivePose]], None] | None = None,
+) -> list[Motion]:
+    """The motions of everybody in a video, a folder of images or a file of 2D keypoints; the longest seen first.
+
+    Args:
+        source: what to lift.
+        keep: file in which sightings are kept while and after a detector works; the same call goes on from there.
+        detector: one of :data:`actlift.video.detect.DETECTORS` by name, "auto", or one that is made already.
+        weights: file of the detector's weights, where it does not find them itself.
+        lifters, camera, height_m: as for :func:`lift_track`.
+        person: only this one, by number.
+        start_s, end_s: which part to lift.
+        fps: of the motions; where None, that of the source, at which keypoints are taken to come where their file does
+            not tell.
+        layout, size: of keypoints in a file and of their images, where it does not tell.
+        on_progress: is told the stage, how much of it is done, and how much there is where that is known.
+        live: is given poses as they come (`actlift.video.live`), while people are detected.
+
+    Raises:
+        ValueError, OSError: for what is no source, and for one in which nobody is seen, or so little of everybody that
+            nobody can be lifted. Where others can, that is a RuntimeWarning.
+        ModuleNotFoundError: where a library that is needed is not installed; says how to install it.
+    """
+    path = Path(source)
+    about: dict[str, Any]
+    if is_keypoints(path):
+        file = read_keypoints(path, layout=layout, fps=fps, size=size)
+        width, height, rate = file.width, file.height, fps or file.fps
+        _check(width, height, camera, height_m, fps)
+        stop_s = np.inf if end_s is None else end_s
+        frames = [f for f in file.frames if start_s - EPSILON_S <= f[0] < stop_s - EPSILON_S]
+        if not frames:
+            raise InputError(
+                f"{path.name} has no frame from {start_s:g} to {stop_s:g} s: its last is at {file.frames[-1][0]:.2f} s"
+            )
+        tracker = Tracker()
+        for time_s, people in frames:
+            tracker.push(time_s, people)
+        tracks = tracker.finish()
+        about = {"keypoints": f"{file.program}, {file.layout}"}
+    else:
+        opened = open_source(path)
+        width, height, rate = opened.width, opened.height, fps or opened.fps
+        _check(width, height, camera, height_m, fps)
+        found_by = make_detector(detector, weights) if isinstance(detector, str) else detector
+        kept = Sightings(keep, identity(opened, path, found_by, start_s), len(found_by.skeleton))
+        see = None if live is None else _living(live, LiveLifter(width, height, camera))
+        expected = opened.frames if start_s == 0 and end_s is None else None
+        with closing(sightings(path, found_by, kept, start_s=start_s, end_s=end_s)) as found:
+            tracks = followed(
+                found,
+                found_by,
+                lambda done: on_progress("detecting people", done, expected),
+                see=see,
+                endless=is_live(path),
+            )
+        about = {"detector": found_by.name}
+    if not tracks:
+        raise InputError(
+            f"nobody is seen in {path.name}: is there a person, upright in the image, and not too small? `--detector` "
+            "chooses another detector"
+        )
+    if person is not None:
+        there = sorted(track.person for track in tracks)
+        tracks = [track for track in tracks if track.person == person]
+        if not tracks:
+            raise InputError(f"there is no person {person} in {path.name}; there are {', '.join(map(str, there))}")
+    motions, left_out = [], []
+    for done, track in enumerate(tracks):
+        on_progress("lifting", done, len(tracks))
+        try:
+            motion = lift_track(
+                track,
+                width,
+                height,
+                lifters=lifters,
+                camera=camera,
+                height_m=height_m,
+                fps=rate,
+                source=path.name,
+                about=about,
+            )
+        except ValueError as error:  # of somebody too little is seen, which is no reason to do without the others
+            left_out.append(f"person {track.person} of {path.name} cannot be lifted: {error}")
+        else:
+            motions.append(motion)
+    on_progress("lifting", len(tracks), len(tracks))
+    if not motions:
+        raise InputError(left_out[0])
+    for reason in left_out:
+        warnings.warn(reason, RuntimeWarning, stacklevel=2)
+    return motions
+
+
+def _living(live: Callable[[list[LivePose]], None], lifter: LiveLifter) -> Callable[[float, list[Present]], None]:
+    return lambda time_s, present: live(lifter.push(time_s, present))
+
+
+def is_keypoints(path: Path) -> bool:
+    """Whether it is a file of keypoints, or a folder of such, rather than of images."""
+    if path.is_dir():
+        return any(path.glob("*.json"))
+    return path.suffix.lower() in KEYPOINT_FILES

@@ -1,0 +1,689 @@
+"""The real command: what it prints, what it leaves, and that errors are one clear line and leave nothing."""
+
+import io
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from rich.console import Console
+from tests.data.sources.test_asfamc import ASF, amc
+
+from actlift import cli
+from actlift.data.corpus import Corpus
+from actlift.data.sources.h36m import JOINTS_OF_32, h36m_cameras
+from actlift.data.sources.mocap_npz import read_mocap_npz, write_mocap_npz
+from actlift.data.sources.synthetic import synthetic_clips
+from actlift.evaluation.metrics import METRICS
+from actlift.evaluation.scores import Scores
+from actlift.geometry.skeleton import H36M_17
+from actlift.training.run import Run
+
+VERBS = (
+    "lift",
+    "serve",
+    "demo",
+    "data",
+    "data prepare",
+    "data info",
+    "train",
+    "evaluate",
+    "specialise",
+    "switching",
+    "export",
+    "recognize",
+    "study",
+    "report",
+    "advise",
+    "audit",
+)
+TINY = ["--budget.steps", "4", "--budget.batch", "16", "--network.receptive-field", "9", "--network.channels", "16"]
+
+
+@dataclass(frozen=True)
+class Result:
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def actlift(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Callable[..., Result]:
+    """Runs the command's entry point in this process."""
+
+    def run(*words: object) -> Result:
+        monkeypatch.setattr(sys, "argv", ["actlift", *map(str, words)])
+        monkeypatch.setattr(cli, "CONSOLE", Console(width=120, markup=False, highlight=False))
+        capfd.readouterr()
+        try:
+            cli.main()
+            code = 0
+        except SystemExit as stop:
+            code = int(stop.code or 0)
+        return Result(code, *capfd.readouterr())
+
+    return run
+
+
+def command(*words: object, columns: int = 100, cwd: Path | None = None) -> Result:
+    """Runs the installed script."""
+    script = Path(sys.executable).with_name("actlift")
+    environment = os.environ | {"COLUMNS": str(columns)}
+    done = subprocess.run(
+        [script, *map(str, words)], env=environment, cwd=cwd, capture_output=True, text=True, check=False
+    )
+    return Result(done.returncode, done.stdout, done.stderr)
+
+
+def tree(folder: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(folder)): p.read_bytes() if p.is_file() else b"" for p in folder.rglob("*")}
+
+
+def assert_refused(result: Result, *parts: str) -> None:
+    """One line on stderr that says all these parts, and an exit status of 1."""
+    assert result.code == 1, result
+    assert "Traceback" not in result.err
+    (line,) = result.err.splitlines()
+    assert line.startswith("actlift: ")
+    for part in parts:
+        assert part in line
+
+
+@pytest.fixture(scope="module")
+def run_folder(corpus_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny run that syn3 and syn4 were held out from; to be read only."""
+    from actlift.models.options import Network
+    from actlift.training.budget import Budget
+
+    folder = tmp_path_factory.mktemp("runs") / "tiny"
+    network = Network(receptive_field=9, channels=16)
+    cli.train_verb(corpus_folder, folder, test_subjects=["syn3", "syn4"], budget=Budget(4, 16), network=network)
+    return folder
+
+
+# help
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_help_of_every_verb_tells_its_options_and_shows_examples(actlift, verb):
+    result = actlift(*verb.split(), "--help")
+    assert (result.code, result.err) == (0, "")
+    text = re.sub(r"\s+", " ", result.out)
+    assert f"Usage: actlift {verb}" in text
+    if verb == "data":
+        return
+    app = cli.app
+    for name in verb.split():
+        app = app[name]
+    examples = [
+        line.strip() for line in app.default_command.__doc__.splitlines() if line.startswith(" " * 8 + "actlift")
+    ]
+    assert examples
+    for example in examples:
+        assert example in text
+
+
+def test_the_script_says_what_it_can_do_and_which_version_it_is():
+    for words in ([], ["--help"]):
+        result = command(*words)
+        assert (result.code, result.err) == (0, "")
+        assert all(verb in result.out for verb in ("data", "demo", "evaluate", "report", "study", "train"))
+    assert re.fullmatch(r"\d+\.\d+\.\d+\n", command("--version").out)
+
+
+def test_help_is_quick_as_it_leaves_torch_alone():
+    code = "import sys; from actlift.cli import main\ntry: main()\nfinally: print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code, "--help"], capture_output=True, text=True, check=False)
+    assert "actlift.cli" in done.stdout.split()
+    assert not {"torch", "pandas", "scipy"} & set(done.stdout.split())
+
+
+# a whole way through
+
+
+@pytest.mark.slow
+def test_the_demo_ends_with_tables_who_wins_and_the_page(tmp_path):
+    result = command("demo", "out", "--steps", 8, "--seeds", 0, cwd=tmp_path)
+    assert (result.code, result.err) == (0, "")
+    lines = result.out.splitlines()
+    assert max(map(len, lines)) <= 100
+    assert lines[-1] == "report: out/study/report.html"
+    assert (tmp_path / "out/study/report.html").stat().st_size > 50_000
+    text = re.sub(r"\s+", " ", result.out)
+    assert "96 clips, 384 views by 4 cameras, 96,000 frames at 50 fps, 6 subjects, 8 actions" in text
+    for head in ("MPJPE (Protocol 1), mm, lower is better", "MPJVE (velocity error), mm/frame, lower is better"):
+        assert head in text
+    for arm in ("generalist", "experts (pooled)", "experts (each)", "random-experts (pooled)", "random-experts (each)"):
+        assert f"{arm}: " in text  # what it is, in words
+    assert "the true action is known (oracle)" in text
+    assert "Where joints are (position error, MPJPE): " in text
+    assert "How they move (velocity error, MPJVE): " in text
+    assert "Motions are synthetic, nobody moved" in text
+    assert text.count("mean over actions") >= 2
+    assert re.search(r"1/5 generalist, seed 0: 100%, [\d.]+ mm [\d,]+ windows/s, \d+% of the whole study", text)
+
+    again = command("demo", "out", "--steps", 8, "--seeds", 0, cwd=tmp_path)
+    assert again.code == 0
+    assert "windows/s" not in again.out  # nothing was trained
+    assert again.out.splitlines() == lines[-len(again.out.splitlines()) :]
+
+
+def test_prepare_says_what_it_made(actlift, tmp_path):
+    clips = [*synthetic_clips(0, subjects=2, clips=2, seconds=0.4, fps=50.0, actions=["Walking", "Squat"])]
+    write_mocap_npz(tmp_path / "mocap.npz", clips)
+    (tmp_path / "exclude.csv").write_text("clip,camera,first,last,reason\nsyn1/Squat_1,*,10,-1,falls over\n")
+    corpus = tmp_path / "corpus"
+    options = ["--cameras", 2, "--rig", "random", "--keypoints", "detector", "--fps", 25, "--seed", 3]
+    result = actlift(
+        "data", "prepare", tmp_path / "mocap.npz", "--out", corpus, *options, "--exclude", tmp_path / "exclude.csv"
+    )
+    assert (result.code, result.err) == (0, "")
+    opened = Corpus.open(corpus)
+    assert opened.provenance["keypoints"]["kind"] == "DetectorNoise"
+    assert opened.fps == 25
+    text = re.sub(r" +", " ", result.out)
+    assert "8 clips, 16 views by 2 cameras, 150 frames at 25 fps, 2 subjects, 2 actions" in text
+    assert "Squat 4 35 syn1 15, syn2 20" in text
+    assert "Walking 4 40 syn1 20, syn2 20" in text
+    assert "left out: syn1/Squat_1 (*) frames 10 to -1: falls over" in text
+    assert f"digest {opened.digest[:16]}" in text
+
+    info = actlift("data", "info", corpus, "--verify")
+    assert (info.code, info.err) == (0, "")
+    assert info.out.splitlines()[-1] == f"digest {opened.digest[:16]} (verified)"
+    assert info.out.splitlines()[:-1] == result.out.splitlines()[: len(info.out.splitlines()) - 1]
+
+
+def test_brackets_in_names_are_printed(actlift, tmp_path):
+    (clip,) = synthetic_clips(0, subjects=1, clips=1, seconds=0.2, fps=50.0, actions=["Walking"])
+    write_mocap_npz(tmp_path / "a.npz", [replace(clip, name="a [red]", action="Walk [bold]", subject="S [/]")])
+    result = actlift("data", "prepare", tmp_path / "a.npz", "--out", tmp_path / "[corpus]")
+    assert (result.code, result.err) == (0, "")
+    assert "Walk [bold]" in result.out
+    assert "S [/] 10" in result.out
+
+
+def test_several_sources_make_one_corpus(actlift, tmp_path):
+    for subject, actions in (("a", ["Walking"]), ("b", ["Squat"])):
+        clips = synthetic_clips(0, subjects=1, clips=1, seconds=0.2, fps=50.0, actions=actions)
+        write_mocap_npz(tmp_path / f"{subject}.npz", clips)
+    result = actlift("data", "prepare", tmp_path / "a.npz", tmp_path / "b.npz", "--out", tmp_path / "corpus")
+    assert result.code == 0, result.err
+    assert Corpus.open(tmp_path / "corpus").actions == ("Squat", "Walking")
+
+
+def test_asf_and_amc_become_a_corpus(actlift, tmp_path):
+    source = tmp_path / "body"
+    source.mkdir()
+    (source / "body.asf").write_text(ASF)
+    (source / "one.amc").write_text(amc(*[{}] * 12), encoding="latin-1")
+    (source / "labels.csv").write_text("amc,action\none.amc,Standing\n")
+    result = actlift("data", "prepare", source, "--out", tmp_path / "corpus", "--fps", 60, "--keypoints", "exact")
+    assert (result.code, result.err) == (0, "")
+    assert Corpus.open(tmp_path / "corpus").actions == ("Standing",)
+
+
+def test_train_then_evaluate(actlift, corpus_folder, tmp_path):
+    folder = tmp_path / "run"
+    words = ["train", corpus_folder, folder, "--test-subjects", "syn3", "syn4", "--actions", "Walking", "Waving", *TINY]
+    trained = actlift(*words, "--seed", 5)
+    assert (trained.code, trained.err) == (0, "")
+    assert re.search(r"training Walking\+Waving: 100%, [\d.]+ mm [\d,]+ windows/s\n", trained.out)
+    assert f"`actlift evaluate {folder} {corpus_folder}` scores it" in trained.out
+    identity = Run.open(folder).config["identity"]
+    assert identity["trained_on"] == {"subjects": ["syn1", "syn2"], "actions": ["Walking", "Waving"]}
+    assert (identity["seed"], identity["batch"], identity["model"]["channels"]) == (5, 16, 16)
+    before = tree(folder)
+    again = actlift(*words, "--seed", 5)
+    assert (again.code, again.err) == (0, "")
+    assert "windows/s" not in again.out
+    assert tree(folder) == before
+
+    scored = actlift("evaluate", folder, corpus_folder, "--out", tmp_path / "scores.parquet")
+    assert (scored.code, scored.err) == (0, "")
+    scores = Scores.read(tmp_path / "scores.parquet")
+    assert scores.metrics == tuple(METRICS)
+    assert scores.arms == ("run",)
+    assert set(scores.table["subject"]) == {"syn3", "syn4"}  # nobody it was trained on
+    assert set(scores.table["seed"]) == {5}
+    assert tree(folder) == before
+    printed = {line.split("  ")[0].strip(): line.split()[-len(METRICS) :] for line in scored.out.splitlines() if line}
+    for action, value in scores.per_action("mpjpe").iloc[0].items():
+        assert printed[action][0] == f"{value:.1f}"
+    assert f"{folder} on syn3, syn4" in scored.out
+
+
+def test_evaluate_some(actlift, run_folder, corpus_folder, tmp_path):
+    words = ["--subjects", "syn4", "--actions", "Squat", "Waving", "--metrics", "mpjve", "pck", "--no-flip"]
+    result = actlift("evaluate", run_folder, corpus_folder, *words, "--out", tmp_path / "s.parquet")
+    assert (result.code, result.err) == (0, "")
+    scores = Scores.read(tmp_path / "s.parquet")
+    assert scores.metrics == ("mpjve", "pck")
+    assert scores.actions == ("Squat", "Waving")
+    assert set(scores.table["subject"]) == {"syn4"}
+    flipped = actlift("evaluate", run_folder, corpus_folder, *words[:-1])
+    assert flipped.out != result.out
+
+
+def test_study_then_report(actlift, corpus_folder, tmp_path):
+    folder = tmp_path / "study"
+    words = ["study", corpus_folder, folder, "--test-subjects", "syn4", "--arms", "experts", "cluster-experts", *TINY]
+    result = actlift(*words, "--equalities", "pooled", "each", "--seeds", "0")
+    assert (result.code, result.err) == (0, "")
+    assert Scores.read(folder / "scores.parquet").arms == (
+        "generalist",
+        *(f"{arm} ({equality})" for arm in ("experts", "cluster-experts") for equality in ("pooled", "each")),
+    )
+    page = folder / "report.html"
+    html = page.read_text()
+    page.unlink()
+    report = actlift("report", folder)
+    assert (report.code, report.err) == (0, "")
+    assert page.read_text() == html
+    assert report.out.splitlines() == result.out.splitlines()[-len(report.out.splitlines()) :]
+    assert report.out.splitlines()[-1] == f"report: {page}"
+
+
+def test_a_terminal_shows_a_bar_with_the_time_left(corpus_folder, tmp_path, monkeypatch):
+    from actlift.models.options import Network
+    from actlift.study.plan import Plan
+    from actlift.training.budget import Budget
+
+    screen = io.StringIO()
+    monkeypatch.setattr(cli, "CONSOLE", Console(file=screen, force_terminal=True, width=100, color_system=None))
+    network = Network(receptive_field=9, channels=16)
+    cli.train_verb(corpus_folder, tmp_path / "run", test_subjects=["syn4"], budget=Budget(4, 16), network=network)
+    plan = Plan(("syn4",), arms=("experts",), seeds=(0,), budget=Budget(6, 16), network=network)
+    cli.study(corpus_folder, tmp_path / "study", plan=plan)
+    last: dict[str, str] = {}  # as the bars stood in the end
+    for line in re.split(r"[\r\n]|\x1b\[[0-9;?]*[A-Za-z]", screen.getvalue()):
+        for label in ("training everything", "the whole study", "2/2 experts (pooled), seed 0"):
+            if line.startswith(label):
+                last[label] = line
+    assert len(last) == 3
+    for line in last.values():
+        assert re.search(r"━+ +100% +\d:\d\d:\d\d +ETA +0:00:00", line)
+        assert len(line) <= 100
+    assert re.search(r"[\d.]+ mm [\d,]+ windows/s", last["2/2 experts (pooled), seed 0"])
+
+
+# options in a file
+
+
+def test_a_config_file_holds_the_options_and_the_command_line_wins(actlift, corpus_folder, tmp_path):
+    config = tmp_path / "train.yaml"
+    config.write_text(
+        f"corpus: {corpus_folder}\n"
+        f"out: {tmp_path / 'run'}\n"
+        "test_subjects: [syn3, syn4]\n"
+        "seed: 3\n"
+        "budget: {steps: 3, batch: 16}\n"
+        "network: {channels: 16, receptive_field: 9, causal: true}\n"
+        "precision: float32\n"
+    )
+    result = actlift("train", "--config", config, "--seed", 9, "--network.channels", 24)
+    assert (result.code, result.err) == (0, "")
+    identity = Run.open(tmp_path / "run").config["identity"]
+    assert identity["trained_on"]["subjects"] == ["syn1", "syn2"]
+    assert identity["members"]["everything"]["steps"] == 3
+    assert (identity["batch"], identity["seed"], identity["precision"]) == (16, 9, "float32")
+    model = identity["model"]
+    assert (model["channels"], model["widths"], model["causal"]) == (24, [3, 3], True)
+
+
+def test_a_config_file_holds_a_study(actlift, corpus_folder, tmp_path):
+    config = tmp_path / "study.yaml"
+    config.write_text(
+        "test-subjects: [syn4]\narms: [random-experts]\nequalities: [frames]\nframes: 60\nseeds: [4]\n"
+        "budget: {steps: 3, batch: 16}\nnetwork: {channels: 16, receptive-field: 9}\n"
+    )
+    result = actlift("study", corpus_folder, tmp_path / "study", "--config", config)
+    assert (result.code, result.err) == (0, "")
+    scores = Scores.read(tmp_path / "study" / "scores.parquet")
+    assert scores.arms == ("generalist", "random-experts (frames)")
+    assert scores.seeds("generalist") == (4,)
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("budgets: {steps: 3}", ["[budgets]", "Unknown option"]),
+        ("budget: {stepz: 3}", ["[budget][stepz]", "Unknown option", "--budget.steps"]),
+        ("network: {channels: {wide: 3}}", ["[network][channels][wide]", "Unknown option"]),
+        ("budget: {steps: many}", ["[budget][steps]", '"many"', "int"]),
+        ("budget: {steps: 2.5}", ["[budget][steps]", '"2.5"', "int"]),
+        ("network: {channels: [16, 8]}", ["[network][channels]", "int"]),
+        ("network: {causal: perhaps}", ["[network][causal]", '"perhaps"', "bool"]),
+        ("seed: x", ["[seed]", '"x"', "int"]),
+        ("precision: float16", ["[precision]", '"float16"', '"auto", "float32", "bfloat16"']),
+        ("train: {seed: 3}", ["[train]", "options of one verb"]),
+        ("- 1\n- 2", ["wanted options", "got list"]),
+        ("budget: {steps: 3", ["not valid YAML", "line 1"]),
+        ("\x00", ["not valid YAML"]),
+    ],
+)
+def test_a_config_file_that_is_wrong_is_named_with_the_key(actlift, corpus_folder, tmp_path, text, parts):
+    config = tmp_path / "mine.yaml"
+    config.write_text(text + "\n")
+    before = tree(tmp_path)
+    result = actlift("train", corpus_folder, tmp_path / "run", "--test-subjects", "syn4", "--config", config)
+    assert_refused(result, str(config), *parts)
+    assert tree(tmp_path) == before
+
+
+def test_a_config_file_that_is_not_there(actlift, corpus_folder, tmp_path):
+    result = actlift("train", corpus_folder, tmp_path / "run", "--config", tmp_path / "no.yaml")
+    assert_refused(result, "no.yaml", "no such file", "--config takes a YAML file")
+
+
+def test_one_call_does_not_remember_the_config_of_another(actlift, corpus_folder, tmp_path):
+    (tmp_path / "c.yaml").write_text("verify: true\n")
+    assert "(verified)" in actlift("data", "info", corpus_folder, "--config", tmp_path / "c.yaml").out
+    assert "(verified)" not in actlift("data", "info", corpus_folder).out
+
+
+def test_prepare_uses_the_cameras_and_detections_of_human36m(actlift, tmp_path):
+    clips = [*synthetic_clips(0, subjects=1, clips=1, seconds=0.4, fps=50.0, actions=["Waving"])]
+    joints = np.zeros((20, 32, 3), np.float32)
+    joints[:, JOINTS_OF_32] = clips[0].joints_world - clips[0].joints_world[0, 0] * (1, 1, 0)
+    source, pair, corpus = tmp_path / "data_3d_h36m.npz", tmp_path / "data_2d_h36m_cpn.npz", tmp_path / "corpus"
+    np.savez(source, positions_3d={"S9": {"Greeting": joints}, "S11": {"Directions": joints}})
+    exact = [camera.cam_to_px(camera.world_to_cam(joints[:, JOINTS_OF_32])) for camera in h36m_cameras("S9")]
+    metadata = {"num_joints": 17, "keypoints_symmetry": [H36M_17.left, H36M_17.right]}
+    np.savez(pair, positions_2d={"S9": {"Greeting": [points + 4.0 for points in exact]}}, metadata=metadata)
+
+    result = actlift("data", "prepare", source, "--detections", pair, "--out", corpus)
+    assert (result.code, result.err) == (0, "")
+    assert "1 clips, 4 views by 4 cameras, 80 frames at 50 fps" in result.out
+    assert "left out: S11/Directions (*) frames 0 to -1: the video of camera 54138969 is corrupt" in result.out
+    assert "digest" in actlift("data", "info", corpus, "--verify").out
+    view = Corpus.open(corpus).views[0]
+    np.testing.assert_allclose(view.camera.screen_to_px(view.pose2d), exact[0] + 4.0, atol=1e-3)
+
+    before = tree(tmp_path)
+    both = actlift("data", "prepare", source, "--detections", pair, "--keypoints", "exact", "--out", tmp_path / "new")
+    assert_refused(both, "--keypoints exact makes 2D keypoints, --detections brings them; give one of the two")
+    assert_refused(
+        actlift("data", "prepare", "synthetic", "--detections", pair, "--out", tmp_path / "new"), "Human3.6M"
+    )
+    ring = actlift("data", "prepare", source, "--detections", pair, "--rig", "ring", "--out", tmp_path / "new")
+    assert_refused(ring, "S9/Greeting", "own cameras", "leave out rig 'ring'")
+    assert tree(tmp_path) == before
+
+
+# words that cannot be
+
+
+@pytest.mark.parametrize(
+    ("words", "parts"),
+    [
+        (["trian"], ['Unknown command "trian"', "train", "`actlift --help`"]),
+        (["data", "prep"], ['Unknown command "prep"', "prepare", "`actlift data --help`"]),
+        (["demo", "--step", "3"], ["--step", "--steps", "`actlift demo --help`"]),
+        (["demo", "--steps", "few"], ["--steps", '"few"', "int"]),
+        (["demo", "--steps", "2.5"], ["--steps", '"2.5"', "int"]),
+        (["demo", "--steps", "0"], ["at least 1 step", "got 0 steps"]),
+        (["demo", "--seeds"], ["needs seeds, each once"]),
+        (["report"], ["study", "`actlift report --help`"]),
+        (["train", "corpus", "run"], ["--test-subjects", "`actlift train --help`"]),
+        (["data", "prepare", "synthetic", "--out", "c", "--rig", "square"], ["--rig", '"square"', '"ring", "random"']),
+        (["study", "c", "s", "--test-subjects", "a", "--arms", "all"], ["unknown arm all", "generalist, experts"]),
+        (
+            ["study", "c", "s", "--test-subjects", "a", "--equalities", "fair"],
+            ["unknown equality fair", "pooled, each"],
+        ),
+        (["study", "c", "s", "--test-subjects", "a", "--equalities", "frames"], ["'frames'", "give both or neither"]),
+        (["study", "c", "s", "--test-subjects", "a", "--budget.batch", "1"], ["at least 2 windows", "steps of 1"]),
+    ],
+)
+def test_words_that_cannot_be_are_refused(actlift, tmp_path, monkeypatch, words, parts):
+    monkeypatch.chdir(tmp_path)
+    assert_refused(actlift(*words), *parts)
+    assert tree(tmp_path) == {}
+
+
+def test_the_script_itself_refuses_with_one_line():
+    assert_refused(command("data", "info", "nowhere"), "nowhere: no corpus there", "`actlift data prepare` writes one")
+
+
+# sources that are wrong
+
+
+def npz(path: Path, **change: np.ndarray) -> Path:
+    """A small mocap file, with some arrays replaced."""
+    write_mocap_npz(path, synthetic_clips(0, subjects=1, clips=2, seconds=0.2, fps=50.0, actions=["Walking"]))
+    with np.load(path) as found:
+        arrays = dict(found)
+    np.savez(path, **{**arrays, **change})
+    return path
+
+
+@pytest.fixture
+def assert_no_corpus(actlift, tmp_path) -> Callable[..., None]:
+    """Preparing this source is refused in these words and leaves nothing."""
+
+    def check(source: object, *parts: str) -> None:
+        before = tree(tmp_path)
+        assert_refused(actlift("data", "prepare", source, "--out", tmp_path / "corpus"), str(source), *parts)
+        assert tree(tmp_path) == before
+
+    return check
+
+
+def test_frames_that_are_not_numbers(assert_no_corpus, tmp_path):
+    root = np.zeros((20, 3), np.float32)
+    root[13] = np.nan
+    assert_no_corpus(
+        npz(tmp_path / "nan.npz", root_m=root), "clip 'syn1/Walking_2': frame 3, joint Pelvis", "nan", "1 of 10 frames"
+    )
+
+
+def test_a_file_cut_short(assert_no_corpus, tmp_path):
+    path = npz(tmp_path / "short.npz")
+    whole = path.read_bytes()
+    for share in (0.3, 0.99):
+        path.write_bytes(whole[: int(share * len(whole))])
+        assert_no_corpus(path, "cut short", "copy it again")
+
+
+def test_objects_are_refused_and_never_unpickled(assert_no_corpus, tmp_path):
+    created = tmp_path / "created by the pickle"
+
+    class Trap:
+        def __reduce__(self):
+            return (open, (str(created), "w"))
+
+    path = npz(tmp_path / "trap.npz", description=np.array([Trap(), Trap()], dtype=object))
+    assert_no_corpus(path, "array 'description' holds Python objects", "refused", "plain numbers or text")
+    assert not created.exists()
+
+
+def test_arrays_that_are_missing_or_of_another_shape(assert_no_corpus, tmp_path):
+    short = npz(tmp_path / "shape.npz", root_m=np.zeros((7, 3), np.float32))
+    assert_no_corpus(short, "'root_m'", "(7, 3)", "(20, 3)")
+    np.savez(tmp_path / "other.npz", weights=np.zeros(3))
+    assert_no_corpus(tmp_path / "other.npz", "are missing", "'root_m'", "it has ['weights']")
+
+
+def test_a_motion_that_does_not_match_its_skeleton(assert_no_corpus, tmp_path):
+    source = tmp_path / "body"
+    source.mkdir()
+    (source / "body.asf").write_text(ASF)
+    (source / "odd.amc").write_text(amc({}, {"ltibia": "1 2 3"}), encoding="latin-1")
+    assert_no_corpus(source, "odd.amc", "ltibia")
+    (source / "odd.amc").write_text(amc({}, {"tail": "1"}), encoding="latin-1")
+    assert_no_corpus(source, "odd.amc", "tail")
+
+
+def test_sources_that_are_not_there_or_no_sources(assert_no_corpus, tmp_path):
+    wanted = "wanted a motion capture .npz, a folder with an .asf and its .amc files"
+    assert_no_corpus(tmp_path / "gone.npz", "nothing there", wanted)
+    (tmp_path / "empty").mkdir()
+    assert_no_corpus(tmp_path / "empty", "a folder without an .asf file", wanted)
+    (tmp_path / "motion.fbx").write_bytes(b"\x00")
+    assert_no_corpus(tmp_path / "motion.fbx", "not a kind of source that is known", wanted)
+
+
+def test_a_second_source_that_is_wrong_leaves_nothing_either(actlift, tmp_path):
+    npz(tmp_path / "good.npz")
+    result = actlift("data", "prepare", tmp_path / "good.npz", tmp_path / "gone.npz", "--out", tmp_path / "corpus")
+    assert_refused(result, "gone.npz: nothing there")
+    assert sorted(tree(tmp_path)) == ["good.npz"]
+    assert len(read_mocap_npz(tmp_path / "good.npz")) == 2
+
+
+def test_exclusions_that_are_wrong(actlift, tmp_path):
+    npz(tmp_path / "good.npz")
+    rows = tmp_path / "exclude.csv"
+    words = ["data", "prepare", tmp_path / "good.npz", "--out", tmp_path / "corpus", "--exclude", rows]
+    for text, parts in {
+        "clip,first\na,1\n": ["columns clip,first", "wanted clip,camera,first,last,reason"],
+        "clip,camera,first,last,reason\nsyn1/Walking_1,*,x,3,why\n": ["line 2, column first", "'x'"],
+        "clip,camera,first,last,reason\nsyn9/Walking_1,*,0,3,why\n": ["no such clip", "'syn9/Walking_1'"],
+    }.items():
+        rows.write_text(text)
+        assert_refused(actlift(*words), *parts)
+        assert not (tmp_path / "corpus").exists()
+
+
+def test_a_folder_that_is_no_corpus_is_not_written_over(actlift, tmp_path):
+    (tmp_path / "thesis").mkdir()
+    (tmp_path / "thesis" / "chapter.tex").write_text("years")
+    before = tree(tmp_path)
+    result = actlift("data", "prepare", "synthetic", "--out", tmp_path / "thesis")
+    assert_refused(result, f"{tmp_path / 'thesis'} exists and is not just a corpus", "choose another folder")
+    assert tree(tmp_path) == before
+
+
+# selections that are wrong
+
+
+def test_no_corpus_there(actlift, run_folder, tmp_path):
+    for words in (
+        ["data", "info", tmp_path / "gone"],
+        ["train", tmp_path / "gone", tmp_path / "run", "--test-subjects", "S1"],
+        ["study", tmp_path / "gone", tmp_path / "study", "--test-subjects", "S1"],
+        ["evaluate", run_folder, tmp_path / "gone"],
+    ):
+        assert_refused(actlift(*words), f"{tmp_path / 'gone'}: no corpus there", "`actlift data prepare` writes one")
+    assert tree(tmp_path) == {}
+
+
+def test_a_corpus_cut_short(actlift, corpus_folder, tmp_path):
+    shutil.copytree(corpus_folder, tmp_path / "corpus")
+    whole = (tmp_path / "corpus" / "pose2d.npy").read_bytes()
+    (tmp_path / "corpus" / "pose2d.npy").write_bytes(whole[: len(whole) // 2])
+    result = actlift("train", tmp_path / "corpus", tmp_path / "run", "--test-subjects", "syn4", *TINY)
+    assert_refused(result, "pose2d.npy", "cut short", "copy the corpus again")
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "parts"),
+    [
+        (["--test-subjects", "syn9"], ["no subject 'syn9'", "it has 'syn1', 'syn2', 'syn3', 'syn4'"]),
+        (["--test-subjects", "syn1", "syn2", "syn3", "syn4"], ["all subjects", "leave some to train on"]),
+        (["--test-subjects", "syn4", "--actions", "Walk"], ["no action 'Walk'", "it has 'Squat', 'Walking', 'Waving'"]),
+        (
+            ["--test-subjects", "syn4", "--network.receptive-field", "5"],
+            ["receptive field of 5", "1, 3, 9, 27, 81, 243"],
+        ),
+        (["--test-subjects", "syn4", "--network.widths", "3", "4"], ["odd and positive", "(3, 4)"]),
+        (["--test-subjects", "syn4", "--network.dropout", "2"], ["dropout", "2.0"]),
+        (["--test-subjects", "syn4", "--network.channels", "0"], ["at least 1 channel, got 0"]),
+        (["--test-subjects", "syn4", "--seed", "-1"], ["a seed is 0 or more, got -1"]),
+    ],
+)
+def test_training_that_cannot_be_leaves_nothing(actlift, corpus_folder, tmp_path, words, parts):
+    assert_refused(actlift("train", corpus_folder, tmp_path / "run", *words), *parts)
+    assert tree(tmp_path) == {}
+
+
+def test_a_study_that_cannot_be_leaves_nothing(actlift, corpus_folder, tmp_path):
+    for words, parts in (
+        (["--test-subjects", "syn9"], ["no subject 'syn9'", "it has 'syn1'"]),
+        (["--test-subjects", "syn4", "--network.receptive-field", "5"], ["receptive field of 5"]),
+        (["--test-subjects", "syn4", "--budget.steps", "2"], ["2 steps cannot be shared by 3 experts"]),
+        (["--test-subjects", "syn4", "syn4"], ["test subjects, each once"]),
+    ):
+        assert_refused(actlift("study", corpus_folder, tmp_path / "study", *words), *parts)
+    assert tree(tmp_path) == {}
+
+
+@pytest.mark.parametrize(
+    ("words", "parts"),
+    [
+        (["--subjects", "syn1"], ["was trained on syn1", "Unseen: syn3, syn4"]),
+        (["--subjects", "syn4", "syn2"], ["was trained on syn2", "Unseen: syn3, syn4"]),
+        (["--subjects", "syn9"], ["no subject 'syn9'", "it has 'syn1'"]),
+        (["--actions", "Walk"], ["no action 'Walk'", "it has 'Squat', 'Walking', 'Waving'"]),
+        (["--metrics", "mpjp"], ["unknown metric 'mpjp'", ", ".join(METRICS)]),
+        (["--member", "Walking"], ["has no member 'Walking'", "it has: everything"]),
+    ],
+)
+def test_scoring_that_cannot_be_leaves_nothing(actlift, run_folder, corpus_folder, tmp_path, words, parts):
+    result = actlift("evaluate", run_folder, corpus_folder, *words, "--out", tmp_path / "scores.parquet")
+    assert_refused(result, *parts)
+    assert tree(tmp_path) == {}
+
+
+def test_a_run_that_saw_everybody_has_nobody_to_be_scored_on(actlift, run_folder, tmp_path):
+    clips = synthetic_clips(0, subjects=2, clips=1, seconds=0.2, fps=25.0, actions=["Squat"])
+    write_mocap_npz(tmp_path / "two.npz", clips)
+    assert actlift("data", "prepare", tmp_path / "two.npz", "--out", tmp_path / "two").code == 0
+    result = actlift("evaluate", run_folder, tmp_path / "two")
+    assert_refused(result, f"{run_folder} was trained on everybody in {tmp_path / 'two'}: there is nobody to score")
+
+
+@pytest.fixture(scope="module")
+def other_corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("other")
+    clips = synthetic_clips(7, subjects=4, clips=1, seconds=0.4, fps=25.0, actions=["Walking", "Squat"])
+    write_mocap_npz(folder / "other.npz", clips)
+    cli.data_prepare([str(folder / "other.npz")], out=folder / "corpus")
+    return folder / "corpus"
+
+
+def test_a_run_folder_of_another_corpus_is_not_resumed(actlift, run_folder, other_corpus):
+    before = tree(run_folder)
+    result = actlift("train", other_corpus, run_folder, "--test-subjects", "syn3", "syn4", *TINY)
+    assert_refused(result, f"{run_folder} holds another run (corpus: there", "another folder, or delete this one")
+    assert tree(run_folder) == before
+
+
+def test_a_run_may_be_scored_on_another_corpus_and_it_is_said(actlift, run_folder, other_corpus, tmp_path):
+    result = actlift("evaluate", run_folder, other_corpus, "--out", tmp_path / "scores.parquet")
+    assert (result.code, result.err) == (0, "")
+    assert f"note: {run_folder} was trained on another corpus than {other_corpus}\n" in result.out
+    assert set(Scores.read(tmp_path / "scores.parquet").table["subject"]) == {"syn3", "syn4"}
+
+
+def test_folders_that_hold_no_run_or_study(actlift, corpus_folder, tmp_path):
+    assert_refused(
+        actlift("evaluate", tmp_path, corpus_folder), f"{tmp_path} is no run folder", "`actlift train` makes"
+    )
+    assert_refused(actlift("report", tmp_path), f"{tmp_path} holds no finished study", "`actlift study` makes one")
+    (tmp_path / "study.json").write_text("{}")
+    (tmp_path / "scores.parquet").write_bytes(b"PAR1")
+    assert_refused(actlift("report", tmp_path), "scores.parquet: cannot be read as scores")
+
+
+def test_a_run_that_is_not_done(actlift, run_folder, corpus_folder, tmp_path):
+    shutil.copytree(run_folder, tmp_path / "run")
+    (tmp_path / "run" / "weights.safetensors").unlink()
+    result = actlift("evaluate", tmp_path / "run", corpus_folder)
+    assert_refused(result, f"{tmp_path / 'run'} has no weights yet", "Run it again to resume")
+
+
+def test_ctrl_c_says_that_it_stopped(actlift, corpus_folder, monkeypatch):
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Corpus, "open", interrupted)
+    assert actlift("data", "info", corpus_folder) == Result(130, "", "actlift: stopped\n")

@@ -1,0 +1,238 @@
+"""The page says what the numbers say, says what they do not, and stands alone."""
+
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from tests.report.test_tables import scores
+
+from actlift.evaluation.scores import Scores
+from actlift.geometry.skeleton import H36M_17
+from actlift.report.page import ReportContext, arm_note, verdict, write_page
+
+POSE = np.random.default_rng(0).normal(scale=0.4, size=(17, 3))
+ARMS = {"generalist": 0.0, "experts (pooled)": -3.0, "random-experts (pooled)": 2.0}
+
+
+def seeded(of: Scores, offsets: dict[int, dict[str, float]]) -> Scores:
+    """The same scores once per seed, shifted by seed and arm."""
+    return Scores(
+        pd.concat(
+            of.table.assign(seed=seed, value=of.table["value"] + of.table["arm"].map(shift).fillna(0.0))
+            for seed, shift in offsets.items()
+        )
+    )
+
+
+def context(of: Scores, **changes: object) -> ReportContext:
+    given: dict[str, object] = {
+        "title": "Does <the action> help?",
+        "scores": of,
+        "study": {
+            "arms": list(of.arms),
+            "steps": 20000,
+            "split": {"test subjects": ["S1"]},
+            "corpus_digest": "9f2c",
+            "commit": "a1b2c3",
+            "command": "actlift study --arms 'generalist & experts'",
+        },
+        "curves": [("generalist", pd.DataFrame({"step": [1, 10], "loss": [0.2, 0.1]}))],
+        "examples": [
+            {
+                "title": "clip 1",
+                "action": "walk",
+                "truth": POSE,
+                "predictions": {"generalist": POSE + 0.1, "b": 1.1 * POSE},
+            }
+        ],
+        "data_note": "2D keypoints are projections by virtual cameras.",
+        "skeleton": H36M_17,
+        "runs": [{"arm": "generalist", "seed": 0, "folder": "out/run-0", "steps": 20000, "seconds": 3723.4}],
+    }
+    return ReportContext(**(given | changes))  # type: ignore[arg-type]
+
+
+def page(tmp_path: Path, of: ReportContext) -> str:
+    path = tmp_path / "report" / "index.html"
+    write_page(path, of)
+    return path.read_text(encoding="utf-8")
+
+
+def with_metrics(*metrics: str) -> Scores:
+    return Scores.concat([scores(ARMS, metric=metric) for metric in metrics])
+
+
+# The verdict
+
+
+def said(of: Scores, metric: str = "mpjpe") -> tuple[str, bool]:
+    sentence = verdict(of, metric, "Position")
+    return sentence.text.replace("\N{NO-BREAK SPACE}", " "), sentence.decided
+
+
+def test_a_clear_winner_is_named_with_its_lead_and_interval() -> None:
+    of = scores({"generalist": 0, "experts": -3})
+    text, decided = said(of)
+    row = of.compare("mpjpe", "experts", "generalist").loc["mean over actions"]
+    assert decided
+    assert "“experts” (told the true action) is best with" in text
+    assert f"{-row['difference']:.2f} mm" in text
+    assert f"interval {-row['high']:.2f} mm to {-row['low']:.2f} mm below" in text
+    assert "one seed" in text
+
+
+def test_a_difference_within_chance_is_undecided() -> None:
+    text, decided = said(scores({"generalist": 0, "random-experts": 0.01}))
+    assert not decided
+    assert "undecided" in text
+    assert "may be chance" in text
+
+
+def test_the_reference_may_win() -> None:
+    text, decided = said(scores({"generalist": 0, "random-experts": 2, "cluster-experts": 1}))
+    assert decided
+    assert "“generalist” is best" in text
+    assert "below “cluster-experts”" in text
+
+
+def test_higher_is_better_for_shares() -> None:
+    text, decided = said(scores({"generalist": 0, "experts": 3}, metric="pck"), "pck")
+    assert decided
+    assert "“experts” (told the true action) is best" in text
+    assert "above “generalist”" in text
+
+
+def test_seeds_that_agree_decide_and_seeds_that_do_not_undo() -> None:
+    of = scores({"generalist": 0, "experts": -3})
+    assert said(seeded(of, {0: {}, 1: {"experts": 0.1}, 2: {"experts": -0.1}}))[1]
+    text, decided = said(seeded(of, {0: {}, 1: {"experts": 4.0}, 2: {"experts": -4.0}}))
+    assert not decided
+    assert "other seeds may undo it" in text
+
+
+def test_one_clip_per_action_or_one_arm_decides_nothing() -> None:
+    text, decided = said(scores({"generalist": 0, "experts": -3}, clips=1))
+    assert not decided
+    assert "no interval" in text
+    text, decided = said(scores({"generalist": 0}))
+    assert not decided
+    assert "nothing to compare with" in text
+
+
+def test_arm_notes() -> None:
+    assert "oracle" in arm_note("experts")
+    assert "oracle" in arm_note("experts (pooled)")
+    assert "together" in arm_note("random-experts (pooled)")
+    assert "oracle" not in arm_note("random-experts (each)")
+    assert arm_note("something else") == ""
+
+
+# The page
+
+
+class Tags(HTMLParser):
+    """Checks that tags nest, and collects the addresses of what a browser would load."""
+
+    VOID = frozenset({"meta", "br", "link", "img", "hr", "input"})
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.addresses: list[str] = []
+        self.tags: set[str] = set()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        self.addresses += [value or "" for name, value in attrs if name in ("src", "href", "xlink:href")]
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+
+def test_the_page_is_one_wellformed_file_without_network(tmp_path: Path) -> None:
+    html = page(tmp_path, context(with_metrics("mpjpe", "mpjve", "p_mpjpe")))
+    tags = Tags()
+    tags.feed(html)
+    assert tags.open == []
+    assert all(address.startswith("#") for address in tags.addresses)
+    assert not {"script", "link", "img", "iframe"} & tags.tags
+    assert "@import" not in html
+    assert "url(http" not in html
+    assert "prefers-color-scheme: dark" in html
+    assert "@media print" in html
+    assert 'name="viewport"' in html
+
+
+def test_the_page_says_how_far_it_reaches(tmp_path: Path) -> None:
+    html = page(tmp_path, context(seeded(scores(ARMS), {0: {}, 1: {"experts (pooled)": 0.5}})))
+    text = re.sub(r"\s+", " ", html)
+    assert "2D keypoints are projections by virtual cameras." in text
+    assert "12 test clips of 3 actions by 1 person, seen by 1 camera; every arm trained with 2 seeds" in text
+    assert "not of other people" in text
+    assert "true action is known (oracle)" in text
+    assert re.search(r"2 seeds, spread 0\.35 mm", text)
+
+
+def test_unequal_numbers_of_seeds_are_told(tmp_path: Path) -> None:
+    of = scores({"generalist": 0, "experts": -3})
+    more = of.table[of.table["arm"] == "experts"].assign(seed=1)
+    assert "trained with 1 to 2 seeds" in page(tmp_path, context(Scores(pd.concat([of.table, more]))))
+
+
+def test_the_verdict_comes_first_then_mpjpe_then_mpjve(tmp_path: Path) -> None:
+    html = page(tmp_path, context(with_metrics("pck", "p_mpjpe", "mpjve", "mpjpe")))
+    places = [
+        html.index(part)
+        for part in (
+            "Where joints are (position error, MPJPE)",
+            "How they move (velocity error, MPJVE)",
+            "<h2>MPJPE (Protocol 1)</h2>",
+            "<h2>MPJVE (velocity error)</h2>",
+            "<summary>P-MPJPE (Protocol 2)",
+            "<summary>3D PCK at 150 mm",
+            "<h2>Training</h2>",
+            "<h2>Examples</h2>",
+            "<h2>How it was made</h2>",
+        )
+    ]
+    assert places == sorted(places)
+
+
+def test_how_it_was_made_is_told_and_escaped(tmp_path: Path) -> None:
+    html = page(tmp_path, context(scores(ARMS)))
+    assert "Does &lt;the action&gt; help?" in html
+    assert "<the action>" not in html
+    assert "<code>actlift study --arms &#39;generalist &amp; experts&#39;</code>" in html
+    assert "<dt>corpus digest</dt><dd><code>9f2c</code></dd>" in html
+    assert "<dt>split</dt><dd>test subjects: S1</dd>" in html
+    assert "<dt>steps</dt><dd>20,000</dd>" in html
+    assert "<code>out/run-0</code>" in html
+    assert "1 h 2 min" in html
+
+
+def test_examples_are_measured_about_the_root(tmp_path: Path) -> None:
+    html = page(tmp_path, context(scores(ARMS)))
+    expected = 0.1 * np.linalg.norm(POSE - POSE[0], axis=1).mean() * 1000
+    assert "<strong>0 mm</strong>" in html  # a prediction off by a translation only
+    assert f"<strong>{expected:.0f} mm</strong>" in html
+
+
+def test_what_is_not_given_leaves_no_empty_section(tmp_path: Path) -> None:
+    html = page(tmp_path, context(scores({"generalist": 0}), curves=[], examples=[], runs=[]))
+    for heading in ("Training", "Examples", "Other metrics"):
+        assert f"<h2>{heading}</h2>" not in html
+    assert "run folder" not in html
+    assert "Difference to" not in html
+
+
+def test_a_page_that_cannot_be_made_leaves_the_old_one(tmp_path: Path) -> None:
+    path = tmp_path / "index.html"
+    path.write_text("old", encoding="utf-8")
+    with pytest.raises(ValueError, match="no arm 'baseline'"):
+        write_page(path, context(scores(ARMS), reference="baseline"))
+    assert path.read_text(encoding="utf-8") == "old"

@@ -1,0 +1,161 @@
+"""What tables mark as best, how they print differences, and that a terminal can show them."""
+
+import io
+
+import numpy as np
+import pandas as pd
+import pytest
+from rich.console import Console
+
+from actlift.evaluation.metrics import METRICS
+from actlift.evaluation.scores import MEAN_OVER_ACTIONS, MEAN_OVER_FRAMES, Scores
+from actlift.report.tables import (
+    arms_table,
+    best_cells,
+    clips_per_action,
+    comparisons,
+    interval,
+    judgment,
+    number,
+    print_arms_table,
+    signed,
+)
+
+MPJPE, PCK = METRICS["mpjpe"], METRICS["pck"]
+
+
+def scores(arms: dict[str, float], actions: int = 3, clips: int = 4, metric: str = "mpjpe") -> Scores:
+    """Every arm is off from a common level by its own amount, up to noise."""
+    rng = np.random.default_rng(0)
+    rows = []
+    for action in range(actions):
+        for clip in range(clips):
+            level = rng.normal(50, 5)
+            for arm, effect in arms.items():
+                rows.append(
+                    {
+                        "run": f"runs/{arm}",
+                        "arm": arm,
+                        "seed": 0,
+                        "action": f"action{action}",
+                        "subject": "S1",
+                        "camera": "ring0",
+                        "clip": f"{action}_{clip}",
+                        "metric": metric,
+                        "joint": "all",
+                        "frames": 100,
+                        "value": level + effect + rng.normal(0, 0.2),
+                    }
+                )
+    return Scores.from_rows(rows)
+
+
+def row(difference: float, low: float, high: float) -> pd.Series:
+    return pd.Series({"difference": difference, "low": low, "high": high, "clips": 5})
+
+
+def test_the_reference_comes_first_and_the_means_last() -> None:
+    table = arms_table(scores({"random-experts": 1, "generalist": 0, "experts": -2}), "mpjpe")
+    assert list(table.index) == ["generalist", "random-experts", "experts"]
+    assert list(table.columns) == ["action0", "action1", "action2", MEAN_OVER_ACTIONS, MEAN_OVER_FRAMES]
+
+
+def test_a_reference_that_is_no_arm_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"no arm 'baseline'; these scores have: generalist, experts"):
+        arms_table(scores({"generalist": 0, "experts": 1}), "mpjpe", reference="baseline")
+
+
+def test_comparisons_are_those_of_the_scores() -> None:
+    three = scores({"generalist": 0, "experts": -2, "random-experts": 1})
+    compared = comparisons(three, "mpjpe", reference="experts")
+    assert list(compared) == ["generalist", "random-experts"]
+    for arm, comparison in compared.items():
+        pd.testing.assert_frame_equal(comparison, three.compare("mpjpe", arm, "experts"), rtol=0, atol=0)
+
+
+def test_best_is_what_prints_best() -> None:
+    table = pd.DataFrame({"walk": [40.04, 39.96, 41.0], "sit": [50.0, 51.0, np.nan]}, index=["a", "b", "c"])
+    assert best_cells(table, MPJPE).to_numpy().tolist() == [[True, True], [True, False], [False, False]]
+    assert best_cells(table, PCK).to_numpy().tolist() == [[False, False], [False, True], [True, False]]
+
+
+def test_numbers() -> None:
+    assert number(41.26, MPJPE) == "41.3"
+    assert number(3.126, METRICS["mpjve"]) == "3.13"
+    assert number(np.nan, MPJPE) == "n/a"
+    assert [signed(x, MPJPE) for x in (1.234, -1.234, -0.001, 0.0)] == [
+        "+1.23",
+        "\N{MINUS SIGN}1.23",
+        "±0.00",
+        "±0.00",
+    ]
+    assert signed(np.nan, MPJPE) == "n/a"
+    assert interval(row(-1, -2, 0.5), MPJPE) == "[\N{MINUS SIGN}2.00, +0.50]"
+    assert interval(row(-1, np.nan, np.nan), MPJPE) == "[no interval]"
+
+
+@pytest.mark.parametrize(
+    ("of", "lower", "higher"),
+    [
+        (row(-1, -2, -0.5), "better", "worse"),
+        (row(1, 0.5, 2), "worse", "better"),
+        (row(-1, -2, 0.1), "undecided", "undecided"),
+        (row(-1, -2, 0.0), "undecided", "undecided"),
+        (row(-1, np.nan, np.nan), "undecided", "undecided"),
+    ],
+)
+def test_judgment(of: pd.Series, lower: str, higher: str) -> None:
+    assert (judgment(of, MPJPE), judgment(of, PCK)) == (lower, higher)
+
+
+def test_clips_are_counted_once_for_all_arms() -> None:
+    counts = clips_per_action(scores({"generalist": 0, "experts": 1}, actions=2, clips=5), "mpjpe")
+    assert counts.to_dict() == {"action0": 5, "action1": 5, MEAN_OVER_ACTIONS: 10, MEAN_OVER_FRAMES: 10}
+
+
+def printed(of: Scores, width: int, metric: str = "mpjpe") -> str:
+    console = Console(file=io.StringIO(), width=width, color_system=None)
+    print_arms_table(console, of, metric)
+    return console.file.getvalue()  # type: ignore[attr-defined]
+
+
+def test_twenty_actions_and_six_arms_fit_a_terminal_of_120() -> None:
+    arms = ["generalist", "experts (pooled)", "experts (each)", "random-experts", "cluster-experts", "experts (frames)"]
+    text = printed(scores({arm: -i for i, arm in enumerate(arms)}, actions=20), 120)
+    assert max(map(len, text.splitlines())) <= 120
+    lines = [line.strip() for line in text.splitlines()]
+    assert "…" not in text
+    assert sum(line.startswith("action") and line[6].isdigit() for line in lines) == 20  # no action takes two lines
+    assert all("* " in line for line in lines if line.startswith("action") and line[6].isdigit())
+    (difference,) = [lines[i + 1] for i, line in enumerate(lines) if line.startswith(MEAN_OVER_ACTIONS)]
+    assert "minus generalist" in difference
+    assert difference.count("\N{MINUS SIGN}") == 5
+
+
+@pytest.mark.parametrize("width", [60, 80, 100, 120, 160])
+def test_no_arm_is_lost_where_the_terminal_is_narrow(width: int) -> None:
+    kinds = ("experts", "random-experts", "cluster-experts")
+    arms = ["generalist", *(f"{kind} ({equality})" for kind in kinds for equality in ("pooled", "each"))]
+    of = scores({arm: -30.0 * i for i, arm in enumerate(arms)})
+    text = printed(of, width)
+    assert max(map(len, text.splitlines())) <= width
+    assert "…" not in text
+    columns = [line.split()[2:] for line in text.splitlines() if line.startswith(" action0")]
+    assert all(len(values) > 1 for values in columns)  # the generalist stands in every table
+    found = [value for i, values in enumerate(columns) for value in values[i > 0 :] if value != "*"]
+    assert found == [number(value, MPJPE) for value in arms_table(of, "mpjpe")["action0"]]
+    assert text.count("random-") == text.count("cluster-") == 2
+    assert text.count("minus generalist") == 2 * len(columns)
+
+
+def test_one_arm_alone_prints_without_differences() -> None:
+    text = printed(scores({"generalist": 0}), 80)
+    assert MEAN_OVER_FRAMES in text
+    assert "minus" not in text
+
+
+def test_higher_is_better_where_it_is() -> None:
+    text = printed(scores({"generalist": 0, "experts": 10}, metric="pck"), 80, "pck")
+    (line,) = [line for line in text.splitlines() if line.strip().startswith(MEAN_OVER_ACTIONS)]
+    assert line.index("*") > 40  # behind the generalist's value
+    assert "higher is better" in text
