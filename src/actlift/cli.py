@@ -649,7 +649,7 @@ def switching(
     from actlift.data.corpus import Corpus
     from actlift.lifting.conditional import ConditionalLifter
     from actlift.lifting.predict import LifterPredictor, load_lifter
-    from actlift.recognition.recognizer import load_recognizer
+    from actlift.recognition.prediction import load_recognizer
     from actlift.report.figures import save_drawing
     from actlift.report.study_page import data_note
     from actlift.report.switching_page import drawing, print_switching
@@ -708,12 +708,13 @@ def export(run: Path, *, out: Path, member: str | None = None) -> None:
     """
     from actlift.lifting.onnx import export_onnx
     from actlift.lifting.predict import load_lifter
+    from actlift.models.base import parameter_count
     from actlift.training.run import Run
 
     lifter = load_lifter(Run.open(run), member)
     export_onnx(lifter, out)
     CONSOLE.print(
-        f"{out}: {lifter.receptive_field} frames receptive field, {lifter.parameters_per_member:,} parameters",
+        f"{out}: {lifter.receptive_field} frames receptive field, {parameter_count(lifter):,} parameters",
         soft_wrap=True,
     )
 
@@ -775,7 +776,9 @@ def recognize_verb(
     """
     from actlift.data.corpus import Corpus
     from actlift.lifting.predict import load_lifter
-    from actlift.recognition.recognizer import load_recognizer, measure, train_recognizer
+    from actlift.recognition.accuracy import measure
+    from actlift.recognition.prediction import load_recognizer
+    from actlift.recognition.training import train_recognizer
     from actlift.report.study_page import data_note
     from actlift.training.run import Run
 
@@ -783,25 +786,18 @@ def recognize_verb(
     lifting = None if lifter is None else Run.open(lifter)
     if lifting and (seen := sorted(set(test_subjects) & set(lifting.config["identity"]["trained_on"]["subjects"]))):
         raise InputError(f"{lifter} was trained on {', '.join(seen)}: poses of them would be no test; give another one")
-    said = time.perf_counter()
-
-    def on_progress(step: int, loss: float) -> None:
-        nonlocal said
-        if step == steps or time.perf_counter() - said > LINE_EVERY_S:
-            CONSOLE.print(f"training {out}: {step / steps:.0%}, loss {loss:.2f} nats", soft_wrap=True)
-            said = time.perf_counter()
-
-    run = train_recognizer(
-        out,
-        training,
-        model={"receptive_field": receptive_field, "channels": channels, "causal": causal},
-        lifter=load_lifter(lifting) if lifting else None,
-        budget=Budget(steps, batch),
-        folds=folds,
-        seed=seed,
-        save_every_s=save_every_s,
-        on_progress=on_progress,
-    )
+    with _progress() as show:
+        run = train_recognizer(
+            out,
+            training,
+            model={"receptive_field": receptive_field, "channels": channels, "causal": causal},
+            lifter=load_lifter(lifting) if lifting else None,
+            budget=Budget(steps, batch),
+            folds=folds,
+            seed=seed,
+            save_every_s=save_every_s,
+            on_progress=lambda progress: show(f"training {out}", progress),
+        )
     recognized = load_recognizer(run)
     found = measure(recognized([v.keypoints for v in test.views]), test.views, recognized.actions)
     table = Table(box=SIMPLE_HEAD, pad_edge=False, title=f"{out} on {', '.join(test.subjects)}", title_justify="left")
@@ -1060,7 +1056,7 @@ def _progress() -> Iterator[Callable[..., None]]:
 
         def show(label: str, moment: "TrainProgress", whole: tuple[int, int] | None = None) -> None:
             nonlocal current, said
-            speed = f"{moment.loss_mm:.1f} mm {moment.windows_per_second:,.0f} windows/s"
+            speed = f"{moment.loss:.1f} {moment.unit} {moment.windows_per_second:,.0f} windows/s"
             if terminal:
                 if whole:
                     bar("all", "the whole study", *whole)
