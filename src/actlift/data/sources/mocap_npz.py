@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from actlift.data.archive import read_npz
+from actlift.data.archive import npz_holds, read_npz
 from actlift.data.clip import Clip
 from actlift.errors import InputError
 from actlift.files import replacing
@@ -26,6 +26,11 @@ from actlift.geometry.skeleton import H36M_17
 
 UNIT_M = 1e-4  # of joint_offset_tenth_mm
 REQUIRED = ("clip", "subject", "action", "frames", "root_m", "joint_offset_tenth_mm", "joints", "fps")
+
+
+def is_mocap_npz(source: str) -> bool:
+    """Tell whether a source is a file in the layout above, whole or in part."""
+    return npz_holds(source, "root_m", "joint_offset_tenth_mm")
 
 
 def read_mocap_npz(path: str | os.PathLike[str]) -> list[Clip]:
@@ -77,7 +82,7 @@ def read_mocap_npz(path: str | os.PathLike[str]) -> list[Clip]:
             )
             for i, piece in enumerate(pieces)
         ]
-    except ValueError as error:
+    except InputError as error:
         raise InputError(f"{path}: {error}") from error
 
 
