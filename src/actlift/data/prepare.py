@@ -7,7 +7,7 @@ from pathlib import Path
 
 from actlift.data.clip import Clip
 from actlift.data.corpus import Corpus, Exclusion, write_corpus
-from actlift.data.noise import DetectorNoise, Exact, IndependentNoise
+from actlift.data.noise import Exact, Keypoints
 from actlift.data.sources import SOURCES, source_of, wanted
 from actlift.errors import InputError
 
@@ -47,7 +47,7 @@ def prepare(
     detections: str | os.PathLike[str] | None = None,
     rig: str | None = None,
     cameras: int = 4,
-    keypoints: Exact | IndependentNoise | DetectorNoise | None = None,
+    keypoints: Keypoints | None = None,
     fps: float | None = None,
     seed: int = 0,
     exclusions: Sequence[Exclusion] = (),
