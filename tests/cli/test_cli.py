@@ -525,7 +525,7 @@ def test_sources_that_are_not_there_or_no_sources(assert_no_corpus, tmp_path):
     wanted = "wanted a motion capture .npz, a folder with an .asf and its .amc files"
     assert_no_corpus(tmp_path / "gone.npz", "nothing there", wanted)
     (tmp_path / "empty").mkdir()
-    assert_no_corpus(tmp_path / "empty", "a folder without an .asf file", wanted)
+    assert_no_corpus(tmp_path / "empty", "a folder, but not of a kind of source that is known", wanted)
     (tmp_path / "motion.fbx").write_bytes(b"\x00")
     assert_no_corpus(tmp_path / "motion.fbx", "not a kind of source that is known", wanted)
 

@@ -18,7 +18,7 @@ LARGEST = 4 << 30  # bytes of all arrays of an archive
 
 
 def read_npz(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
-    """Every array of an .npz file, by name, read whole.
+    """Read every array of an .npz file, by name.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -30,7 +30,7 @@ def read_npz(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
 
 
 def read_nested_npz(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """As `read_npz`, but where an array holds Python objects, the plain data that they are (see `pickled`).
+    """Read as `read_npz` does, but where an array holds Python objects, the plain data that they are (see `pickled`).
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -41,7 +41,7 @@ def read_nested_npz(path: str | os.PathLike[str]) -> dict[str, Any]:
 
 
 def npz_names(path: str | os.PathLike[str]) -> list[str]:
-    """The names of the arrays of an .npz file, without reading them.
+    """List the names of the arrays of an .npz file, without reading them.
 
     Raises:
         FileNotFoundError, ValueError: there is no such file; it is no .npz, or cut short.
@@ -56,6 +56,16 @@ def npz_names(path: str | os.PathLike[str]) -> list[str]:
         raise InputError(
             f"{path}: no .npz archive, or cut short ({path.stat().st_size} bytes); copy it again whole"
         ) from error
+
+
+def npz_holds(path: str | os.PathLike[str], *names: str) -> bool:
+    """Tell whether there is an .npz file with one of these arrays, or several of them, without reading them.
+
+    Raises:
+        ValueError: there is an .npz file, but it is damaged or cut short.
+    """
+    path = Path(path)
+    return path.suffix.lower() == ".npz" and path.is_file() and not set(names).isdisjoint(npz_names(path))
 
 
 def _read(path: Path, objects: Callable[[Any], Any]) -> dict[str, Any]:

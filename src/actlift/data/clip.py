@@ -107,11 +107,11 @@ class Clip:
         return len(self.joints_world)
 
     def piece(self, first: int, stop: int) -> "Clip":
-        """Frames first to stop - 1, named like a slice: `13_18[0:118]`."""
+        """Cut out frames first to stop - 1, named like a slice: `13_18[0:118]`."""
         return self._changed(lambda points: points[first:stop], name=f"{self.name}[{first}:{stop}]")
 
     def resampled(self, fps: float) -> "Clip":
-        """The same motion at another frame rate; frame 0 keeps its time, and the same rate gives the clip itself.
+        """Resample to another frame rate; frame 0 keeps its time, and the same rate gives the clip itself.
 
         Band-limited resampling with a symmetric (zero-phase) Kaiser low-pass at the lower of the two Nyquist
         frequencies (`scipy.signal.resample_poly`), also for whole ratios: taking every fifth frame of a fast wave would

@@ -7,7 +7,6 @@ Three models: `Exact`, `IndependentNoise` and `DetectorNoise`. Each is a frozen 
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from typing import Protocol
 
 import numpy as np
 from jaxtyping import Bool, Float, Float64, Int
@@ -21,14 +20,6 @@ _EXTREMITY = ("Wrist", "Hand", "Thumb", "Index", "Pinky", "Ankle", "Foot", "Heel
 _LOWER_BODY = ("Hip", "Knee", "Ankle", "Foot", "Heel", "Toe")
 
 
-class Keypoints(Protocol):
-    """What makes the 2D keypoints of a corpus out of exact projections."""
-
-    def observe(
-        self, points_px: Float[np.ndarray, "t j 2"], skeleton: Skeleton, fps: float, seed: int | Sequence[int]
-    ) -> tuple[Float[np.ndarray, "t j 2"], Float[np.ndarray, "t j"]]: ...
-
-
 @dataclass(frozen=True)
 class Exact:
     """The projections themselves, with confidence 1."""
@@ -40,7 +31,7 @@ class Exact:
         fps: float,
         seed: int | Sequence[int],  # noqa: ARG002  nothing is drawn
     ) -> tuple[Float[np.ndarray, "t j 2"], Float[np.ndarray, "t j"]]:
-        """The points as they are, as float64, and ones.
+        """Give the points as they are, as float64, and ones.
 
         Raises:
             ValueError: points are not finite or not of this skeleton, or fps is not positive.
@@ -66,7 +57,7 @@ class IndependentNoise:
     def observe(
         self, points_px: Float[np.ndarray, "t j 2"], skeleton: Skeleton, fps: float, seed: int | Sequence[int]
     ) -> tuple[Float[np.ndarray, "t j 2"], Float[np.ndarray, "t j"]]:
-        """The points with noise, and ones.
+        """Give the points with noise, and ones.
 
         Raises:
             ValueError: as `Exact.observe`.
@@ -141,7 +132,7 @@ class DetectorNoise:
     def observe(
         self, points_px: Float[np.ndarray, "t j 2"], skeleton: Skeleton, fps: float, seed: int | Sequence[int]
     ) -> tuple[Float[np.ndarray, "t j 2"], Float[np.ndarray, "t j"]]:
-        """What the detector reports of a person: points in pixels, and confidences.
+        """Make what the detector reports of a person: points in pixels, and confidences.
 
         Raises:
             ValueError: as `Exact.observe`.
@@ -178,6 +169,8 @@ class DetectorNoise:
             ]
         )
 
+
+Keypoints = Exact | IndependentNoise | DetectorNoise  # what makes the 2D keypoints of a corpus of exact projections
 
 KEYPOINTS: dict[str, type[Exact] | type[IndependentNoise] | type[DetectorNoise]] = {
     "exact": Exact,

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from actlift.data.archive import read_nested_npz
+from actlift.data.archive import npz_holds, read_nested_npz
 from actlift.data.clip import Clip, Detections
 from actlift.errors import InputError, MissingPackageError
 from actlift.geometry.camera import Camera
@@ -44,7 +44,7 @@ _CAMERAS = json.loads(Path(__file__).with_name("h36m_cameras.json").read_text(en
 
 
 def h36m_cameras(subject: str) -> tuple[Camera, ...]:
-    """The four cameras as they stood when this person was filmed, named by their serial numbers.
+    """Give the four cameras as they stood when this person was filmed, named by their serial numbers.
 
     Raises:
         ValueError: nobody of that name has cameras; the message lists who has.
@@ -61,8 +61,19 @@ def h36m_cameras(subject: str) -> tuple[Camera, ...]:
     return tuple(cameras)
 
 
+def is_h36m(source: str) -> bool:
+    """Tell whether a source is a folder of CDF files or a file like `data_3d_h36m.npz`, by its content.
+
+    HumanEva-I circulates in the same layout, with a slash in the names of subjects.
+    """
+    path = Path(source)
+    if path.is_dir():
+        return any(path.glob(CDF_FILES))
+    return npz_holds(path, "positions_3d") and not any("/" in subject for subject in read_positions(path))
+
+
 def read_h36m(source: str | os.PathLike[str], *, detections: str | os.PathLike[str] | None = None) -> list[Clip]:
-    """All takes, named like `S9/Directions 1`, with the cameras that filmed them.
+    """Read all takes, named like `S9/Directions 1`, with the cameras that filmed them.
 
     A take that is known to be unusable (`FAULTS`) comes with its fault.
 
@@ -102,13 +113,13 @@ def read_h36m(source: str | os.PathLike[str], *, detections: str | os.PathLike[s
                     fault=fault,
                 )
             )
-        except ValueError as error:
+        except InputError as error:
             raise InputError(f"{path}: {error}") from error
     return clips
 
 
 def canonical_take(label: str) -> str:
-    """The name of a take by the fifteen actions: `TakingPhoto 1` is `Photo 1`.
+    """Name a take by the fifteen actions: `TakingPhoto 1` is `Photo 1`.
 
     Raises:
         ValueError: it is no action of Human3.6M; the message lists those there are.
@@ -123,7 +134,7 @@ def canonical_take(label: str) -> str:
 
 
 def read_positions(path: Path) -> dict[str, dict[str, Any]]:
-    """`positions_3d` of a file as above: subject -> take -> what stands there.
+    """Read `positions_3d` of a file as above: subject -> take -> what stands there.
 
     Raises:
         FileNotFoundError, ValueError: as `read_nested_npz`; or it is not in this layout.
@@ -132,7 +143,7 @@ def read_positions(path: Path) -> dict[str, dict[str, Any]]:
 
 
 def check_positions(name: str, positions: Any, joints: int) -> np.ndarray:
-    """The array of a take, if it is one of (t, joints, 3).
+    """Give the array of a take, if it is one of (t, joints, 3).
 
     Raises:
         ValueError: it is not; the message names the take.
@@ -154,7 +165,7 @@ def _by_take(path: Path, subjects: Mapping[str, Mapping[str, Any]]) -> dict[tupl
         for label, held in takes.items():
             try:
                 key = (subject, canonical_take(label))
-            except ValueError as error:
+            except InputError as error:
                 raise InputError(f"{path}, subject '{subject}': {error}") from error
             if key in found:
                 raise InputError(f"{path}: two spellings of one take, '{'/'.join(key)}'; keep one")

@@ -25,6 +25,7 @@ from actlift.errors import InputError
 from actlift.geometry.rotations import forward_kinematics
 from actlift.geometry.skeleton import H36M_17
 
+SYNTHETIC = "synthetic"  # the word that stands for these motions where a source is named
 GRAVITY = 9.81
 
 # Angles in degrees, all 0 for a person upright with arms hanging; (rest, lowest, highest). Flexing a hip or shoulder
@@ -287,6 +288,22 @@ class Person:
         )
 
 
+def is_synthetic(source: str) -> bool:
+    """Tell whether a source is the word for these motions."""
+    return source == SYNTHETIC
+
+
+def read_synthetic(source: str, *, seed: int = 0) -> list[Clip]:
+    """Make the clips of `synthetic_clips`, six people.
+
+    Raises:
+        ValueError: the source is not the word for these motions.
+    """
+    if not is_synthetic(source):
+        raise InputError(f"{source}: no file is read for motions that are made; wanted the word {SYNTHETIC}")
+    return list(synthetic_clips(seed))
+
+
 def synthetic_clips(
     seed: int = 0,
     *,
@@ -296,7 +313,7 @@ def synthetic_clips(
     fps: float = 50.0,
     actions: Iterable[str] = tuple(ACTIONS),
 ) -> Iterator[Clip]:
-    """Clips of made-up people `syn1`, `syn2`, ..., each doing every action `clips` times.
+    """Make clips of made-up people `syn1`, `syn2`, ..., each doing every action `clips` times.
 
     A clip depends on the seed and its own name alone: more subjects or fewer actions leave the others as they are.
 
