@@ -1,6 +1,7 @@
 """Clip: one piece of motion capture, a person's joints in world coordinates."""
 
 import math
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -12,6 +13,14 @@ from scipy import signal
 from actlift.errors import InputError
 from actlift.geometry.camera import Camera
 from actlift.geometry.skeleton import H36M_17
+
+
+def take_of(clip: str) -> str:
+    """The take that a clip is, or was cut from: pieces are named like slices, `13_18[0:118]`, or by letters, `05_20a`.
+
+    Pieces of one take show one person in one go: a split keeps them on one side.
+    """
+    return re.sub(r"(?<=\d)[a-z]$", "", re.sub(r"\[\d+:\d+\]$", "", clip))
 
 
 @dataclass(frozen=True, eq=False)
