@@ -38,7 +38,7 @@ LABELS: dict[str, str] = {
 class Variant:
     """What one row of a table of scores stands for.
 
-    Its words, `str(variant)`, are those of tables: "experts (total)", "conditioned, mixture: predicted label".
+    Its words, `str(variant)`, are those of tables: "experts (per model)", "conditioned, mixture: predicted label".
 
     Attributes:
         arm: "generalist", "experts", "conditioned" ...
@@ -61,7 +61,7 @@ class Variant:
                 raise InputError(f"the {what} of {self.arm!r} is {given!r}; known: {', '.join(known)}, or empty")
 
     def __str__(self) -> str:
-        matching = f" ({self.matching})" if self.matching else ""
+        matching = f" ({self.matching.replace('_', ' ')})" if self.matching else ""
         label = f": {LABELS[self.label]}" if self.label else ""
         return f"{self.arm}{matching}{', mixture' if self.mixture else ''}{label}"
 
