@@ -389,7 +389,7 @@ def test_reading_what_is_no_score_file_names_it(tmp_path: Path) -> None:
     [
         (GENERALIST, "generalist"),
         (Variant("experts", "total"), "experts (total)"),
-        (Variant("experts", "per_model", "none"), "experts (per_model): no label"),
+        (Variant("experts", "per_model", "none"), "experts (per model): no label"),
         (Variant("conditioned", label="oracle"), "conditioned: oracle label"),
         (Variant("conditioned", label="predicted", mixture=True), "conditioned, mixture: predicted label"),
         (Variant("conditioned", label="wrong_random", mixture=True), "conditioned, mixture: wrong label, at random"),
