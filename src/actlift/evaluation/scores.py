@@ -18,12 +18,12 @@ import pandas as pd
 
 from actlift.errors import InputError
 from actlift.files import replacing
+from actlift.training.budget import MATCHINGS
 
 MEAN_OVER_ACTIONS = "mean over actions"
 MEAN_OVER_FRAMES = "mean over frames"
 ALL_JOINTS = "all"
 
-MATCHINGS = ("total", "per_model", "frames", "epochs")
 LABELS: dict[str, str] = {
     "oracle": "oracle label",
     "predicted": "predicted label",
@@ -388,7 +388,7 @@ OLD_ARMS = {
 
 
 def _upgraded(table: pd.DataFrame) -> pd.DataFrame:
-    """The columns of a variant in place of the one string that carried them until format 2 of studies.
+    """The columns of a variant in place of the one string that carried them before format 2 of studies.
 
     Such a string was "experts (pooled)", "conditioned: oracle label" or "specialised, mixture: predicted label".
     """

@@ -10,7 +10,8 @@ from pathlib import Path
 from actlift.data.corpus import Corpus
 from actlift.errors import InputError
 from actlift.files import read_json, remove_leftovers, write_json
-from actlift.study.experiment import Progress, plan_jobs, run_study
+from actlift.study.arms import plan_jobs
+from actlift.study.experiment import Progress, run_study
 from actlift.study.plan import Plan
 from actlift.study.presets import SUITE_FORMAT, settings_of
 from actlift.training.run import environment
