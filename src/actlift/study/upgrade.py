@@ -10,6 +10,7 @@ study.json: plan.equalities [pooled, each]    plan.matching [total, per_model], 
 runs/experts-pooled-seed0, runs/...-each-...  runs/experts-total-seed0, runs/...-per_model-...
 runs/finished-..., runs/specialised-...       runs/finetuned-..., runs/finetuned-experts-...
 runs/*/told.parquet                           runs/*/by_label.parquet
+runs/*/labels.json: recognised                recognized
 scores.parquet, labels.parquet: arm, run      arm, matching, label, mixture, and runs by their new names
 ============================================  ======================================================================
 
@@ -34,6 +35,7 @@ from actlift.study.about import About
 
 STUDY_FORMAT = 2
 
+_SPELLED = {"recognised": "recognized"}
 _RUN = re.compile(r"(?P<arm>.+?)(?:-(?P<matching>pooled|each|frames|epochs))?-seed(?P<seed>\d+)")
 
 ABOUT: dict[str, About] = {
@@ -133,6 +135,10 @@ def upgrade_study(folder: Path) -> None:
         for run in runs:
             _when_well(last_first, partial(os.replace, run, run.with_name(_renamed(run.name))))
         for run in runs:
+            notes = run / "labels.json"
+            if notes.is_file():
+                content = {_SPELLED.get(key, key): value for key, value in read_json(notes).items()}
+                write_json(last_first.enter_context(replacing(notes)), content)
             told = run / "told.parquet"
             if told.is_file():
                 _when_well(last_first, told.unlink)
