@@ -68,7 +68,7 @@ def test_the_networks_of_a_job_predict_every_view_and_each_by_its_own(name, spli
     training, test = split
     job = ARMS[name].jobs(name, training, PLAN)[0]
     networks = networks_of(job)
-    poses = ARMS[name].predictor(networks, job)(test.views)
+    poses = ARMS[name].poses(networks, job, test.views)
     assert [pose.shape for pose in poses] == [view.pose3d_cam.shape for view in test.views]
     part_of = job.partition.part_of if job.partition else lambda _: "everything"
     for view, pose in list(zip(test.views, poses, strict=True))[::5]:
@@ -104,7 +104,7 @@ def test_an_arm_that_is_scored_under_labels_takes_every_action_and_none(name, sp
     assert list(conditional.actions) == list(training.actions)
     views = test.views[::5]
     truly = conditional.poses(views, [view.action for view in views])
-    for one, other in zip(truly, ARMS[name].predictor(networks, job)(views), strict=True):
+    for one, other in zip(truly, ARMS[name].poses(networks, job, views), strict=True):
         np.testing.assert_allclose(one, other, atol=1e-5)
     nothing = networks["everything"].given(3) if job.conditions else unconditioned
     np.testing.assert_allclose(conditional.unknown(views)[0], LifterPredictor(nothing)(views)[0], atol=1e-5)

@@ -230,8 +230,9 @@ def test_scores_are_of_the_runs_on_the_held_out(study, corpus):
         run = runs(study)[name]
         lifters = {member: load_lifter(run, member) for member in run.members}
         variant = Variant(arm, "total")
-        predictor = ARMS[arm].predictor(lifters, Job(variant, 0, (), PARTITIONS[partition](training.views, seed=0)))
-        again = score_poses(predictor(test.views), test.views, variant=variant, run=f"runs/{name}").table
+        job = Job(variant, 0, (), PARTITIONS[partition](training.views, seed=0))
+        poses = ARMS[arm].poses(lifters, job, test.views)
+        again = score_poses(poses, test.views, variant=variant, run=f"runs/{name}").table
         theirs = scores.table.query("run == @again.run[0]").reset_index(drop=True)
         pd.testing.assert_frame_equal(again, theirs, check_exact=False, rtol=1e-5)
 

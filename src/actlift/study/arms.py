@@ -1,7 +1,7 @@
 """Arms: what a study compares with the generalist. To add one, write a class and a row of `ARMS`.
 
 An arm is any object with the four members of :class:`Arm`: what reports say of it (``about``), what it trains
-(``jobs``), and, of the networks that came of a job, a predictor (``predictor``) and a lifter that takes any label
+(``jobs``), and, of the networks that came of a job, their poses of views (``poses``) and a lifter that takes any label
 (``conditional``). What a job costs, it says itself (:attr:`Job.windows`).
 
 ===================  ===================================================================================================
@@ -39,7 +39,7 @@ from actlift.data.windows import rows_of
 from actlift.errors import InputError
 from actlift.evaluation.scores import GENERALIST, Variant
 from actlift.lifting.conditional import ConditionalLifter
-from actlift.lifting.predict import LifterPredictor, Predictor, RoutedPredictor
+from actlift.lifting.predict import LifterPredictor, Poses, RoutedPredictor
 from actlift.models.options import Network
 from actlift.models.tcn import TCN
 from actlift.study.about import About
@@ -120,15 +120,15 @@ class Arm(Protocol):
         """
         ...
 
-    def predictor(self, networks: Mapping[str, TCN], job: Job) -> Predictor:
-        """The predictor of the networks that came of a job, by name; each view goes to its own part."""
+    def poses(self, networks: Mapping[str, TCN], job: Job, views: Sequence[View]) -> Poses:
+        """The poses of views by the networks that came of a job, by name; each view goes to its own part."""
         ...
 
     def conditional(self, networks: Mapping[str, TCN], job: Job, unconditioned: TCN) -> ConditionalLifter:
         """The lifter that takes any label, of arms that are scored under labels.
 
         Args:
-            networks, job: as for ``predictor``.
+            networks, job: as for ``poses``.
             unconditioned: the network without a label that the job went on from, or the generalist.
         """
         ...
@@ -143,9 +143,9 @@ class Generalist:
     def jobs(self, name: str, training: Corpus, plan: Plan) -> list[Job]:
         return [Job(Variant(name), seed, (_everything(training, plan, seed),)) for seed in plan.seeds]
 
-    def predictor(self, networks: Mapping[str, TCN], job: Job) -> Predictor:
+    def poses(self, networks: Mapping[str, TCN], job: Job, views: Sequence[View]) -> Poses:
         del job
-        return LifterPredictor(networks[EVERYTHING])
+        return LifterPredictor(networks[EVERYTHING])(views)
 
     def conditional(self, networks: Mapping[str, TCN], job: Job, unconditioned: TCN) -> ConditionalLifter:
         raise NotImplementedError("a network that knows no parts takes no labels")
@@ -176,8 +176,8 @@ class Experts:
         spends = shared(plan.budget, len(parts)) if matching == "total" else plan.budget
         return tuple(ModelSpec(part, own, spends) for part, own in rows.items())
 
-    def predictor(self, networks: Mapping[str, TCN], job: Job) -> Predictor:
-        return _routed({name: LifterPredictor(network) for name, network in networks.items()}, job)
+    def poses(self, networks: Mapping[str, TCN], job: Job, views: Sequence[View]) -> Poses:
+        return _routed(networks, job, views)
 
     def conditional(self, networks: Mapping[str, TCN], job: Job, unconditioned: TCN) -> ConditionalLifter:
         del job
@@ -205,9 +205,9 @@ class Conditioned:
         spec = replace(everything, budget=budget, conditions=part_of_row[everything.rows])
         return Job(_variant(name, self.about), seed, (spec,), partition, tuple(partition.training))
 
-    def predictor(self, networks: Mapping[str, TCN], job: Job) -> Predictor:
+    def poses(self, networks: Mapping[str, TCN], job: Job, views: Sequence[View]) -> Poses:
         network = networks[EVERYTHING]
-        return _routed({part: LifterPredictor(network.given(i)) for i, part in enumerate(job.conditions)}, job)
+        return _routed({part: network.given(i) for i, part in enumerate(job.conditions)}, job, views)
 
     def conditional(self, networks: Mapping[str, TCN], job: Job, unconditioned: TCN) -> ConditionalLifter:
         del unconditioned
@@ -231,8 +231,8 @@ class Finetuned:
             _finetuning(base, variant, base.specs, plan) for base in ARMS[self.base].jobs(self.base, training, plan)
         ]
 
-    def predictor(self, networks: Mapping[str, TCN], job: Job) -> Predictor:
-        return ARMS[self.base].predictor(networks, job)
+    def poses(self, networks: Mapping[str, TCN], job: Job, views: Sequence[View]) -> Poses:
+        return ARMS[self.base].poses(networks, job, views)
 
     def conditional(self, networks: Mapping[str, TCN], job: Job, unconditioned: TCN) -> ConditionalLifter:
         return ARMS[self.base].conditional(networks, job, unconditioned)
@@ -259,8 +259,8 @@ class FinetunedExperts:
             found.append(replace(job, conditions=()))
         return found
 
-    def predictor(self, networks: Mapping[str, TCN], job: Job) -> Predictor:
-        return _routed({name: LifterPredictor(network) for name, network in networks.items()}, job)
+    def poses(self, networks: Mapping[str, TCN], job: Job, views: Sequence[View]) -> Poses:
+        return _routed(networks, job, views)
 
     def conditional(self, networks: Mapping[str, TCN], job: Job, unconditioned: TCN) -> ConditionalLifter:
         del job
@@ -435,7 +435,8 @@ def _finetuning(base: Job, variant: Variant, specs: Sequence[ModelSpec], plan: P
     )
 
 
-def _routed(predictors: Mapping[str, Predictor], job: Job) -> RoutedPredictor:
-    """Each view to the predictor of its part."""
+def _routed(networks: Mapping[str, TCN], job: Job, views: Sequence[View]) -> Poses:
+    """The poses of each view by the network of its part."""
     assert job.partition is not None
-    return RoutedPredictor(predictors, job.partition.part_of)
+    predictors = {part: LifterPredictor(network) for part, network in networks.items()}
+    return RoutedPredictor(predictors, job.partition.part_of)(views)

@@ -135,7 +135,7 @@ def _scores(folder: Path, job: Job, run: Run, test: Corpus) -> Scores:
     path = folder / "runs" / job.folder / "scores.parquet"
     if not path.exists():
         arm, of_run = ARMS[job.variant.arm], f"runs/{job.folder}"
-        poses = arm.predictor(_networks(run), job)(test.views)
+        poses = arm.poses(_networks(run), job, test.views)
         _save_examples(path.with_name("examples.npz"), poses, test.views)
         scores = score_poses(poses, test.views, variant=job.variant, seed=job.seed, run=of_run)
         if job.base is not None and not arm.about.labeled:
@@ -185,8 +185,8 @@ def _unconditioned(folder: Path, job: Job) -> TCN:
 def _evaluation_callback(job: Job, views: Sequence[View], times: int) -> EvaluationCallback:
     """Errors of every action along training."""
 
-    def measure(lifters: Mapping[str, TCN]) -> list[dict[str, Any]]:
-        poses = ARMS[job.variant.arm].predictor(lifters, job)(views)
+    def measure(networks: Mapping[str, TCN]) -> list[dict[str, Any]]:
+        poses = ARMS[job.variant.arm].poses(networks, job, views)
         scores = score_poses(poses, views, variant=job.variant, metrics=CURVE_METRICS)
         return [
             {"action": action, "metric": metric, "value": float(value)}
