@@ -105,7 +105,7 @@ def gain_of(
 def test_planted_gains_are_named_and_planted_zeros_are_not(labeled: Path) -> None:
     found = advise([labeled]).of_actions(Point(27, None, 1800))
     assert [(a.advice, a.choice) for a in (found["Eating"], found["Sitting"])] == [
-        ("specialise", EXPERTS_PER_MODEL),
+        ("specialize", EXPERTS_PER_MODEL),
         ("condition", CONDITIONED),
     ]
     assert found["Walking"].advice == "stay general"
@@ -283,8 +283,8 @@ def test_oracle_figures_have_recognized_ones_beside(labeled: Path) -> None:
 
 def test_errors_that_disagree_are_told(labeled: Path) -> None:
     advice = advise([labeled])
-    assert advice.of_actions(advice.at, "mpjve")["Walking"].advice == "specialise"
-    assert "MPJVE says otherwise of Walking (specialise)" in advice.sentence
+    assert advice.of_actions(advice.at, "mpjve")["Walking"].advice == "specialize"
+    assert "MPJVE says otherwise of Walking (specialize)" in advice.sentence
     other = advise([labeled], metric="mpjve")
     assert (other.metric, other.other) == ("mpjve", "mpjpe")
     assert "MPJPE says otherwise of Walking (stay general)" in other.sentence
@@ -349,6 +349,6 @@ def test_the_verb_prints_it(labeled: Path, tmp_path: Path, monkeypatch: pytest.M
     cli.advise([labeled], labels="oracle", out=tmp_path)
     text = " ".join(out.getvalue().split())
     assert advise([labeled], labels="oracle").sentence in text
-    assert "specialise" in text
+    assert "specialize" in text
     assert "told the true action" in text
     assert (tmp_path / "advice.json").exists()

@@ -1,6 +1,6 @@
 """Advice from finished studies: for each action an expert of its own, one network that is told the action, or neither.
 
-A choice is an arm that one could train instead of the generalist: experts ("specialise") or a conditioned network
+A choice is an arm that one could train instead of the generalist: experts ("specialize") or a conditioned network
 ("condition"), told the true action (``oracle``: it is known beforehand, as in a gait laboratory) or the one recognized
 in the 2D keypoints (``predicted``). Its gain is by how many % of the generalist's error its own is lower, at the same
 receptive field, training frames and steps; below 0 it is higher. Between budgets that were studied gains are linear in
@@ -28,7 +28,7 @@ from actlift.report.words import counted, metric_name
 
 Error = Literal["mpjpe", "n_mpjpe", "mpjve"]
 STAY, UNDECIDED = "stay general", "undecided"
-KINDS = ("specialise", "condition", STAY, UNDECIDED)  # of advice
+KINDS = ("specialize", "condition", STAY, UNDECIDED)  # of advice
 MEANS = (MEAN_OVER_ACTIONS, MEAN_OVER_FRAMES)
 AXES = {"frames": "training frames", "steps": "steps"}
 
@@ -40,7 +40,7 @@ class ActionAdvice:
     Attributes:
         action: its name.
         clips: of the test people.
-        advice: "specialise", "condition", "stay general" or "undecided".
+        advice: "specialize", "condition", "stay general" or "undecided".
         choice: the one advised, else the most promising: "experts (per model)", "conditioned, mixture".
         gain: of the choice, in %.
         recognized: beside a gain of who is told the true action, the same of who is told the recognized one, where that

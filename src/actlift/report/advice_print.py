@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from rich.console import Console
 
-STYLES = {"specialise": "green", "condition": "green", STAY: "", UNDECIDED: "dim"}
+STYLES = {"specialize": "green", "condition": "green", STAY: "", UNDECIDED: "dim"}
 SIGNS = {1: "green", 0: "dim", -1: "red"}
-LETTERS = {"specialise": "S", "condition": "C", STAY: "G", UNDECIDED: "?"}
+LETTERS = {"specialize": "S", "condition": "C", STAY: "G", UNDECIDED: "?"}
 
 
 def write_advice(folder: Path, advice: Advice) -> Path:
@@ -129,13 +129,13 @@ def _print_actions(console: "Console", advice: Advice) -> None:
     )
     grid.add_column("action", no_wrap=True)
     grid.add_column("clips", justify="right", style="dim")
-    grid.add_column("advice")
+    grid.add_column("advice", overflow="fold")
     if several:
-        grid.add_column("gain of")
+        grid.add_column("gain of", overflow="fold")
     for metric, labels in columns:
         recognized = "" if labels == advice.labels else ",\nrecognized"
         grid.add_column(f"{metric_name(metric)} gain{recognized}", justify="right", no_wrap=True)
-    grid.add_column(f"by {metric_name(advice.other)}")
+    grid.add_column(f"by {metric_name(advice.other)}", overflow="fold")
     for action, found in actions.items():
         other = others[action]
         words = Text(found.advice + (f": {found.why}" if found.why else ""), STYLES[found.advice])

@@ -21,7 +21,7 @@ from actlift.study.about import About
 
 Labels = Literal["oracle", "predicted"]
 Choice = tuple[str, Variant]  # what networks are told, and which they are: a variant without a label
-ADVICE = {"experts": "specialise", "finetuned-experts": "specialise", "conditioned": "condition"}  # by arm
+ADVICE = {"experts": "specialize", "finetuned-experts": "specialize", "conditioned": "condition"}  # by arm
 TOLD = {"oracle": "told the true action", "predicted": "told the recognized action"}
 # of the plan, what may differ between studies that advice is drawn from
 VARIED = {"arms", "matching", "seeds", "labels", "precision", "device", "frames", "epochs", "snapshots"} | {

@@ -78,5 +78,6 @@ def variant_note(variant: Variant, arms: Mapping[str, About], *, labeled: bool =
     about = arms.get(variant.arm)
     arm = ""
     if about:
-        arm = about.mixture if variant.mixture else (labeled and about.note_labeled) or about.note
+        note = about.note_labeled if labeled or variant.label else ""
+        arm = about.mixture if variant.mixture else note or about.note
     return "; ".join(filter(None, (arm, LABELS.get(variant.label), MATCHINGS.get(variant.matching))))
