@@ -111,7 +111,7 @@ class BootstrapSamples:
     frames: pd.Series
 
     def compare(self, variant: Variant, against: Variant) -> pd.DataFrame:
-        """Tell by how much `variant` differs from `against`, both among the drawn, with its 95 % interval.
+        """Say by how much `variant` differs from `against`, both among the drawn, with its 95 % interval.
 
         Rows: the actions, then the two means. Columns: difference (variant minus against, reported unit), low, high,
         clips. An action with one clip has no interval (NaN).
@@ -133,7 +133,7 @@ class BootstrapSamples:
 class Scores:
     """A checked long table; see `COLUMNS`.
 
-    Raises ValueError if a column is missing, unknown or of the wrong kind, a value is not finite, a row averages no
+    Raises InputError if a column is missing, unknown or of the wrong kind, a value is not finite, a row averages no
     frames, or one clip, seen by one camera, is scored twice for the same variant, seed, metric and joint.
     """
 
@@ -166,7 +166,7 @@ class Scores:
 
     @classmethod
     def concat(cls, parts: Sequence["Scores"]) -> "Scores":
-        """All rows of several tables. Raises ValueError if there is nothing to join or a row comes twice."""
+        """All rows of several tables. Raises InputError if there is nothing to join or a row comes twice."""
         if not parts:
             raise InputError("scores: nothing to concatenate; give at least one table")
         return cls(pd.concat([part.table for part in parts], ignore_index=True))
@@ -175,11 +175,15 @@ class Scores:
     def read(cls, path: str | Path) -> "Scores":
         """From a Parquet file that `save` wrote, in this format or in the one before it (see `_upgraded`).
 
-        Raises FileNotFoundError, or ValueError naming the file if scores are not what it holds.
+        Raises FileNotFoundError, or InputError naming the file if scores are not what it holds.
         """
         try:
-            return cls(_upgraded(pd.read_parquet(path)))
+            table = pd.read_parquet(path)
         except ValueError as error:  # pyarrow's ArrowInvalid is one
+            raise InputError(f"{path}: cannot be read as scores: {error}") from error
+        try:
+            return cls(_upgraded(table))
+        except InputError as error:
             raise InputError(f"{path}: cannot be read as scores: {error}") from error
 
     def save(self, path: str | Path) -> None:
@@ -222,7 +226,7 @@ class Scores:
     def per_joint(self, metric: str) -> pd.DataFrame:
         """Rows variants, columns joints (bones), means over frames, averaged over seeds.
 
-        Raises ValueError if the metric was not scored joint by joint.
+        Raises InputError if the metric was not scored joint by joint.
         """
         rows = self._rows(metric, per_joint=True)
         variants, number = _numbered(rows)
@@ -248,7 +252,7 @@ class Scores:
         A clip is drawn with all its cameras and seeds. The draws speak of other clips of the same people, not of other
         people nor of other seeds. An action with one clip has none and adds nothing to those of the means.
 
-        Raises ValueError for an unknown metric or variant, or if the variants (or two seeds of one) were not scored on
+        Raises InputError for an unknown metric or variant, or if the variants (or two seeds of one) were not scored on
         the same clips, cameras and numbers of frames.
         """
         rows = self._rows(metric)
@@ -295,7 +299,7 @@ class Scores:
     def compare(
         self, metric: str, variant: Variant, against: Variant, *, seed: int = 0, draws: int = 2000
     ) -> pd.DataFrame:
-        """Tell by how much `variant` differs from `against`, with a 95 % interval from a paired bootstrap over clips.
+        """Say by how much `variant` differs from `against`, with a 95 % interval from a paired bootstrap over clips.
 
         The table is that of `BootstrapSamples.compare`. What is drawn, and what is refused: see `bootstrap`.
         """
@@ -423,7 +427,7 @@ def _numbered(rows: pd.DataFrame) -> tuple[tuple[Variant, ...], pd.Series]:
 
 
 def _as_kind(column: pd.Series, kind: type) -> pd.Series:
-    """The column as str, int64, float64 or bool; a ValueError naming it if its values are of another kind."""
+    """The column as str, int64, float64 or bool; an InputError naming it if its values are of another kind."""
     if kind is str:
         fits = pd.api.types.infer_dtype(column, skipna=False) in ("string", "empty")
     elif kind is bool:

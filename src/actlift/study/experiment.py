@@ -59,7 +59,7 @@ def run_study(
         on_progress: told now and then how far the study is.
 
     Raises:
-        ValueError: for a folder that holds another study or no study, unknown subjects, or a corpus without people or
+        InputError: for a folder that holds another study or no study, unknown subjects, or a corpus without people or
             actions on both sides of the split.
         OSError: where the folder cannot be written.
         Interrupted: after Ctrl-C; the same call resumes.

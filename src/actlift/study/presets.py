@@ -63,7 +63,7 @@ def settings_of(
         receptive_fields: which settings; all of the preset's where empty.
 
     Raises:
-        ValueError: for an unknown preset or receptive field, a scale that is not positive, or choices in ``base`` that
+        InputError: for an unknown preset or receptive field, a scale that is not positive, or choices in ``base`` that
             the preset makes itself.
     """
     if preset not in PRESETS:

@@ -36,7 +36,7 @@ def run_suite(
         on_progress: told now and then the setting's name and how far the whole suite is.
 
     Raises:
-        ValueError: as :func:`actlift.study.presets.settings_of` and :func:`actlift.study.experiment.run_study`, or for
+        InputError: as :func:`actlift.study.presets.settings_of` and :func:`actlift.study.experiment.run_study`, or for
             a folder that holds another suite or something else.
         OSError: where the folder cannot be written.
         Interrupted: after Ctrl-C; the same call resumes.
