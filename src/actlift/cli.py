@@ -220,7 +220,7 @@ def demo(out: Path = Path("out/demo"), *, steps: int = 800, seeds: tuple[int, ..
     plan = Plan(
         test_subjects=("syn5", "syn6"),
         arms=("generalist", "experts", "random-experts"),
-        equalities=("pooled", "each"),
+        matching=("total", "per_model"),
         seeds=seeds,
         budget=Budget(steps),
         network=Network(receptive_field=27, channels=64),
@@ -466,7 +466,7 @@ def evaluate_verb(
     from actlift.data.corpus import Corpus
     from actlift.evaluation.evaluate import evaluate
     from actlift.evaluation.metrics import METRICS, metric
-    from actlift.evaluation.scores import MEAN_OVER_ACTIONS
+    from actlift.evaluation.scores import MEAN_OVER_ACTIONS, Variant
     from actlift.lifting.predict import LifterPredictor, load_lifter
     from actlift.report.tables import number
     from actlift.training.run import Run
@@ -487,7 +487,7 @@ def evaluate_verb(
     scores = evaluate(
         LifterPredictor(load_lifter(opened, member), flip=flip),
         chosen.views,
-        arm=run.resolve().name,
+        variant=Variant(run.resolve().name),
         seed=opened.config["identity"]["seed"],
         run=str(run),
         metrics=metrics or tuple(METRICS),
@@ -562,11 +562,11 @@ def specialise_verb(
     from actlift.evaluation.metrics import metric
     from actlift.evaluation.scores import MEAN_OVER_ACTIONS
     from actlift.report.tables import interval, judgment, number, signed
-    from actlift.study.finetune import AFTER, BEFORE, METRICS, specialise
+    from actlift.study.finetune import AFTER, BEFORE, METRICS, finetune
     from actlift.training.run import Run
 
     with _progress() as show:
-        found = specialise(
+        found = finetune(
             out,
             Run.open(run),
             Corpus.open(corpus),
@@ -585,7 +585,7 @@ def specialise_verb(
         table.add_column(name, justify=justify)  # type: ignore[arg-type]
     for name in METRICS:
         measure = metric(name)
-        errors = found.action.per_action(name)[MEAN_OVER_ACTIONS]
+        errors = found.action.per_action(name)[MEAN_OVER_ACTIONS].to_dict()
         row = found.action.compare(name, AFTER, BEFORE).T[MEAN_OVER_ACTIONS]
         style = {"better": "green", "worse": "red", "undecided": "dim"}[judgment(row, measure)]
         difference = Text(f"{signed(row['difference'], measure)} {interval(row, measure)}", style)
@@ -599,7 +599,7 @@ def specialise_verb(
             soft_wrap=True,
         )
     if found.others is not None:
-        errors = found.others.per_action("mpjpe")[MEAN_OVER_ACTIONS]
+        errors = found.others.per_action("mpjpe")[MEAN_OVER_ACTIONS].to_dict()
         before, after = (number(errors[arm], metric("mpjpe")) for arm in (BEFORE, AFTER))
         CONSOLE.print(
             "Other actions of unseen people keep the old network and lose nothing; with the new one they would go from "
@@ -647,17 +647,17 @@ def switching(
         Also write switching.json and figures to this folder.
     """
     from actlift.data.corpus import Corpus
+    from actlift.evaluation.scores import GENERALIST
     from actlift.lifting.conditional import ConditionalLifter
     from actlift.lifting.predict import LifterPredictor, load_lifter
     from actlift.recognition.prediction import load_recognizer
     from actlift.report.figures import save_drawing
     from actlift.report.study_page import data_note
     from actlift.report.switching_page import drawing, print_switching
-    from actlift.study.plan import GENERALIST
     from actlift.study.switching import measure_switching
     from actlift.training.run import Run, environment
 
-    runs = {arm: Run.open(study / "runs" / f"{arm}-seed{seed}") for arm in (GENERALIST, "conditioned")}
+    runs = {arm: Run.open(study / "runs" / f"{arm}-seed{seed}") for arm in (GENERALIST.arm, "conditioned")}
     identity = runs["conditioned"].config["identity"]
     opened = Corpus.open(corpus)
     if opened.digest != identity["corpus"]:
@@ -670,7 +670,7 @@ def switching(
         raise InputError(f"{recognizer} was trained on {', '.join(seen)}: its labels of them would be no test")
     found = measure_switching(
         ConditionalLifter.from_network(load_lifter(runs["conditioned"]), actions),
-        LifterPredictor(load_lifter(runs[GENERALIST])),
+        LifterPredictor(load_lifter(runs[GENERALIST.arm])),
         chosen.views,
         load_recognizer(recognizing) if recognizing else None,
         clips=clips,
@@ -827,13 +827,13 @@ def study_verb(
 
     With a preset: the paper's whole comparison, ending in its tables and a verdict on each of its claims, or (preset
     action-aware) what a network gains that is told the action. Running it again resumes what is unfinished and retrains
-    nothing that is done; seeds (and without a preset arms and equalities) can be added.
+    nothing that is done; seeds (and without a preset arms and matchings) can be added.
 
     For example:
 
         actlift study corpus studies/first --test-subjects S7 S8 --budget.steps 6000
-        actlift study corpus studies/first --test-subjects S7 S8 --arms experts cluster-experts --equalities pooled each
-        actlift study corpus studies/scarce --test-subjects S7 S8 --equalities frames --frames 7600 --budget.steps 800
+        actlift study corpus studies/first --test-subjects S7 S8 --arms cluster-experts --matching total per_model
+        actlift study corpus studies/scarce --test-subjects S7 S8 --matching frames --frames 7600 --budget.steps 800
         actlift study corpus studies/first --config study.yaml
         actlift study corpus studies/fair --test-subjects S7 S8 --preset fair --receptive-fields 1 27
         actlift study corpus studies/paper --test-subjects S7 S8 --preset paper --scale 0.02
@@ -847,9 +847,9 @@ def study_verb(
     out
         The study folder.
     preset
-        paper: as the paper's authors ran it. fair: equal steps, both equalities, controls. action-oriented: equal
+        paper: as the paper's authors ran it. fair: equal steps, both matchings, controls. action-oriented: equal
         training frames, several amounts. action-aware: one network told the action, recognized, known, missing or
-        wrong, at several steps. Each chooses arms, equalities, receptive fields and steps itself.
+        wrong, at several steps. Each chooses arms, matchings, receptive fields and steps itself.
     scale
         Of a preset's numbers of steps: 0.1 trains a tenth as long, and the report says so.
     receptive_fields
@@ -927,7 +927,7 @@ def advise(
         Folder for advice.json and figures; the first study's where left out.
     """
     from actlift.report.advice import advise as advice_of
-    from actlift.report.advice import print_advice, write_advice
+    from actlift.report.advice_print import print_advice, write_advice
 
     advice = advice_of(
         studies, metric=metric, receptive_field=receptive_field, frames=frames, steps=steps, labels=labels
@@ -977,7 +977,7 @@ def study(corpus: Path, out: Path, *, plan: Plan) -> None:
     with _progress() as show:
 
         def on_progress(at: Progress) -> None:
-            label = f"{at.number}/{at.jobs} {at.job.label}, seed {at.job.seed}"
+            label = f"{at.number}/{at.jobs} {at.job.variant}, seed {at.job.seed}"
             show(label, at.moment, (at.windows, at.windows_total))
 
         run_study(out, Corpus.open(corpus), plan, on_progress=on_progress)
@@ -993,7 +993,7 @@ def _suite(corpus: Path, out: Path, preset: str, plan: Plan, scale: float, recep
     with _progress() as show:
 
         def on_progress(setting: str, at: Progress) -> None:
-            label = f"{at.number}/{at.jobs} {setting} {at.job.label}, seed {at.job.seed}"
+            label = f"{at.number}/{at.jobs} {setting} {at.job.variant}, seed {at.job.seed}"
             show(label, at.moment, (at.windows, at.windows_total))
 
         run_suite(
@@ -1165,9 +1165,11 @@ def _report(folder: Path) -> None:
     from actlift.evaluation.scores import Scores
     from actlift.files import read_json
     from actlift.report.labels_page import LabelsReport, write_labels_report
-    from actlift.report.page import HEADLINES, arm_note, verdict
+    from actlift.report.page import HEADLINES, verdict
+    from actlift.report.results import read_arms
     from actlift.report.study_page import data_note, write_study_page
     from actlift.report.tables import print_arms_table
+    from actlift.report.words import variant_note
 
     if (folder / "labels.parquet").is_file():
         write_labels_report(LabelsReport.open(folder))  # the study's page links it
@@ -1175,9 +1177,11 @@ def _report(folder: Path) -> None:
     scores = Scores.read(folder / "scores.parquet")
     for name in HEADLINES:
         print_arms_table(CONSOLE, scores, name)
-    told = [f"{arm}: {arm_note(arm)}." for arm in scores.arms]
+    about = read_json(folder / "study.json")
+    arms = read_arms(about)
+    told = [f"{variant}: {variant_note(variant, arms)}." for variant in scores.variants]
     told += ["", *(f"{verdict(scores, name, what).text}" for name, what in HEADLINES.items())]
-    told += ["", data_note(read_json(folder / "study.json")["provenance"]), ""]
+    told += ["", data_note(about["provenance"]), ""]
     for line in told:
         CONSOLE.print(line)
     CONSOLE.print(f"report: {page}", soft_wrap=True)

@@ -9,6 +9,7 @@ from tests.data.sources.test_h36m import METADATA, motion, project, seventeen
 
 from actlift.cli import app
 from actlift.data.corpus import Corpus
+from actlift.evaluation.scores import GENERALIST
 from actlift.models.options import Network
 from actlift.report.results import Suite
 from actlift.study.plan import Plan
@@ -35,14 +36,14 @@ def test_the_papers_settings_are_its_unit_epochs():
     assert [plan.budget.steps for plan in plans.values()] == [round(e * 2 * 1_559_752 / 1024) for e in (1, 1, 80)]
     for plan, field in zip(plans.values(), (1, 27, 243), strict=True):
         assert plan.network == Network(receptive_field=field, channels=8, dropout=0.25)
-        assert plan.equalities == ("epochs",)
+        assert plan.matching == ("epochs",)
 
 
-def test_the_fair_settings_spend_the_same_steps_under_both_equalities_with_both_controls():
+def test_the_fair_settings_spend_the_same_steps_under_both_matchings_with_both_controls():
     paper, fair = (settings_of(p, BASE, training_frames=9000, scale=0.5) for p in ("paper", "fair"))
     assert [p.budget for p in fair.values()] == [p.budget for p in paper.values()]
     for plan in fair.values():
-        assert plan.equalities == ("pooled", "each")
+        assert plan.matching == ("total", "per_model")
         assert set(plan.arms) == {"generalist", "experts", "random-experts", "cluster-experts"}
         assert plan.network.dropout == BASE.network.dropout
     assert fair["1f"].budget == Budget(round(0.5 * 2 * 9000 / 16), 16)
@@ -53,7 +54,7 @@ def test_the_action_oriented_settings_are_a_grid_of_frames_and_steps():
     assert {name: (plan.frames, plan.budget.steps) for name, plan in plans.items()} == {
         f"9f-{frames}-{steps}": (frames, steps) for frames in (100, 400, 1600, 6400) for steps in (50, 200)
     }
-    assert all(plan.equalities == ("frames",) for plan in plans.values())
+    assert all(plan.matching == ("frames",) for plan in plans.values())
 
 
 def test_the_action_aware_settings_are_steps_at_each_receptive_field():
@@ -61,8 +62,8 @@ def test_the_action_aware_settings_are_steps_at_each_receptive_field():
     assert list(plans) == [f"{field}f-{steps}" for field in (27, 81) for steps in (1500, 6000, 24000)]
     for name, plan in plans.items():
         assert name == f"{plan.network.receptive_field}f-{plan.budget.steps}"
-        assert {"generalist", "conditioned", "random-conditioned", "finished-conditioned"} < set(plan.arms)
-        assert plan.equalities == ("pooled",)
+        assert {"generalist", "conditioned", "random-conditioned", "finetuned-conditioned"} < set(plan.arms)
+        assert plan.matching == ("total",)
         assert plan.labels
         assert plan.snapshots == 0
         assert plan.budget.batch == BASE.budget.batch
@@ -105,7 +106,7 @@ def test_a_suite_runs_resumes_and_refuses_to_be_another(preset, corpus, tmp_path
     assert (last_name, last.number, last.windows) == (suite.settings[-1].name, last.jobs, last.windows_total)
     assert [at.windows for _, at in seen] == sorted(at.windows for _, at in seen)
     for setting in suite.settings:
-        assert setting.scores.arms[0] == "generalist"
+        assert setting.scores.variants[0] == GENERALIST
         assert {cost.run for cost in setting.costs} == set(setting.scores.table["run"])
         for cost in setting.costs:
             assert sum(cost.share(member) for member in cost.steps) == pytest.approx(1)
