@@ -9,11 +9,12 @@ import pandas as pd
 import pytest
 from tests.report.test_tables import EXPERTS, RANDOM, scores
 
-from actlift.evaluation.scores import GENERALIST, Scores, Variant
+from actlift.evaluation.scores import GENERALIST, LABELS, Scores, Variant
 from actlift.geometry.skeleton import H36M_17
 from actlift.report.page import ReportContext, verdict, write_page
-from actlift.report.words import variant_note
+from actlift.report.words import EXPERTS_MATCHED, LABEL_NOTES, MATCHING_NOTES, variant_note
 from actlift.study.arms import ARMS
+from actlift.training.budget import MATCHINGS
 
 POSE = np.random.default_rng(0).normal(scale=0.4, size=(17, 3))
 EXPERTS_TOTAL, CLUSTER = Variant("experts", "total"), Variant("cluster-experts")
@@ -139,6 +140,11 @@ def test_notes_on_variants() -> None:
     assert "oracle" not in variant_note(Variant("random-experts", "per_model"), ABOUT)
     assert "recognized" in variant_note(Variant("conditioned", label="predicted", mixture=True), ABOUT)
     assert variant_note(Variant("something else"), ABOUT) == ""
+
+
+def test_there_are_words_for_all_that_a_variant_may_be() -> None:
+    assert set(LABEL_NOTES) == set(LABELS)
+    assert set(MATCHING_NOTES) == set(EXPERTS_MATCHED) == set(MATCHINGS)
 
 
 # The page

@@ -55,17 +55,17 @@ def write_advice(folder: Path, advice: Advice) -> Path:
             "left_aside": [str(folder) for folder in studies.aside],
             "sentence": advice.sentence,
             "actions": {
-                metric: [_named(found) for found in advice.of_actions(advice.at, metric).values()]
+                metric: [_with_words(found) for found in advice.of_actions(advice.at, metric).values()]
                 for metric in (advice.metric, advice.other)
             },
             "along": {
                 axis: [
-                    {**asdict(point), "actions": [_named(found) for found in advice.of_actions(point).values()]}
+                    {**asdict(point), "actions": [_with_words(found) for found in advice.of_actions(point).values()]}
                     for point in line
                 ]
                 for axis, line in advice.lines.items()
             },
-            "crossings": [_named(crossing) for crossing in advice.crossings],
+            "crossings": [_with_words(crossing) for crossing in advice.crossings],
             "rule": {"worthwhile_gain_percent": MARGIN, "false_discovery_rate": FALSE, "text": _rule()},
             "gains": _plain(gains),
             "studies": [
@@ -303,6 +303,6 @@ def _plain(frame: pd.DataFrame) -> Any:
     return json.loads(frame.to_json(orient="records", double_precision=10))
 
 
-def _named(found: ActionAdvice | Crossing) -> dict[str, Any]:
+def _with_words(found: ActionAdvice | Crossing) -> dict[str, Any]:
     """What JSON holds of it: the choice by its words."""
     return {**asdict(found), "choice": str(found.choice)}

@@ -107,7 +107,7 @@ class Studies:
             {point: scores[point] for point in kept},
             {name: about for study in studies for name, about in study.arms.items()},
             {point: paths[point] for point in kept},
-            str(studies[0].study["fixed"]["corpus"]),
+            str(studies[0].about["fixed"]["corpus"]),
             [folder for point, of_point in paths.items() if point not in kept for folder in of_point],
         )
 
@@ -208,7 +208,7 @@ def _check_alike(studies: Sequence[StudyResults]) -> None:
 
 def _identity(study: StudyResults) -> dict[str, Any]:
     """What must be equal in studies that advice is drawn from."""
-    plan = {**study.study["plan"], **study.study["fixed"]}
+    plan = {**study.about["plan"], **study.about["fixed"]}
     flat = pd.json_normalize(plan).iloc[0].to_dict()
     return {
         **{str(k): v for k, v in flat.items() if k not in VARIED},

@@ -68,7 +68,7 @@ class LabelsReport:
             studies = [StudyResults.open(name, at) for name, at in places.items() if name not in missing]
         else:
             studies = [StudyResults.open(folder.resolve().name, folder)]
-            about = studies[0].study
+            about = studies[0].about
         found = tuple(map(LabeledStudy.open, studies))
         return cls(folder, about, found, tuple(missing), {table.name: table for table in label_tables(found)})
 
@@ -146,7 +146,7 @@ def print_labels(console: "Console", report: LabelsReport) -> None:
 def _contents(report: LabelsReport, drawn: Sequence[Drawing]) -> dict[str, Any]:
     """Put what the template prints into words, every number of it."""
     first = report.studies[0].study
-    study, plan, about = first.study, first.study["plan"], report.about
+    study, plan, about = first.about, first.about["plan"], report.about
     arms = {name: about for at in report.studies for name, about in at.study.arms.items()}
     networks = dict.fromkeys(replace(variant, label="") for variant in report.variants)
     seeds = sorted({int(seed) for at in report.studies for seed in at.study.scores.table["seed"].unique()})
@@ -192,8 +192,8 @@ def _contents(report: LabelsReport, drawn: Sequence[Drawing]) -> dict[str, Any]:
         "studies": [
             {
                 **study_entry(report.folder, at.study),
-                "command": at.study.study["command"],
-                "commit": at.study.study["commit"],
+                "command": at.study.about["command"],
+                "commit": at.study.about["commit"],
             }
             for at in report.studies
         ],

@@ -239,7 +239,7 @@ def decomposition_table(suite: Suite) -> Table:
 def curve_points(study: StudyResults, metric: str, focus: str) -> pd.DataFrame:
     """Errors along training: variant, seed, share (of the budget, to 1 / snapshots), of (mean or focus), value."""
     curves = study.curves[study.curves["metric"] == metric]
-    times = int(study.study["plan"]["snapshots"]) or 1
+    times = int(study.about["plan"]["snapshots"]) or 1
     curves = curves.assign(share=np.floor(curves["progress"].astype(float) * times + 1e-9) / times)
     keys = ["variant", "seed", "share"]
     of_all = curves.groupby(keys, sort=False)["value"].mean().reset_index().assign(of=MEAN_OVER_ACTIONS)
@@ -278,7 +278,7 @@ def _key_columns(study: StudyResults) -> dict[str, Any]:
     return {
         "setting": study.name,
         "receptive field": study.receptive_field,
-        "generalist's epochs": study.study["plan"]["epochs"],
+        "generalist's epochs": study.about["plan"]["epochs"],
         "training frames": study.frames,
         "generalist's steps": study.steps,
     }

@@ -86,7 +86,7 @@ class StudyResults:
     Attributes:
         name: "27f", or "27f-1900-800" (frames, steps) where budgets match in frames.
         folder: the study's.
-        study: its study.json.
+        about: its study.json.
         arms: what it says of its arms, by name.
         scores: of all variants and seeds.
         curves: run, variant, seed, then :data:`CURVE_COLUMNS`: errors on the test people along training, which
@@ -96,7 +96,7 @@ class StudyResults:
 
     name: str
     folder: Path
-    study: Mapping[str, Any]
+    about: Mapping[str, Any]
     arms: Mapping[str, About]
     scores: Scores
     curves: pd.DataFrame
@@ -127,8 +127,8 @@ class StudyResults:
         columns = ["run", "variant", "seed", *CURVE_COLUMNS]
         kept = [curve[columns] for curve in curves if len(curve)]
         joined = pd.concat(kept, ignore_index=True) if kept else pd.DataFrame(columns=columns)
-        study = read_json(folder / "study.json")
-        return cls(name, folder, study, read_arms(study), scores, joined, tuple(costs))
+        about = read_json(folder / "study.json")
+        return cls(name, folder, about, read_arms(about), scores, joined, tuple(costs))
 
     @property
     def title(self) -> str:
@@ -139,17 +139,17 @@ class StudyResults:
     @property
     def receptive_field(self) -> int:
         """Frames that one output sees."""
-        return int(self.study["plan"]["network"]["receptive_field"])
+        return int(self.about["plan"]["network"]["receptive_field"])
 
     @property
     def steps(self) -> int:
         """Optimizer steps of the generalist."""
-        return int(self.study["plan"]["budget"]["steps"])
+        return int(self.about["plan"]["budget"]["steps"])
 
     @property
     def frames(self) -> int | None:
         """Training frames of every network where budgets match in frames, else None."""
-        frames = self.study["plan"]["frames"]
+        frames = self.about["plan"]["frames"]
         return None if frames is None else int(frames)
 
     def costs_of(self, variant: Variant) -> tuple[RunCost, ...]:

@@ -226,7 +226,7 @@ def _contents(report: SuiteReport, drawn: Sequence[Drawing]) -> dict[str, Any]:
     """Put what the template prints into words, every number of it."""
     suite, tables = report.suite, report.tables
     first = suite.studies[0]
-    plan, variants = first.study["plan"], _variants(suite)
+    plan, variants = first.about["plan"], _variants(suite)
     arms = {name: about for study in suite.studies for name, about in study.arms.items()}
     differences = tables["differences"].frame
     tested = [verdict for verdict in report.verdicts if verdict.status != "not tested"]
@@ -237,7 +237,7 @@ def _contents(report: SuiteReport, drawn: Sequence[Drawing]) -> dict[str, Any]:
         "still": _still(differences),
         "claims": [list(rows) for _, rows in groupby(map(_row, tested), itemgetter("claim"))],
         "untested": [_row(verdict) for verdict in report.verdicts if verdict not in tested],
-        "data_note": data_note(first.study["provenance"]),
+        "data_note": data_note(first.about["provenance"]),
         "evidence": evidence(first.scores, "mpjpe", variants),
         "arms": [arm_entry(variant, arms, place) for place, variant in enumerate(variants)],
         "glances": [_glance(suite, differences, metric, variants[1:]) for metric in ERRORS],
@@ -255,9 +255,9 @@ def _contents(report: SuiteReport, drawn: Sequence[Drawing]) -> dict[str, Any]:
             ),
             (
                 "trained on",
-                f"{first.study['training']['frames']:,} frames of {', '.join(first.study['training']['subjects'])}",
+                f"{first.about['training']['frames']:,} frames of {', '.join(first.about['training']['subjects'])}",
             ),
-            ("tested on", f"{first.study['test']['frames']:,} frames of {', '.join(first.study['test']['subjects'])}"),
+            ("tested on", f"{first.about['test']['frames']:,} frames of {', '.join(first.about['test']['subjects'])}"),
             ("seeds", plan["seeds"]),
             ("all training took", duration(sum(cost.seconds for study in suite.studies for cost in study.costs))),
             ("corpus digest", suite.about["digest"]),
@@ -401,7 +401,7 @@ def study_entry(within: Path, study: StudyResults) -> dict[str, Any]:
         "name": study.name,
         "title": study.title,
         "page": f"{folder}/report.html",
-        "digest": study.study["fixed"]["corpus"],
+        "digest": study.about["fixed"]["corpus"],
         "runs": [
             {
                 "folder": f"{folder}/{cost.run}",

@@ -7,7 +7,7 @@ from actlift.evaluation.scores import Variant
 from actlift.study.about import About
 
 ERRORS = {"mpjpe": "position error (MPJPE)", "mpjve": "velocity error (MPJVE)"}
-MATCHINGS = {
+MATCHING_NOTES = {
     "total": "all its networks together train for as many steps as the generalist",
     "per_model": "each of its networks trains for as many steps as the generalist",
     "frames": "each of its networks sees as many training frames as the generalist",
@@ -21,7 +21,7 @@ EXPERTS_MATCHED = {
     "frames": "as many training frames for every network",
 }
 """The same, said of experts."""
-LABELS = {
+LABEL_NOTES = {
     "oracle": "the true action is known (oracle)",
     "predicted": "the action is recognized in the 2D keypoints",
     "none": "no action is told",
@@ -80,4 +80,4 @@ def variant_note(variant: Variant, arms: Mapping[str, About], *, labeled: bool =
     if about:
         note = about.note_labeled if labeled or variant.label else ""
         arm = about.mixture if variant.mixture else note or about.note
-    return "; ".join(filter(None, (arm, LABELS.get(variant.label), MATCHINGS.get(variant.matching))))
+    return "; ".join(filter(None, (arm, LABEL_NOTES.get(variant.label), MATCHING_NOTES.get(variant.matching))))
