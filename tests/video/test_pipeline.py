@@ -24,7 +24,7 @@ from actlift.geometry.skeleton import COCO_17, H36M_17
 from actlift.motion.motion import Motion
 from actlift.video import detect
 from actlift.video.detect import People
-from actlift.video.keypoint_files import BODY_25
+from actlift.video.keypoints.layouts import BODY_25
 from actlift.video.pipeline import Lifters, at_rate, lift_track, lift_video
 from actlift.video.save import CHOICES, save_motions
 

@@ -37,13 +37,12 @@ from actlift.video.decode import EPSILON_S, is_live, open_source
 from actlift.video.detect import Detector
 from actlift.video.detect import detector as make_detector
 from actlift.video.detection_cache import Sightings
-from actlift.video.keypoint_files import read_keypoints
+from actlift.video.keypoints import is_keypoints, read_keypoints
 from actlift.video.live import LiveLifter, LivePose
 from actlift.video.track import Present, Track, Tracker
 from actlift.video.tracking import followed, identity, sightings
 
 Watch = Callable[[str, int, int | None], None]
-KEYPOINT_FILES = (".json", ".npz", ".npy", ".csv")
 
 TIMELINE_S = 0.5  # standard deviation of the average over time behind the action timeline
 LIKELY = 0.5  # least probability of an action that the timeline names
@@ -400,10 +399,3 @@ def lift_video(
 
 def _living(live: Callable[[list[LivePose]], None], lifter: LiveLifter) -> Callable[[float, list[Present]], None]:
     return lambda time_s, present: live(lifter.push(time_s, present))
-
-
-def is_keypoints(path: Path) -> bool:
-    """Whether it is a file of keypoints, or a folder of such, rather than of images."""
-    if path.is_dir():
-        return any(path.glob("*.json"))
-    return path.suffix.lower() in KEYPOINT_FILES
