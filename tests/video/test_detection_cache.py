@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from actlift.video.detect import People
 from actlift.video.detection_cache import Sighting, Sightings
+from actlift.video.detectors.base import Detections
 
 
 def some(counts):
@@ -16,7 +16,7 @@ def some(counts):
             i,
             i / 30,
             i == 2,
-            People(rng.normal(size=(n, 17, 2)).astype(np.float32), rng.random((n, 17), np.float32)),
+            Detections(rng.normal(size=(n, 17, 2)).astype(np.float32), rng.random((n, 17), np.float32)),
         )
         for i, n in enumerate(counts)
     ]

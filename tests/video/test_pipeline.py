@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -22,8 +23,8 @@ from actlift.evaluation.metrics import p_mpjpe
 from actlift.geometry.framing import guessed_camera
 from actlift.geometry.skeleton import COCO_17, H36M_17
 from actlift.motion.motion import Motion
-from actlift.video import detect
-from actlift.video.detect import People
+from actlift.video.detectors import DETECTORS
+from actlift.video.detectors.base import Detections
 from actlift.video.keypoints.layouts import BODY_25
 from actlift.video.pipeline import Lifters, at_rate, lift_track, lift_video
 from actlift.video.save import CHOICES, save_motions
@@ -425,7 +426,7 @@ def test_one_of_whom_too_little_is_seen_does_not_cost_the_others(walker, lifters
             (body,) = super().__call__(image).points_px
             points = np.full((2, 17, 2), np.nan, np.float32)
             points[0], points[1, :5] = body, body[0] + np.array([150, 0]) + face
-            return People(points, np.where(np.isfinite(points[..., 0]), 0.9, 0.0).astype(np.float32))
+            return Detections(points, np.where(np.isfinite(points[..., 0]), 0.9, 0.0).astype(np.float32))
 
     path = film(tmp_path / "two.mp4", together(walker.points_px), walker.size)
     with pytest.warns(RuntimeWarning, match=r"person 2 of two\.mp4 cannot be lifted: no frame has keypoints that tell"):
@@ -548,7 +549,10 @@ def command(monkeypatch, capfd) -> Callable[..., tuple[int, str, str]]:
     """Runs the command's entry point in this process; there is a detector called dots."""
 
     def run(*words: object) -> tuple[int, str, str]:
-        monkeypatch.setitem(detect.DETECTORS, "dots", lambda _weights: Dots())
+        module = ModuleType("actlift.video.detectors.dots")
+        module.make_dots = lambda _weights: Dots()
+        monkeypatch.setitem(sys.modules, module.__name__, module)
+        monkeypatch.setitem(DETECTORS, "dots", ("dots", "make_dots"))
         monkeypatch.setattr(sys, "argv", ["actlift", "lift", *map(str, words)])
         monkeypatch.setattr(cli, "CONSOLE", Console(width=120, markup=False, highlight=False))
         capfd.readouterr()

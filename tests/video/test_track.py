@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from actlift.data.noise import DetectorNoise
 from actlift.data.sources.mocap_npz import read_mocap_npz
 from actlift.geometry.skeleton import COCO_17, H36M_17
-from actlift.video.detect import People
+from actlift.video.detectors.base import Detections
 from actlift.video.track import Track, Tracker, sizes
 
 FPS = 30.0
@@ -49,7 +49,7 @@ def people(*found):
     pairs = [one if isinstance(one, tuple) else (one, 0.8) for one in found]
     points = np.array([p for p, _ in pairs], np.float32).reshape(-1, 17, 2)
     confidence = np.array([np.broadcast_to(c, 17) for _, c in pairs], np.float32).reshape(-1, 17)
-    return People(points, confidence)
+    return Detections(points, confidence)
 
 
 def tracked(frames, times_s=None):
@@ -301,9 +301,9 @@ def test_times_must_increase(time_s):
 def test_other_joints_are_refused(monkeypatch):
     monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)  # its error would come before ours
     with pytest.raises(ValueError, match="COCO_17"):
-        Tracker().push(0.0, People(np.zeros((1, 26, 2), np.float32), np.ones((1, 26), np.float32)))
+        Tracker().push(0.0, Detections(np.zeros((1, 26, 2), np.float32), np.ones((1, 26), np.float32)))
     with pytest.raises(ValueError, match="COCO_17"):
-        Tracker().push(0.0, People(np.zeros((2, 17, 2), np.float32), np.ones((1, 17), np.float32)))
+        Tracker().push(0.0, Detections(np.zeros((2, 17, 2), np.float32), np.ones((1, 17), np.float32)))
 
 
 @pytest.mark.parametrize(

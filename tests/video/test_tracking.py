@@ -13,8 +13,8 @@ from tests.painted import Dots, film, painted, scenery, seen, together
 
 from actlift.geometry.skeleton import COCO_17, HALPE_26, remap
 from actlift.video.decode import open_source
-from actlift.video.detect import People
 from actlift.video.detection_cache import Sightings
+from actlift.video.detectors.base import Detections
 from actlift.video.tracking import AGAIN, FLUSH_EVERY, as_coco, followed, identity, sightings
 
 av = pytest.importorskip("av", reason="PyAV is not installed")
@@ -171,7 +171,7 @@ def test_sightings_of_another_file_detector_or_start_are_not_taken(clip, tmp_pat
 
 def test_other_skeletons_are_remapped():
     rng = np.random.default_rng(0)
-    people = People(rng.random((2, 26, 2), np.float32), rng.random((2, 26), np.float32))
+    people = Detections(rng.random((2, 26, 2), np.float32), rng.random((2, 26), np.float32))
     coco = as_coco(people, Dots(skeleton=HALPE_26))
     np.testing.assert_array_equal(coco.points_px, remap(people.points_px, HALPE_26, COCO_17))
     names = [HALPE_26.index(joint) for joint in COCO_17.joints]

@@ -14,7 +14,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from actlift.files import replacing
-from actlift.video.detect import People
+from actlift.video.detectors.base import Detections
 
 _HEAD = struct.Struct("<qd?H")  # index, time_s, cut, people
 MAGIC = b"actlift sightings 1\n"
@@ -32,7 +32,7 @@ class Sighting:
     index: int
     time_s: float
     cut: bool
-    people: People
+    people: Detections
 
 
 class Sightings:
@@ -63,7 +63,7 @@ class Sightings:
                 body = self._file.read(n * self.joints * 12)
                 if len(body) == n * self.joints * 12:
                     points = np.frombuffer(body, np.float32).reshape(n, self.joints, 3)
-                    yield Sighting(index, time_s, cut, People(points[..., :2].copy(), points[..., 2].copy()))
+                    yield Sighting(index, time_s, cut, Detections(points[..., :2].copy(), points[..., 2].copy()))
                     continue
             self._file.seek(begin)
             self._file.truncate()

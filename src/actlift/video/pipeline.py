@@ -34,9 +34,9 @@ from actlift.motion.motion import Motion, Segment
 from actlift.recognition.recognizer import ActionRecognizer, load_recognizer, recognized_labels, steady_labels
 from actlift.video.clean import prepared
 from actlift.video.decode import EPSILON_S, is_live, open_source
-from actlift.video.detect import Detector
-from actlift.video.detect import detector as make_detector
 from actlift.video.detection_cache import Sightings
+from actlift.video.detectors import make_detector
+from actlift.video.detectors.base import Detector
 from actlift.video.keypoints import is_keypoints, read_keypoints
 from actlift.video.live import LiveLifter, LivePose
 from actlift.video.track import Present, Track, Tracker
@@ -310,7 +310,7 @@ def lift_video(
     Args:
         source: what to lift.
         keep: file in which sightings are kept while and after a detector works; the same call goes on from there.
-        detector: one of :data:`actlift.video.detect.DETECTORS` by name, "auto", or one that is made already.
+        detector: one of :data:`actlift.video.detectors.DETECTORS` by name, "auto", or one that is made already.
         weights: file of the detector's weights, where it does not find them itself.
         lifters, camera, height_m: as for :func:`lift_track`.
         person: only this one, by number.

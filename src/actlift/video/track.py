@@ -23,7 +23,7 @@ from actlift.errors import InputError
 from actlift.geometry.skeleton import COCO_17
 
 if TYPE_CHECKING:
-    from actlift.video.detect import People
+    from actlift.video.detectors.base import Detections
 
 # Confidences are of a person: the mean over the surer half of the joints, since half of a body may be out of sight.
 FAINT = 0.15  # below which a person found is none
@@ -146,7 +146,7 @@ class Tracker:
         self._ended: list[_Followed] = []
         self._numbers = 0
 
-    def push(self, time_s: float, people: "People", *, cut: bool = False) -> None:
+    def push(self, time_s: float, people: "Detections", *, cut: bool = False) -> None:
         """Take the next frame.
 
         Args:
@@ -250,7 +250,7 @@ def _unpacked(sightings: bytearray) -> tuple[Float32[np.ndarray, "t 17 2"], Floa
     return rows[..., :2], rows[..., 2]
 
 
-def _seen(people: "People") -> tuple[Float[np.ndarray, "n 17 2"], Float[np.ndarray, "n 17"]]:
+def _seen(people: "Detections") -> tuple[Float[np.ndarray, "n 17 2"], Float[np.ndarray, "n 17"]]:
     """Points, NaN where unseen, and confidences, 0 where unseen, without those who are too faint; the surest first.
 
     Raises:

@@ -14,8 +14,8 @@ from typing import Any
 
 from actlift.geometry.skeleton import COCO_17, remap, remap_confidence
 from actlift.video.decode import EPSILON_S, Source, read_frames
-from actlift.video.detect import Detector, People
 from actlift.video.detection_cache import Sighting, Sightings
+from actlift.video.detectors.base import Detections, Detector
 from actlift.video.track import Present, Track, Tracker
 
 FLUSH_EVERY = 30  # frames
@@ -94,12 +94,12 @@ def followed(
     return tracker.finish()
 
 
-def as_coco(people: People, detector: Detector) -> People:
+def as_coco(people: Detections, detector: Detector) -> Detections:
     """The same people with the joints of `COCO_17`."""
     if detector.skeleton == COCO_17:
         return people
     points_px = remap(people.points_px, detector.skeleton, COCO_17)
-    return People(points_px, remap_confidence(people.confidence, detector.skeleton, COCO_17))
+    return Detections(points_px, remap_confidence(people.confidence, detector.skeleton, COCO_17))
 
 
 def identity(source: Source, path: Path | str, detector: Detector, start_s: float) -> dict[str, Any]:

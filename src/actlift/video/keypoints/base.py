@@ -16,7 +16,7 @@ from jaxtyping import Float, Int
 
 from actlift.data.archive import read_nested_npz
 from actlift.errors import InputError
-from actlift.video.detect import People
+from actlift.video.detectors.base import Detections
 
 # Names of fields and columns, in the order in which they are looked for.
 COUNTS = ("frame", "frame_id", "frame_index", "frame_idx", "frame_number", "frame_num", "image_id", "index")
@@ -42,7 +42,7 @@ class KeypointFile:
         program: which format was recognized, as `RawKeypoints.program`.
     """
 
-    frames: tuple[tuple[float, People], ...]
+    frames: tuple[tuple[float, Detections], ...]
     fps: float
     width: int
     height: int

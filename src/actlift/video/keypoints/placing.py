@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from actlift.errors import InputError
-from actlift.video.detect import People
+from actlift.video.detectors.base import Detections
 from actlift.video.keypoints.base import RawKeypoints
 
 MOST_FRAMES = 5_000_000  # more than a day at 50 frames per second: such numbers do not count frames
@@ -94,7 +94,7 @@ def in_pixels(points: Float[np.ndarray, "r j 2"], width: int, height: int) -> Fl
 
 def by_frame(
     raw: RawKeypoints, points: Float[np.ndarray, "r 17 2"], confidence: Float[np.ndarray, "r 17"], fps: float
-) -> tuple[tuple[tuple[float, People], ...], tuple[Int[np.ndarray, " _"], ...] | None]:
+) -> tuple[tuple[tuple[float, Detections], ...], tuple[Int[np.ndarray, " _"], ...] | None]:
     """Gather rows into frames, each with its time in seconds, and ids alike.
 
     Raises:
@@ -110,7 +110,7 @@ def by_frame(
     points, confidence = points[rows].astype(np.float32), confidence[rows].astype(np.float32)
     slices = [slice(start, end) for start, end in zip([0, *ends[:-1].tolist()], ends.tolist(), strict=True)]
     frames = tuple(
-        (time_s, People(points[people], confidence[people]))
+        (time_s, Detections(points[people], confidence[people]))
         for time_s, people in zip(times_s.tolist(), slices, strict=True)
     )
     numbers = _tracks(raw, rows)
