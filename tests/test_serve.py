@@ -589,7 +589,7 @@ def test_paths_lead_nowhere_else(server, clip, trick):
             assert server.get(path).status_code == 404
     for form in (trick, f"../{trick}", "bvh/..", "BVH"):
         assert server.get(f"/jobs/{token}/files/{quote(form, safe='')}").status_code == 404
-    for form in ("person1.bvh", "video", "sightings.bin"):
+    for form in ("person1.bvh", "video", "detections.bin"):
         assert server.get(f"/jobs/{token}/files/{form}").status_code == 404
 
 

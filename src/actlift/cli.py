@@ -134,7 +134,7 @@ def lift_verb(
     with _stages() as show, _resumes("stopped; the same command goes on where it was"):
         motions = lift_video(
             path,
-            keep=folder / "sightings.bin",
+            keep=folder / "detections.bin",
             detector=detector,
             weights=weights,
             lifters=Lifters(lifter),

@@ -291,7 +291,7 @@ def work(job: Job, lift: Lift, limits: Limits) -> None:
     on_progress("opening the video", 0, None)
     found = lift(
         job.video,
-        keep=job.folder / "sightings.bin",
+        keep=job.folder / "detections.bin",
         fps=min(source.fps, MOST_FPS),
         on_progress=on_progress,
         **job.options,

@@ -38,7 +38,7 @@ KNOWN = {  # SHA-256 of weights that are taken where they are found
 SIDES = {"multipose": 256, "thunder": 256, "lightning": 192}  # long side of the image that each network sees
 LEAST_SCORE = 0.15  # of a person that MultiPose reports
 LEAST_JOINT = 0.2  # confidence of a joint that counts as seen
-LEAST_PERSON = 0.25  # mean confidence of somebody that Thunder or Lightning reports
+LEAST_PERSON = 0.25  # mean confidence of a person that Thunder or Lightning reports
 TORSO_MARGIN, BODY_MARGIN = 1.9, 1.2  # half the side of a square about a person, in distances from the hips
 LEAST_HALF_PX = 8.0
 SAME = 0.1  # mean distance of joints, in extents of a person, below which two people are one
@@ -121,7 +121,7 @@ class MoveNet:
         return _by_single(self.search, picture, _whole(picture))
 
     def _closely(self, picture: "Image", person: Joints) -> Joints | None:
-        """Somebody whose torso was seen, seen once more in a square about where they were."""
+        """A person whose torso was seen, seen once more in a square about where they were."""
         left, top, side = _square(picture, person)
         if self.look.kind == "multipose":
             seen = _by_multipose(self.look, picture, (left, top, left + side, top + side))
@@ -144,7 +144,7 @@ def _by_multipose(network: Network, picture: "Image", box: Box) -> list[Joints]:
 
 
 def _by_single(network: Network, picture: "Image", square: Square) -> list[Joints]:
-    """The person in a square, if there is one: the network always draws somebody."""
+    """The person in a square, if there is one: the network always draws one."""
     left, top, side = square
     size = SIDES[network.kind]
     joints = network.run(_resized(picture, (left, top, left + side, top + side), (size, size)))[0]  # (1, 17, 3)

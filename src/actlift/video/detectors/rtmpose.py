@@ -33,7 +33,7 @@ class RTMPose:
     def __call__(self, image: UInt8[np.ndarray, "h w 3"]) -> Detections:
         bgr = np.ascontiguousarray(image[..., ::-1])
         boxes = self.find(bgr)
-        if len(boxes) == 0:  # for which rtmlib would draw somebody into the whole image
+        if len(boxes) == 0:  # for which rtmlib would draw a person into the whole image
             return Detections(np.zeros((0, 17, 2), np.float32), np.zeros((0, 17), np.float32))
         points_px, scores = self.look(bgr, bboxes=boxes)
         return Detections(np.asarray(points_px, np.float32), np.asarray(scores, np.float32).clip(0, 1))

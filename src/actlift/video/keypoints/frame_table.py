@@ -1,4 +1,4 @@
-"""A table with a line for every person and frame, of columns `<joint>_x, <joint>_y, <joint>_score`, or spelt alike."""
+"""A table with a line for every person and frame, of columns such as `<joint>_x, <joint>_y, <joint>_score`."""
 
 import re
 from collections.abc import Sequence
