@@ -24,7 +24,7 @@ from scipy.ndimage import gaussian_filter1d, label
 from scipy.optimize import least_squares
 from scipy.sparse.linalg import splu
 
-from actlift.errors import InputError
+from actlift.errors import InputError, UnusableKeypointsError
 from actlift.geometry.camera import Camera
 from actlift.geometry.skeleton import COCO_17, H36M_17
 
@@ -189,8 +189,10 @@ def global_trajectory(
         height_m: the person's stature; without it the size of the poses is kept.
 
     Raises:
-        ValueError: shapes do not fit or numbers are not finite, the rate or height is not possible, no keypoint has
-            confidence, the poses have no extent, or no place in front of the camera brings them onto the keypoints.
+        UnusableKeypointsError: no keypoint has confidence, or no place in front of the camera brings the poses onto the
+            keypoints.
+        InputError: shapes do not fit or numbers are not finite, the rate or height is not possible, or the poses have
+            no extent.
     """
     _check(pose3d_cam, pose2d_px, confidence, fps, height_m)
     pose = pose3d_cam.astype(np.float64)
@@ -269,7 +271,7 @@ def sighted(
     rays = camera.px_to_cam(points_px, np.ones(known.shape))[..., :2]
     sight = Sight(_shared(pose), rays, known.astype(np.float64), fps)
     if not (_depth_information(sight) > SHORTEST**2).any():
-        raise InputError(
+        raise UnusableKeypointsError(
             "no frame has keypoints that tell how far away the person is: wanted two or more of shoulders, elbows, "
             "wrists, hips, knees, ankles and ears with a confidence above 0, apart from one another"
         )
@@ -579,7 +581,7 @@ def _angle(a: Float[np.ndarray, "*lead 3"], b: Float[np.ndarray, "..."]) -> Floa
 
 def _check_in_front(joints_cam: Float[np.ndarray, "t 17 3"]) -> None:
     if joints_cam[..., 2].min() <= 0:
-        raise InputError(
+        raise UnusableKeypointsError(
             "no place in front of the camera brings the poses onto the keypoints; are the poses in meters and in the "
             "axes of the camera (x right, y down, z forward), and are the keypoints of the same frames?"
         )

@@ -146,7 +146,7 @@ def main() -> None:
     try:
         for path in fetch_demo(Path(sys.argv[1])):
             print(path)
-    except (OSError, ValueError) as error:
+    except (OSError, InputError) as error:
         sys.exit(str(error))
 
 
