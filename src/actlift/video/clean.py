@@ -284,7 +284,7 @@ def even(track: Track, fps: float) -> Track:
         fps: frames per second.
 
     Raises:
-        ValueError: for a rate that is not positive, or a track with gaps.
+        InputError: for a rate that is not positive, or a track with gaps.
     """
     if not 0 < fps < np.inf:
         raise InputError(f"{fps} frames per second: wanted a positive number")
@@ -321,7 +321,7 @@ def smooth(
             smooth at rest, the latter blunts fast motion more.
 
     Raises:
-        ValueError: for a cut-off that is not positive, or a track with gaps or uneven times.
+        InputError: for a cut-off that is not positive, or a track with gaps or uneven times.
     """
     if not cutoff_hz > 0:
         raise InputError(f"a cut-off of {cutoff_hz} Hz: wanted a positive number")
@@ -374,7 +374,7 @@ class OneEuro:
             confidence: 0 where unseen.
 
         Raises:
-            ValueError: for a time that does not increase, or a first frame in which nothing is seen.
+            InputError: for a time that does not increase, or a first frame in which nothing is seen.
         """
         if not time_s > self._time_s:
             raise InputError(f"a frame at {time_s} s cannot follow one at {self._time_s} s: times must increase")

@@ -286,8 +286,8 @@ def _network(name: str, content: bytes) -> Network:
     """A network from the content of its file, whose format and kind are told by what is in it.
 
     Raises:
-        ValueError: for a file that is no MoveNet.
-        ModuleNotFoundError: where the library that runs it is not installed.
+        InputError: for a file that is no MoveNet.
+        MissingPackageError: where the library that runs it is not installed.
     """
     return _tflite(name, content) if content[4:8] == b"TFL3" else _onnx(name, content)
 
