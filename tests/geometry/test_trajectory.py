@@ -453,9 +453,7 @@ def test_what_cannot_be_is_refused(change: Any, message: str) -> None:
 def test_arrays_of_other_shapes_are_refused() -> None:
     pose, px, confidence = seen(standing(), a_camera())
     with pytest.raises(ValueError, match=r"pose2d_px has shape \(59, 17, 2\); wanted \(60, 17, 2\)"):
-        trajectory_module._check(
-            pose, px[:-1], confidence, FPS, None
-        )  # `global_trajectory` has its shapes checked
+        trajectory_module._check(pose, px[:-1], confidence, FPS, None)  # `global_trajectory` has its shapes checked
 
 
 # --- real motion capture ------------------------------------------------------------------------------------------

