@@ -134,7 +134,7 @@ def lift_verb(
     with _stages() as show, _resumes("stopped; the same command goes on where it was"):
         motions = lift_video(
             path,
-            keep=folder / "sightings.bin",
+            keep=folder / "detections.bin",
             detector=detector,
             weights=weights,
             lifters=Lifters(lifter),
@@ -1092,7 +1092,7 @@ def _size(text: str | None) -> tuple[int, int] | None:
 def _film(source: Path) -> Path | None:
     """The source, where it is a video that can be read again."""
     from actlift.video.decode import is_live
-    from actlift.video.pipeline import is_keypoints
+    from actlift.video.keypoints import is_keypoints
 
     return None if is_keypoints(source) or is_live(source) else source
 

@@ -1,6 +1,6 @@
 """Cleaning tracked keypoints: sides repaired, jumps removed, gaps filled, evenly timed, smoothed.
 
-`prepared` does it all; each step is a function from track to track. Detectors swap left and right for a while, put a
+`preprocess` does it all; each step is a function from track to track. Detectors swap left and right for a while, put a
 joint somewhere else for a frame or two, miss it, and jitter; video comes at any rate, even or not. Everything here
 sees the whole track and shifts nothing in time. Live, where only the past is known, `OneEuro` takes its place.
 
@@ -17,7 +17,7 @@ from scipy import signal
 from scipy.interpolate import PchipInterpolator
 from scipy.ndimage import median_filter
 
-from actlift.errors import InputError
+from actlift.errors import InputError, UnusableKeypointsError
 from actlift.geometry.skeleton import COCO_17
 from actlift.video.track import Track, sizes
 
@@ -34,7 +34,7 @@ JUMP_SPREADS = 6.0  # the same, in robust standard deviations of how far the joi
 
 UNSURE = 0.2  # confidence below which a joint is not trusted; half the joint's median where that is less
 UNSEEN = 0.05  # confidence below which it is not even a guess
-GAP_S = 0.5  # up to which a time without a trusted sighting is filled even where there is a guess
+GAP_S = 0.5  # up to which a time without a trusted place is filled even where there is a guess
 
 FAR_S = 0.25  # from the nearest frame, beyond which nothing is known
 
@@ -69,7 +69,7 @@ _LOWER = np.array([any(part in joint for part in ("Hip", "Knee", "Ankle")) for j
 _LEFT, _RIGHT = (np.array([COCO_17.index(side + part) for part in ("Shoulder", "Hip")]) for side in "LR")
 
 
-def prepared(track: Track, fps: float, *, cutoff_hz: float = CUTOFF_HZ) -> Track:
+def preprocess(track: Track, fps: float, *, cutoff_hz: float = CUTOFF_HZ) -> Track:
     """A track to be lifted: of an even frame rate, without gaps, sides right, jumps gone, smooth.
 
     Args:
@@ -78,7 +78,8 @@ def prepared(track: Track, fps: float, *, cutoff_hz: float = CUTOFF_HZ) -> Track
         cutoff_hz: of :func:`smooth`.
 
     Raises:
-        ValueError: nothing is seen in the track, or rates are not positive.
+        UnusableKeypointsError: nothing is seen in the track.
+        InputError: rates are not positive.
     """
     return smooth(even(fill_gaps(without_jumps(repair_sides(track))), fps), cutoff_hz)
 
@@ -142,7 +143,7 @@ def repair_sides(track: Track) -> Track:
 def _last_seen(
     points: Float[np.ndarray, "t 17 2"], confidence: Float[np.ndarray, "t 17"]
 ) -> tuple[Float[np.ndarray, "t 17 2"], Float[np.ndarray, "t 17"]]:
-    """Of every joint its last sighting up to each frame; NaN and 0 before the first."""
+    """Where every joint was last seen up to each frame; NaN and 0 before the first."""
     rows = np.arange(len(points))[:, None]
     when = np.maximum.accumulate(np.where(confidence > 0, rows, 0), axis=0)
     return np.take_along_axis(points, when[..., None], axis=0), np.take_along_axis(confidence, when, axis=0)
@@ -193,12 +194,14 @@ def fill_gaps(track: Track) -> Track:
     the detector's guesses stay. A joint that is never seen is put where it is on a person who stands upright.
 
     Raises:
-        ValueError: nothing is seen in the track.
+        UnusableKeypointsError: nothing is seen in the track.
     """
     confidence, times_s = track.confidence, track.times_s
     seen = confidence >= UNSEEN
     if not seen.any():
-        raise InputError(f"there is nothing to fill gaps from: no joint of person {track.person} is ever seen")
+        raise UnusableKeypointsError(
+            f"there is nothing to fill gaps from: no joint of person {track.person} is ever seen"
+        )
     typical = np.nanmedian(np.where(seen | ~seen.any(axis=0), confidence, np.nan), axis=0)
     trusted = seen & (confidence >= np.minimum(UNSURE, typical / 2))
     keep = trusted | (seen & (_gaps_s(trusted, times_s) > GAP_S))
@@ -217,7 +220,7 @@ def fill_gaps(track: Track) -> Track:
 
 
 def _gaps_s(trusted: Bool[np.ndarray, "t 17"], times_s: Float[np.ndarray, " t"]) -> Float[np.ndarray, "t 17"]:
-    """Seconds from the trusted sighting before to the one after, or from the track's beginning or to its end."""
+    """Seconds from the trusted place before to the one after, or from the track's beginning or to its end."""
     times = np.broadcast_to(times_s[:, None], trusted.shape)
     before = np.maximum.accumulate(np.where(trusted, times, times_s[0]), axis=0)
     after = np.minimum.accumulate(np.where(trusted, times, times_s[-1])[::-1], axis=0)[::-1]
@@ -281,7 +284,7 @@ def even(track: Track, fps: float) -> Track:
         fps: frames per second.
 
     Raises:
-        ValueError: for a rate that is not positive, or a track with gaps.
+        InputError: for a rate that is not positive, or a track with gaps.
     """
     if not 0 < fps < np.inf:
         raise InputError(f"{fps} frames per second: wanted a positive number")
@@ -318,7 +321,7 @@ def smooth(
             smooth at rest, the latter blunts fast motion more.
 
     Raises:
-        ValueError: for a cut-off that is not positive, or a track with gaps or uneven times.
+        InputError: for a cut-off that is not positive, or a track with gaps or uneven times.
     """
     if not cutoff_hz > 0:
         raise InputError(f"a cut-off of {cutoff_hz} Hz: wanted a positive number")
@@ -371,7 +374,7 @@ class OneEuro:
             confidence: 0 where unseen.
 
         Raises:
-            ValueError: for a time that does not increase, or a first frame in which nothing is seen.
+            InputError: for a time that does not increase, or a first frame in which nothing is seen.
         """
         if not time_s > self._time_s:
             raise InputError(f"a frame at {time_s} s cannot follow one at {self._time_s} s: times must increase")

@@ -1,6 +1,6 @@
 """From a video, or the keypoints of one, to the motion of everybody in it.
 
-    frames -> detector -> sightings -> tracker -> tracks: one frame at a time; kept on disk, goes on where it stopped
+    frames -> detector -> detections -> tracker -> tracks: one frame at a time; kept on disk, goes on where it stopped
     a track -> clean keypoints at the lifter's frame rate -> frames that follow the person -> which action -> lifted
     poses, told the action where it is sure -> floor and trajectory -> motion
 
@@ -22,28 +22,27 @@ from scipy.interpolate import make_interp_spline
 from scipy.ndimage import gaussian_filter1d
 
 from actlift.data.keypoints2d import Keypoints2D
-from actlift.errors import InputError
+from actlift.errors import InputError, UnusableKeypointsError
 from actlift.geometry.camera import Camera
-from actlift.geometry.framing import Framing, framed, guessed_camera
+from actlift.geometry.framing import CausalCrop, guessed_camera, virtual_camera_crop
 from actlift.geometry.skeleton import COCO_17, H36M_17, remap, remap_confidence
-from actlift.geometry.trajectory import STATURES_M, grounded
+from actlift.geometry.trajectory import STATURES_M, global_trajectory
 from actlift.lifting.conditional import UNKNOWN, ConditionalLifter, lift_labeled
 from actlift.lifting.predict import LifterPredictor, load_lifter
 from actlift.lifting.pretrained import AWARE, CAUSAL, GENERALIST, RECOGNIZER, pretrained, read_card
 from actlift.motion.motion import Motion, Segment
 from actlift.recognition.prediction import ActionRecognizer, load_recognizer, recognized_labels, steady_labels
-from actlift.video.clean import prepared
+from actlift.video.clean import preprocess
 from actlift.video.decode import EPSILON_S, is_live, open_source
-from actlift.video.detect import Detector
-from actlift.video.detect import detector as make_detector
-from actlift.video.detection_cache import Sightings
-from actlift.video.keypoint_files import read_keypoints
+from actlift.video.detection_cache import DetectionCache
+from actlift.video.detectors import make_detector
+from actlift.video.detectors.base import Detector
+from actlift.video.keypoints import is_keypoints, read_keypoints
 from actlift.video.live import LiveLifter, LivePose
-from actlift.video.track import Present, Track, Tracker
-from actlift.video.tracking import followed, identity, sightings
+from actlift.video.track import ActiveTrack, Track, Tracker
+from actlift.video.tracking import detect_people, identity, track_people
 
 Watch = Callable[[str, int, int | None], None]
-KEYPOINT_FILES = (".json", ".npz", ".npy", ".csv")
 
 TIMELINE_S = 0.5  # standard deviation of the average over time behind the action timeline
 LIKELY = 0.5  # least probability of an action that the timeline names
@@ -83,22 +82,22 @@ class Lifters:
         return load_recognizer(pretrained(RECOGNIZER))
 
     @cached_property
-    def untold(self) -> LifterPredictor:
+    def unconditioned(self) -> LifterPredictor:
         """The lifter that is told nothing."""
         return LifterPredictor(load_lifter(pretrained(CAUSAL if self.name == CAUSAL else GENERALIST)))
 
     @cached_property
-    def told(self) -> ConditionalLifter:
+    def conditioned(self) -> ConditionalLifter:
         """The lifter that is told the action."""
         return ConditionalLifter.from_network(load_lifter(pretrained(AWARE)), self.card["actions"])
 
     def lift(self, seen: Keypoints2D) -> Float[np.ndarray, "t 17 3"]:
         """Poses relative to the pelvis, in meters, in the axes of the keypoints' frames."""
-        poses = self.untold([seen])[0]
+        poses = self.unconditioned([seen])[0]
         if self.name != AWARE:
             return poses
-        told = lift_labeled(self.told, seen, recognized_labels(self.recognized, seen))
-        return np.asarray((poses + told) / 2)
+        conditioned = lift_labeled(self.conditioned, seen, recognized_labels(self.recognized, seen))
+        return np.asarray((poses + conditioned) / 2)
 
 
 # one person
@@ -128,20 +127,21 @@ def lift_track(
         source, about: for the record.
 
     Raises:
-        ValueError: for a track without a frame in which something is seen, a height or rate that is none, or a camera
-            with images of another size.
+        UnusableKeypointsError: too little is seen in the track.
+        InputError: for a height or rate that is none, or a camera with images of another size.
     """
     _check(width, height, camera, height_m, fps)
     lifters = lifters or Lifters()
     assumed = camera or guessed_camera(width, height)
-    clean = prepared(track, lifters.fps)
+    clean = preprocess(track, lifters.fps)
     points_px = remap(clean.points_px, COCO_17, H36M_17)
     causal = lifters.name == CAUSAL
-    frames = Framing(assumed, lifters.fps)(points_px) if causal else framed(points_px, assumed, lifters.fps)
+    crop = CausalCrop(assumed, lifters.fps) if causal else None
+    frames = crop(points_px) if crop else virtual_camera_crop(points_px, assumed, lifters.fps)
     confidence = remap_confidence(clean.confidence, COCO_17, H36M_17).astype(np.float32)
     seen = Keypoints2D(frames.pose2d, confidence, lifters.fps, assumed)
     pose3d_cam = frames.to_cam(lifters.lift(seen))
-    found = grounded(pose3d_cam, clean.points_px, clean.confidence, lifters.fps, assumed, height_m=height_m)
+    found = global_trajectory(pose3d_cam, clean.points_px, clean.confidence, lifters.fps, assumed, height_m=height_m)
     start_s = float(clean.times_s[0])
     motion = Motion(
         lifters.fps,
@@ -304,8 +304,8 @@ def lift_video(
 
     Args:
         source: what to lift.
-        keep: file in which sightings are kept while and after a detector works; the same call goes on from there.
-        detector: one of :data:`actlift.video.detect.DETECTORS` by name, "auto", or one that is made already.
+        keep: file in which detections are kept while and after a detector works; the same call goes on from there.
+        detector: one of :data:`actlift.video.detectors.DETECTORS` by name, "auto", or one that is made already.
         weights: file of the detector's weights, where it does not find them itself.
         lifters, camera, height_m: as for :func:`lift_track`.
         person: only this one, by number.
@@ -317,9 +317,9 @@ def lift_video(
         live: is given poses as they come (`actlift.video.live`), while people are detected.
 
     Raises:
-        ValueError, OSError: for what is no source, and for one in which nobody is seen, or so little of everybody that
-            nobody can be lifted. Where others can, that is a RuntimeWarning.
-        ModuleNotFoundError: where a library that is needed is not installed; says how to install it.
+        InputError, OSError: for what is no source, and for one in which nobody is seen.
+        UnusableKeypointsError: too little is seen of everybody. Where others can be lifted, that is a RuntimeWarning.
+        MissingPackageError: where a library that is needed is not installed; says how to install it.
     """
     path = Path(source)
     about: dict[str, Any]
@@ -343,11 +343,11 @@ def lift_video(
         width, height, rate = opened.width, opened.height, fps or opened.fps
         _check(width, height, camera, height_m, fps)
         found_by = make_detector(detector, weights) if isinstance(detector, str) else detector
-        kept = Sightings(keep, identity(opened, path, found_by, start_s), len(found_by.skeleton))
+        cache = DetectionCache(keep, identity(opened, path, found_by, start_s), len(found_by.skeleton))
         see = None if live is None else _living(live, LiveLifter(width, height, camera))
         expected = opened.frames if start_s == 0 and end_s is None else None
-        with closing(sightings(path, found_by, kept, start_s=start_s, end_s=end_s)) as found:
-            tracks = followed(
+        with closing(detect_people(path, found_by, cache, start_s=start_s, end_s=end_s)) as found:
+            tracks = track_people(
                 found,
                 found_by,
                 lambda done: on_progress("detecting people", done, expected),
@@ -380,24 +380,17 @@ def lift_video(
                 source=path.name,
                 about=about,
             )
-        except ValueError as error:  # of somebody too little is seen, which is no reason to do without the others
+        except UnusableKeypointsError as error:  # which is no reason to do without the others
             left_out.append(f"person {track.person} of {path.name} cannot be lifted: {error}")
         else:
             motions.append(motion)
     on_progress("lifting", len(tracks), len(tracks))
     if not motions:
-        raise InputError(left_out[0])
+        raise UnusableKeypointsError(left_out[0])
     for reason in left_out:
         warnings.warn(reason, RuntimeWarning, stacklevel=2)
     return motions
 
 
-def _living(live: Callable[[list[LivePose]], None], lifter: LiveLifter) -> Callable[[float, list[Present]], None]:
-    return lambda time_s, present: live(lifter.push(time_s, present))
-
-
-def is_keypoints(path: Path) -> bool:
-    """Whether it is a file of keypoints, or a folder of such, rather than of images."""
-    if path.is_dir():
-        return any(path.glob("*.json"))
-    return path.suffix.lower() in KEYPOINT_FILES
+def _living(live: Callable[[list[LivePose]], None], lifter: LiveLifter) -> Callable[[float, list[ActiveTrack]], None]:
+    return lambda time_s, tracks: live(lifter.push(time_s, tracks))
