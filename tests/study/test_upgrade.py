@@ -26,6 +26,7 @@ PLAN = Plan(
     budget=Budget(12, 16),
     network=Network(receptive_field=9, channels=16),
     labels=True,
+    recognizer="clip",
     precision="float32",
     device="cpu",
 )

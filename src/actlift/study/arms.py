@@ -43,9 +43,9 @@ from actlift.lifting.predict import LifterPredictor, Poses, route
 from actlift.models.base import Lifter, given
 from actlift.models.options import Network
 from actlift.study.about import About
-from actlift.study.labels import recognizing_steps
 from actlift.study.partitions import PARTITIONS, Partition
 from actlift.study.plan import Plan
+from actlift.study.recognizers import recognizing_steps
 from actlift.training.budget import Stepwise, expert_epochs, frame_share, shared
 from actlift.training.loop import ModelSpec
 
@@ -200,7 +200,7 @@ class Conditioned:
         for number, views in enumerate(partition.training.values()):
             part_of_row[rows_of(views)] = number
         everything = _everything(training, plan, seed)
-        charge = recognizing_steps(training, plan.network, plan.budget) if plan.labels else 0
+        charge = recognizing_steps(plan.recognizer, training, plan.network, plan.budget) if plan.labels else 0
         budget = replace(plan.budget, steps=plan.budget.steps - charge)
         spec = replace(everything, budget=budget, conditions=part_of_row[everything.rows])
         return Job(_variant(name, self.about), seed, (spec,), partition, tuple(partition.training))

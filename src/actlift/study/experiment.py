@@ -1,7 +1,7 @@
 """The study: train and score arms under matched budgets, over several seeds (see :mod:`actlift.study.arms`).
 
 A study folder holds ``study.json``, ``runs/`` with one run folder per arm, matching and seed, and ``scores.parquet``.
-With labels (see :mod:`actlift.study.labels`) it also holds ``recognizer.safetensors`` and ``labels.parquet`` (the
+With labels (see :mod:`actlift.study.labels`) it also holds the recognizer (a run folder) and ``labels.parquet`` (the
 generalist beside what labels make of the arms), and the run folders of arms that are scored under labels
 ``by_label.parquet`` (errors conditioned on every label), ``labels.parquet`` and ``labels.json``.
 Running the same study again resumes what is unfinished and retrains nothing that is done; arms, matchings and seeds
@@ -25,8 +25,9 @@ from actlift.lifting.conditional import Gate
 from actlift.lifting.predict import LifterPredictor, Poses, load_lifter
 from actlift.models.base import Lifter, check_network, unconditioned
 from actlift.study.arms import ARMS, Job, arms_of, plan_jobs
-from actlift.study.labels import LABEL_METRICS, recognizer_of, score_labels
+from actlift.study.labels import LABEL_METRICS, score_labels
 from actlift.study.plan import Plan
+from actlift.study.recognizers import RECOGNIZERS
 from actlift.study.upgrade import STUDY_FORMAT, upgrade_study
 from actlift.training.device import resolve_device
 from actlift.training.frozen_bn import tune_frozen
@@ -81,7 +82,7 @@ def run_study(
         run = _train(folder, job, training, test, plan, on_job_progress)
         parts.append(_scores(folder, job, run, test))
         if plan.labels and ARMS[job.variant.arm].about.labeled:
-            labeled.append(_label_scores(folder, job, run, training, test))
+            labeled.append(_label_scores(folder, job, run, plan.recognizer, training, test))
             table = labeled[-1].table
             parts.append(Scores(table[table["label"] == "predicted"]))
     scores = Scores.concat(parts)
@@ -148,12 +149,12 @@ def _scores(folder: Path, job: Job, run: Run, test: Corpus) -> Scores:
     return Scores.read(path)
 
 
-def _label_scores(folder: Path, job: Job, run: Run, training: Corpus, test: Corpus) -> Scores:
+def _label_scores(folder: Path, job: Job, run: Run, recognizer_name: str, training: Corpus, test: Corpus) -> Scores:
     """Read what labels do to an arm, or score it; ``labels.parquet`` comes last."""
     at = folder / "runs" / job.folder
     path = at / "labels.parquet"
     if not path.exists():
-        recognizer = recognizer_of(folder / "recognizer.safetensors", training)
+        recognizer = RECOGNIZERS[recognizer_name].learn(folder, training)
         arm = ARMS[job.variant.arm]
         conditioned = arm.conditional(_networks(run), job, _unconditioned(folder, job))
         found = score_labels(
@@ -203,6 +204,10 @@ def _claim(folder: Path, corpus: Corpus, plan: Plan, training: Corpus, test: Cor
     remove_leftovers(path)
     if path.exists():
         there = _fixed(path)
+        before = read_json(path)["plan"]
+        if plan.labels and before.get("labels"):  # labels of another recognizer would stand beside those there
+            there |= {"recognizer": before.get("recognizer", "clip")}  # the only one of format 1
+            fixed |= {"recognizer": plan.recognizer}
         if differing := [k for k in fixed if there.get(k) != fixed[k]]:
             shown = "; ".join(f"{k}: there {there.get(k)!r}, asked for {fixed[k]!r}" for k in differing)
             raise InputError(f"{folder} holds another study ({shown}). Choose another folder, or delete this one.")

@@ -5,7 +5,8 @@ A "conditioned" lifter is one network per action: the expert of the action, or t
 tells the action, these labels stand side by side:
 
 ``oracle``        the true action. Not known in use.
-``predicted``     the action recognized in the view's 2D keypoints, by :data:`RECOGNIZER`, learnt from training people.
+``predicted``     the action recognized in the view's 2D keypoints, by one of :mod:`actlift.study.recognizers`, learnt
+                  from training people.
 ``none``          unconditioned.
 ``wrong_random``  an action that is not the true one, on average over all of them.
 ``wrong_worst``   of those the one that hurts the true action most.
@@ -17,27 +18,19 @@ wrong (:class:`Gate`).
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
 
-from actlift.data.corpus import Corpus, View
+from actlift.data.corpus import View
 from actlift.errors import InputError
 from actlift.evaluation.evaluate import score_poses
 from actlift.evaluation.scores import ALL_JOINTS, LABELS, Scores, Variant
 from actlift.lifting.conditional import UNKNOWN, ConditionalLifter, Gate, mixture
 from actlift.lifting.predict import Poses
-from actlift.models.base import multiply_adds
-from actlift.models.options import Network
 from actlift.recognition.accuracy import accuracy, confusion
-from actlift.recognition.discriminant import ClipRecognizer
-from actlift.training.budget import Budget
 
-RECOGNIZER = ClipRecognizer
-"""What tells the predicted action, and is paid for: ``fit``, ``read``, ``save``, ``posterior``, ``sure`` and
-``multiply_adds`` are asked of it."""
 LABEL_METRICS = ("mpjpe", "n_mpjpe", "mpjve")
 
 
@@ -54,29 +47,6 @@ class LabelScores:
     by_label: Scores
     scores: Scores
     notes: dict[str, Any]
-
-
-def recognizer_of(path: Path, training: Corpus) -> ClipRecognizer:
-    """Read the recognizer at ``path``; fit it to the training people and write it there where there is none."""
-    if not path.exists():
-        RECOGNIZER.fit(training).save(path)
-    return RECOGNIZER.read(path)
-
-
-def recognizing_steps(training: Corpus, network: Network, budget: Budget) -> int:
-    """How many optimizer steps of a network the recognizer's multiplications would pay for, rounded up.
-
-    Raises:
-        InputError: where that is the whole budget or more.
-    """
-    step = 3 * multiply_adds(network.keywords()) * budget.batch
-    charge = -(-RECOGNIZER.multiply_adds(training) // step)
-    if charge >= budget.steps:
-        raise InputError(
-            f"recognizing the action costs about {charge} steps of this network, more than its budget of "
-            f"{budget.steps}: give more steps, or leave --labels out"
-        )
-    return charge
 
 
 def score_labels(
