@@ -37,6 +37,7 @@ def averaged(*poses: Poses) -> Poses:
 def of_seed(study: Path, seed: int, training: Corpus, test: Corpus) -> Scores:
     """Scores of all ways with the networks of one seed."""
     views = test.views
+    seen = [view.keypoints for view in views]
 
     def lifter(name: str) -> LifterPredictor:
         return LifterPredictor(load_lifter(Run.open(study / "runs" / f"{name}-seed{seed}")))
@@ -46,23 +47,23 @@ def of_seed(study: Path, seed: int, training: Corpus, test: Corpus) -> Scores:
     true = np.array([actions.index(view.action) for view in views])
     wrong = (true + np.random.default_rng((seed, 0x3A)).integers(1, len(actions), len(true))) % len(actions)
     labels = {
-        "recognized": [recognizer.posterior(view) for view in views],
+        "recognized": [recognizer.of_clip(keypoints) for keypoints in seen],
         "true (oracle)": list(np.eye(len(actions))[true]),
         "wrong at random": list(np.eye(len(actions))[wrong]),
     }
     ways = {
-        "generalist": lifter("generalist")(views),
-        "fine-tuned": lifter("finetuned")(views),
+        "generalist": lifter("generalist")(seen),
+        "fine-tuned": lifter("finetuned")(seen),
     }
-    ways["fine-tuned + before"] = averaged(ways["fine-tuned"], lifter("generalist-for-finetuned")(views))
+    ways["fine-tuned + before"] = averaged(ways["fine-tuned"], lifter("generalist-for-finetuned")(seen))
     mixtures: dict[str, list[Poses]] = {label: [] for label in labels}
     for name in ("finetuned-conditioned", "conditioned-for-finetuned-conditioned"):
         network = load_lifter(Run.open(study / "runs" / f"{name}-seed{seed}"))
         told = ConditionalLifter.from_network(network, actions)
         gate = Gate.fit(told, training.views[::GATE_EVERY], recognizer.sure)
-        untold = told.unknown(views)
+        untold = told.unknown(seen)
         for label, posteriors in labels.items():
-            mixtures[label].append(mixture(told, untold, views, posteriors, gate)[0])
+            mixtures[label].append(mixture(told, untold, seen, posteriors, gate)[0])
     ways |= {f"mixtures, fine-tuned + before: {label}": averaged(*both) for label, both in mixtures.items()}
     return Scores.concat(
         [score_poses(p, views, variant=Variant(way), seed=seed, metrics=METRICS) for way, p in ways.items()]

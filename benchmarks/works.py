@@ -196,7 +196,7 @@ def evaluation(corpus: Corpus, dtype: torch.dtype, channels: int = 1024) -> Meas
     return alternate(
         f"evaluation with flips and all metrics, {name}",
         theirs,
-        lambda: score_poses(predictor(views), views, variant=Variant("one")),
+        lambda: score_poses(predictor([v.keypoints for v in views]), views, variant=Variant("one")),
         unit="frames",
         amount=sum(v.frames for v in views),
     )

@@ -37,7 +37,7 @@ from actlift.recognition.accuracy import measure
 from actlift.recognition.prediction import EVERYBODY, LIFTER, ActionRecognizer, load_recognizer, recognized_labels
 from actlift.recognition.training import train_recognizer
 from actlift.training.budget import Budget
-from actlift.training.frozen_bn import finish
+from actlift.training.frozen_bn import tune_frozen
 from actlift.training.loop import ModelSpec, TrainProgress, train
 from actlift.training.run import Run, environment
 from actlift.video.pipeline import Lifters, lift_track, reprojection
@@ -185,7 +185,7 @@ def lifter(work: Path, name: str, corpus: Corpus, steps: int, conditions: Sequen
     )
     last = Budget(steps - first.steps, 256)
     members = [ModelSpec(name, rows, last, conditions=numbers)]
-    return finish(work / name, corpus, members, {name: load_lifter(base)}, on_progress=on_progress)
+    return tune_frozen(work / name, corpus, members, {name: load_lifter(base)}, on_progress=on_progress)
 
 
 def ship(run: Run, folder: Path, card: dict[str, Any], keep: Sequence[str]) -> None:
@@ -263,16 +263,17 @@ def aware_errors(
 ) -> dict[str, Any]:
     """Of the mean of the generalist's poses and those told, as `actlift.video.pipeline.Lifters` has it."""
     views = test.views
-    labels = [recognized_labels(recognized, v) for v in views]
+    seen = [v.keypoints for v in views]
+    labels = [recognized_labels(recognized, keypoints) for keypoints in seen]
     ways = {
         "recognized where sure": labels,
         "told nothing": [[UNKNOWN] * v.frames for v in views],
         "true action (oracle)": [[v.action] * v.frames for v in views],
     }
-    untold = generalist(views)
+    untold = generalist(seen)
 
     def score(labels: list[list[str]], way: str) -> dict[str, dict[str, float]]:
-        poses = [(p + lift_labeled(told, v, own)) / 2 for p, v, own in zip(untold, views, labels, strict=True)]
+        poses = [(p + lift_labeled(told, k, own)) / 2 for p, k, own in zip(untold, seen, labels, strict=True)]
         return per_action(score_poses(poses, views, variant=Variant(way), metrics=METRICS))
 
     return {way: score(labels, way) for way, labels in ways.items()}

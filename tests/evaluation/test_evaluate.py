@@ -100,6 +100,7 @@ def test_a_jump_between_views_is_no_motion(corpus):
 
 
 def test_a_perfect_predictor_has_no_error(corpus):
+    truth = {id(view.keypoints): root_relative(view.pose3d_cam) for view in corpus.views}
     scores = evaluate(
         lambda seen: [truth[id(keypoints)] for keypoints in seen], corpus.views, variant=Variant("oracle")
     )

@@ -280,6 +280,14 @@ def test_the_folder_tells_reports_what_its_arms_are(study):
     }
 
 
+def test_what_older_folders_do_not_name_is_no_difference():
+    network = TINY.fixed("ab")["network"]
+    assert set(network) == {"receptive_field", "widths", "channels", "causal", "dropout", "trajectory"}
+    assert "loss" not in TINY.fixed("ab")
+    other = replace(TINY, network=Network(receptive_field=9, channels=16, architecture="mixer"))
+    assert other.fixed("ab")["network"] == {**network, "architecture": "mixer"}
+
+
 # again, more, and after a crash
 
 

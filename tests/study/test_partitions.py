@@ -173,22 +173,8 @@ def test_an_empty_cluster_is_tried_again_and_then_refused(uneven, monkeypatch):
     assert len(by_cluster(uneven.views).training) == 4
 
 
-def test_too_few_clips_for_random_parts_are_refused():
+def test_too_few_clips_for_random_parts_are_refused(uneven):
     """Two actions in one clip (pieces of a cut one) leave a part without any."""
-    template = {"fps": 25.0, "camera": None, "start": 0, "confidence": None, "pose3d_cam": None}
-
-    def view(clip: str, action: str) -> View:
-        made = object.__new__(View)
-        for name, value in {
-            **template,
-            "clip": clip,
-            "action": action,
-            "subject": "S1",
-            "camera_name": "ring0",
-            "pose2d": np.zeros((5, 17, 2), np.float32),
-        }.items():
-            object.__setattr__(made, name, value)
-        return made
-
+    views = [replace(uneven.views[0], clip="a", action=action) for action in ("Walking", "Sitting")]
     with pytest.raises(ValueError, match="random partition leaves .* without views: too few clips for 2 parts"):
-        by_random([view("a", "Walking"), view("a", "Sitting")])
+        by_random(views)

@@ -219,7 +219,7 @@ def _claim(folder: Path, corpus: Corpus, plan: Plan, training: Corpus, test: Cor
         {
             "format": STUDY_FORMAT,
             "fixed": fixed,
-            "plan": asdict(plan),
+            "plan": {**asdict(plan), "network": plan.network.record()},
             "arms": {name: asdict(ARMS[name].about) for name in arms_of(plan)},
             "corpus_folder": str(corpus.folder),
             "provenance": corpus.provenance,
