@@ -119,7 +119,7 @@ def test_every_verb_shows_an_example_of_itself(name, app):
         "actlift train corpus run",
         "actlift train corpus run --test-subjects S7 --learning-rate 3",
         "actlift train corpus run --test-subjects S7 --budget.epochs 3",
-        "actlift train corpus run --test-subjects S7 --budget.steps 2.5",
+        "actlift train corpus run --test-subjects S7 --steps 2.5",
         "actlift train corpus run --test-subjects S7 --precision half",
         "actlift study corpus s --test-subjects S7 --arms specialists",
         "actlift demo here there",

@@ -14,6 +14,7 @@ from scipy.stats import t
 from tests.suites import ACTIONS, make_suite
 
 from actlift import cli
+from actlift.cli import console
 from actlift.evaluation.scores import COLUMNS, MEAN_OVER_ACTIONS, Scores
 from actlift.report.advice import FALSE, Advice, Point, Studies, _gains, _Seen, advise, print_advice, write_advice
 from actlift.report.claims import MARGIN, relative_error
@@ -331,7 +332,7 @@ def test_everything_is_written(crossing: list[Path], tmp_path: Path) -> None:
 
 def test_the_verb_prints_it(labeled: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     out = io.StringIO()
-    monkeypatch.setattr(cli, "CONSOLE", Console(file=out, width=120, markup=False, highlight=False))
+    monkeypatch.setattr(console, "CONSOLE", Console(file=out, width=120, markup=False, highlight=False))
     cli.advise([labeled], labels="oracle", out=tmp_path)
     text = " ".join(out.getvalue().split())
     assert advise([labeled], labels="oracle").sentence in text

@@ -18,6 +18,7 @@ from tests.painted import Dots, Seen, film, seen, together
 
 import actlift as package
 from actlift import cli
+from actlift.cli import console
 from actlift.evaluation.metrics import p_mpjpe
 from actlift.geometry.framing import guessed_camera
 from actlift.geometry.skeleton import COCO_17, H36M_17
@@ -550,7 +551,7 @@ def command(monkeypatch, capfd) -> Callable[..., tuple[int, str, str]]:
     def run(*words: object) -> tuple[int, str, str]:
         monkeypatch.setitem(detect.DETECTORS, "dots", lambda _weights: Dots())
         monkeypatch.setattr(sys, "argv", ["actlift", "lift", *map(str, words)])
-        monkeypatch.setattr(cli, "CONSOLE", Console(width=120, markup=False, highlight=False))
+        monkeypatch.setattr(console, "CONSOLE", Console(width=120, markup=False, highlight=False))
         capfd.readouterr()
         try:
             cli.main()

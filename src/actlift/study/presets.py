@@ -77,9 +77,9 @@ def settings_of(
         ("frames", base.frames, own.frames),
         ("epochs", base.epochs, own.epochs),
         ("snapshots", base.snapshots, own.snapshots),
-        ("network.receptive-field", base.network.receptive_field, own.network.receptive_field),
-        ("network.widths", base.network.widths, own.network.widths),
-        ("budget.steps", base.budget.steps, own.budget.steps),
+        ("receptive-field", base.network.receptive_field, own.network.receptive_field),
+        ("widths", base.network.widths, own.network.widths),
+        ("steps", base.budget.steps, own.budget.steps),
     ):
         if asked != usual:
             raise InputError(

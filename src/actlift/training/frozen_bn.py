@@ -41,6 +41,7 @@ def finish(
     members: Sequence[ModelSpec],
     starts: Mapping[str, TCN],
     *,
+    learning_rate: Schedule = LEARNING_RATE,
     seed: int = 0,
     precision: str = "auto",
     device: str = "auto",
@@ -53,6 +54,7 @@ def finish(
         corpus: the training selection that the members' rows lie in.
         members: what to train; of one budget, with conditions where the networks take some.
         starts: the network that each member begins as, by name, all of one shape.
+        learning_rate: over progress through the budget.
         precision, device: as for :func:`actlift.training.loop.train`.
         on_progress: called now and then with the :class:`TrainProgress`.
 
@@ -82,7 +84,7 @@ def finish(
                 "frames": len(m.rows),
                 "rows": f"{zlib.crc32(m.rows.tobytes()):08x}",
                 "steps": budget.steps,
-                "learning_rate": asdict(LEARNING_RATE),
+                "learning_rate": asdict(learning_rate),
                 "start": f"{_checksum(starts[m.name]):08x}",
             }
             for m in members
@@ -119,7 +121,7 @@ def finish(
             condition = torch.from_numpy(np.stack(told)).to(where) if told else None
             predicted = network(pose2d.reshape(e, b, *pose2d.shape[1:]).to(dtype), condition=condition)[:, :, 0]
             loss = lifting_loss(predicted, target.reshape(e, b, *target.shape[1:]), trajectory=network.trajectory)
-            adam.param_groups[0]["lr"] = LEARNING_RATE(budget.progress(step))
+            adam.param_groups[0]["lr"] = learning_rate(budget.progress(step))
             adam.zero_grad()
             torch.autograd.backward(loss.sum())
             adam.step()
