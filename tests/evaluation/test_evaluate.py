@@ -98,7 +98,8 @@ def test_a_jump_between_views_is_no_motion(corpus):
 
 
 def test_a_perfect_predictor_has_no_error(corpus):
-    scores = evaluate(lambda views: [root_relative(v.pose3d_cam) for v in views], corpus.views, arm="oracle")
+    truth = {id(view.keypoints): root_relative(view.pose3d_cam) for view in corpus.views}
+    scores = evaluate(lambda seen: [truth[id(keypoints)] for keypoints in seen], corpus.views, arm="oracle")
     assert scores.metrics == tuple(METRICS)
     for name, metric in METRICS.items():
         values = scores.table.query("metric == @name")["value"]

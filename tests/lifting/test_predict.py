@@ -1,15 +1,18 @@
 """Predictors: packing, padding, flips and routes, against an independent network and one sequence at a time."""
 
+import jaxtyping
 import numpy as np
 import pytest
 import torch
 from benchmarks.conventional import ConvolutionalTCN, evaluate_one_by_one
 from tests.networks import network_of
 
+from actlift.data.corpus import Corpus
+from actlift.data.keypoints2d import Keypoints2D
 from actlift.data.windows import rows_of
 from actlift.geometry.skeleton import H36M_17
 from actlift.lifting import predict
-from actlift.lifting.predict import LifterPredictor, RoutedPredictor, lift, load_lifter
+from actlift.lifting.predict import LifterPredictor, RoutedPredictor, lift, load_lifter, route
 from actlift.models.tensors import write_tensors
 from actlift.training.budget import Budget
 from actlift.training.loop import ModelSpec, train
@@ -124,16 +127,25 @@ def test_lifting_in_bfloat16_stays_near_float32():
         assert np.linalg.norm(one - other) < 3e-2 * np.linalg.norm(one)
 
 
-def test_a_predictor_lifts_views_in_their_order(corpus):
+def seen(corpus: Corpus) -> list[Keypoints2D]:
+    return [view.keypoints for view in corpus.views]
+
+
+def test_a_predictor_lifts_sequences_in_their_order(corpus):
     predictor = LifterPredictor(network_of((3, 3, 3)).train())
-    poses = predictor(corpus.views)
+    poses = predictor(seen(corpus))
     assert [p.shape for p in poses] == [v.pose3d_cam.shape for v in corpus.views]
     assert {p.dtype for p in poses} == {np.dtype(np.float32)}
-    backwards = predictor(corpus.views[::-1])
+    backwards = predictor(seen(corpus)[::-1])
     assert_close(backwards[::-1], poses, atol=1e-6)
     assert predictor([]) == []
-    plain = LifterPredictor(network_of((3, 3, 3)), flip=False)(corpus.views)
+    plain = LifterPredictor(network_of((3, 3, 3)), flip=False)(seen(corpus))
     assert_close(plain, lift(network_of((3, 3, 3)), [v.pose2d for v in corpus.views], flip=False), atol=1e-6)
+
+
+def test_a_predictor_is_not_given_the_ground_truth(corpus):
+    with pytest.raises(jaxtyping.TypeCheckError):
+        LifterPredictor(network_of((3,)))(corpus.views)
 
 
 @pytest.mark.parametrize(
@@ -154,32 +166,32 @@ class Constant:
     def __init__(self, value: float) -> None:
         self.value, self.asked = value, []
 
-    def __call__(self, views):
-        self.asked += views
-        return [np.full((v.frames, 17, 3), self.value, np.float32) for v in views]
+    def __call__(self, sequences):
+        self.asked += sequences
+        return [np.full((s.frames, 17, 3), self.value, np.float32) for s in sequences]
 
 
-def test_routes_keep_the_order_of_views(corpus):
+def test_routes_keep_the_order_of_sequences(corpus):
     experts = {action: Constant(float(n)) for n, action in enumerate(corpus.actions)}
     views = [corpus.views[i] for i in np.random.default_rng(0).permutation(len(corpus.views))]
-    poses = RoutedPredictor(experts, lambda view: view.action)(views)
+    poses = route(experts, [v.keypoints for v in views], [v.action for v in views])
     for pose, view in zip(poses, views, strict=True):
         assert pose.shape == (view.frames, 17, 3)
         assert (pose == corpus.actions.index(view.action)).all()
     for action, expert in experts.items():
-        assert [v.clip for v in expert.asked] == [v.clip for v in views if v.action == action]
+        assert expert.asked == [v.keypoints for v in views if v.action == action]
 
 
 def test_routed_lifters_are_the_lifters(corpus):
     lifters = {action: LifterPredictor(network_of((3,), seed=n)) for n, action in enumerate(corpus.actions)}
-    squats = corpus.select(actions=["Squat"]).views  # the other lifters get no views
-    assert_close(RoutedPredictor(lifters, lambda v: v.action)(squats), lifters["Squat"](squats), atol=0)
+    squats = seen(corpus.select(actions=["Squat"]))  # the other lifters get no sequences
+    assert_close(RoutedPredictor(lifters, lambda _: "Squat")(squats), lifters["Squat"](squats), atol=0)
 
 
-def test_a_view_without_an_expert_is_an_error(corpus):
-    routed = RoutedPredictor({"Squat": Constant(0.0), "Running": Constant(1.0)}, lambda view: view.action)
-    with pytest.raises(ValueError, match="no expert for Walking, Waving; there are experts for Squat, Running"):
-        routed(corpus.views)
+def test_a_sequence_without_an_expert_is_an_error(corpus):
+    routed = RoutedPredictor({"Squat": Constant(0.0), "Running": Constant(1.0)}, lambda _: "Walking")
+    with pytest.raises(ValueError, match="no lifter for Walking; there are lifters for Squat, Running"):
+        routed(seen(corpus))
 
 
 @pytest.fixture

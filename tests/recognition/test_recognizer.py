@@ -19,13 +19,12 @@ from scipy.special import log_softmax, softmax
 from actlift.cli.train import recognize_verb
 from actlift.data.corpus import Corpus
 from actlift.data.windows import rows_of
-from actlift.lifting.predict import LifterPredictor, Predictor, RoutedPredictor, lift, load_lifter
+from actlift.lifting.predict import RoutedPredictor, lift, load_lifter
 from actlift.models.tcn import TCN
 from actlift.recognition import recognizer as module
 from actlift.recognition.network import RecognizerNetwork
 from actlift.recognition.recognizer import (
     ActionRecognizer,
-    Coupled,
     calibration_error,
     confusion,
     describe,
@@ -71,7 +70,7 @@ def test_it_learns_actions_of_people_it_never_saw(learnt, corpus):
     views = corpus.select(subjects=["syn4"]).views
     recognized = load_recognizer(learnt)
     assert recognized.actions == ("Squat", "Walking", "Waving")
-    found = measure(recognized(views), views, recognized.actions)
+    found = measure(recognized([v.keypoints for v in views]), views, recognized.actions)
     assert found.frames.top1 > 0.8
     assert found.clips.top1 > 0.7
 
@@ -240,7 +239,7 @@ def recognized() -> ActionRecognizer:
 
 def test_posteriors_are_probabilities_of_every_frame(recognized, corpus):
     views = corpus.views[::7]
-    for posterior, view in zip(recognized(views), views, strict=True):
+    for posterior, view in zip(recognized([v.keypoints for v in views]), views, strict=True):
         assert posterior.shape == (view.frames, 3)
         np.testing.assert_allclose(posterior.sum(axis=1), 1)
         np.testing.assert_allclose(posterior, softmax(recognized.logits(view.pose2d, view.fps) / 2, axis=1))
@@ -294,8 +293,8 @@ def test_it_routes_experts(learnt, corpus):
     experts = {
         action: lambda own, mark=mark: [np.full((v.frames, 17, 3), mark) for v in own] for action, mark in marks.items()
     }
-    poses = RoutedPredictor(experts, recognized.label_of)(views)
-    for pose, posterior in zip(poses, recognized(views), strict=True):
+    poses = RoutedPredictor(experts, recognized.label_of)([v.keypoints for v in views])
+    for pose, posterior in zip(poses, recognized([v.keypoints for v in views]), strict=True):
         assert (pose == 1 + posterior.mean(axis=0).argmax()).all()
 
 
@@ -335,22 +334,6 @@ def test_a_lifter_is_kept_with_the_recognizer(tmp_path, training):
     assert found.posterior(view.pose2d, view.fps).shape == (view.frames, 3)
     with pytest.raises(ValueError, match=r"holds another run \(lifter.weights: there"):
         train_recognizer(tmp_path / "run", training, **TINY, lifter=network.given(0))
-
-
-def test_a_coupled_network_is_told_how_likely_actions_are(learnt, corpus):
-    recognized = load_recognizer(learnt)
-    network = lifter(conditions=3)
-    for layer in network.layers:
-        torch.nn.init.normal_(layer.gain)
-    views = corpus.views[::9]
-    coupled = Coupled(network, recognized)
-    assert isinstance(coupled, Predictor)
-    for pose, view in zip(coupled(views), views, strict=True):
-        chances = recognized.posterior(view.pose2d, view.fps).mean(axis=0)
-        expected = LifterPredictor(network.given(torch.tensor([*chances, 0]).float()))([view])[0]
-        np.testing.assert_allclose(pose, expected, atol=1e-6)
-    with pytest.raises(ValueError, match="takes 2 conditions, the recognizer tells 3 actions apart"):
-        Coupled(lifter(conditions=2), recognized)
 
 
 # calibration
@@ -534,7 +517,7 @@ def test_the_command_trains_and_tells_how_right_it_is(corpus_folder, tmp_path):
     run = Run.open(out)
     assert "syn4" not in run.config["identity"]["trained_on"]["subjects"]
     recognized = load_recognizer(run)
-    found = measure(recognized(test.views), test.views, recognized.actions)
+    found = measure(recognized([v.keypoints for v in test.views]), test.views, recognized.actions)
     frames = next(line for line in done.stdout.splitlines() if line.split()[:1] == ["frames"])
     expected = [found.frames.top1, found.frames.mean_over_actions, found.frames.top3, found.frames.calibration_error]
     assert frames.split()[1:] == [*(f"{share:.1%}" for share in expected), "360"]

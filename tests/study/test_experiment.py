@@ -28,7 +28,7 @@ from actlift.evaluation.scores import Scores
 from actlift.lifting.predict import load_lifter
 from actlift.models.options import Network
 from actlift.report.study_page import data_note, write_study_page
-from actlift.study.experiment import Job, plan_jobs, predictor_of, run_study, some_rows
+from actlift.study.experiment import Job, plan_jobs, poses_of, run_study, some_rows
 from actlift.study.partitions import PARTITIONS
 from actlift.study.plan import ARMS, EXPERTS, Plan
 from actlift.training.budget import Budget, Stepwise
@@ -225,8 +225,8 @@ def test_scores_are_of_the_runs_on_the_held_out(study, corpus):
         name = f"{arm}-pooled-seed0"
         run = runs(study)[name]
         lifters = {member: load_lifter(run, member) for member in run.members}
-        predictor = predictor_of(lifters, Job(arm, "pooled", 0, PARTITIONS[partition](training.views, seed=0), ()))
-        again = score_poses(predictor(test.views), test.views, arm=f"{arm} (pooled)", run=f"runs/{name}").table
+        poses = poses_of(lifters, Job(arm, "pooled", 0, PARTITIONS[partition](training.views, seed=0), ()), test.views)
+        again = score_poses(poses, test.views, arm=f"{arm} (pooled)", run=f"runs/{name}").table
         theirs = scores.table.query("run == @again.run[0]").reset_index(drop=True)
         pd.testing.assert_frame_equal(again, theirs, check_exact=False, rtol=1e-5)
 

@@ -93,12 +93,12 @@ def test_a_fade_that_does_not_look_ahead_begins_with_its_label():
 
 def test_a_constant_label_is_the_lifter_told_it_and_a_hard_switch_picks_frames(told, corpus):
     view = next(v for v in corpus.views if v.frames == 40)
-    one, other = (told.poses([view], [action])[0] for action in ("Walking", "Waving"))
-    np.testing.assert_allclose(lift_labeled(told, view, ["Walking"] * 40), one, atol=1e-6)
+    one, other = (told.poses([view.keypoints], [action])[0] for action in ("Walking", "Waving"))
+    np.testing.assert_allclose(lift_labeled(told, view.keypoints, ["Walking"] * 40), one, atol=1e-6)
     labels = ["Walking"] * 15 + ["Waving"] * 25
-    hard = lift_labeled(told, view, labels, fade_s=0.0)
+    hard = lift_labeled(told, view.keypoints, labels, fade_s=0.0)
     np.testing.assert_array_equal(hard, np.concatenate([one[:15], other[15:]]))
-    soft = lift_labeled(told, view, labels, fade_s=0.4)
+    soft = lift_labeled(told, view.keypoints, labels, fade_s=0.4)
     jumps = [np.linalg.norm(np.diff(p, 2, axis=0), axis=-1).mean(axis=1).max() for p in (hard, soft)]
     assert jumps[1] < jumps[0]
 
@@ -119,7 +119,7 @@ def test_a_routed_stream_is_the_whole_sequence(long, widths, causal, flip, frame
     )
     stream = RoutedStream(plain, fade_frames=frames, flip=flip)
     assert stream.ahead == (0 if causal else min(network.receptive_field // 2, max(frames - 1, 0) // 2))
-    expected = lift_labeled(told, view, labels, fade_s=frames / 10, ahead=stream.ahead)
+    expected = lift_labeled(told, view.keypoints, labels, fade_s=frames / 10, ahead=stream.ahead)
     for _ in range(2):  # it begins anew after its end
         poses = [stream.push(*pushed) for pushed in zip(view.pose2d, labels, strict=True)]
         assert [pose is None for pose in poses] == [now < stream.delay for now in range(t)]
@@ -131,11 +131,11 @@ def test_recognized_labels_are_told_where_they_are_sure(corpus):
     torch.manual_seed(0)
     recognized = ActionRecognizer(RecognizerNetwork(3, receptive_field=9, channels=8).eval(), ACTIONS, temperature=0.3)
     view = corpus.views[-1]
-    always, never = (recognized_labels(recognized, view, sure=sure) for sure in (0.0, 1.1))
+    always, never = (recognized_labels(recognized, view.keypoints, sure=sure) for sure in (0.0, 1.1))
     assert len(always) == view.frames
     assert set(always) <= set(ACTIONS)
     assert set(never) == {UNKNOWN}
-    some = recognized_labels(recognized, view, sure=0.5)
+    some = recognized_labels(recognized, view.keypoints, sure=0.5)
     assert all(label in (told, UNKNOWN) for label, told in zip(some, always, strict=True))
 
 
@@ -179,20 +179,23 @@ def test_interrupted_clips_are_told_something_else_for_a_second(long):
 
 
 class Truth:
-    """Knows the truth, shifted by meters where told a wrong action."""
+    """Knows the truth of some views by their keypoints, shifted by meters where told a wrong action."""
 
-    def __init__(self, action: str, shift: float = 0.0) -> None:
+    def __init__(self, views, action: str, shift: float = 0.0) -> None:
         self.action, self.shift = action, shift
+        self.views = {v.pose2d.tobytes(): v for v in views}
 
-    def __call__(self, views):
+    def __call__(self, sequences):
+        views = [self.views[s.pose2d.tobytes()] for s in sequences]
         off = [self.shift * (v.action != self.action) for v in views]
         return [(root_relative(v.pose3d_cam) + by).astype(np.float32) for v, by in zip(views, off, strict=True)]
 
 
 def test_what_a_switch_costs_is_what_lifters_differ_by(long):
     """The wrong lifter is off by 0.1 m along every axis, the others are right."""
-    told = ConditionalLifter({action: Truth(action, 0.1) for action in ACTIONS}, Truth(UNKNOWN))
-    found = measure_switching(told, Truth(UNKNOWN), long.views, clips=4)
+    views = [*long.views, *(pair.view for pair in joined(long.views, 80))]
+    told = ConditionalLifter({a: Truth(views, a, 0.1) for a in ACTIONS}, Truth(views, UNKNOWN))
+    found = measure_switching(told, Truth(views, UNKNOWN), long.views, clips=4)
     wrong, off_mm = found.table.loc[TO_WRONG], 100 * np.sqrt(3)
     for way in ("generalist", "told nothing", "told the truth throughout"):
         assert wrong.loc[way, "mpjpe_near"] < 1e-3
@@ -213,11 +216,14 @@ def test_what_a_switch_costs_is_what_lifters_differ_by(long):
 
 
 def test_the_step_over_a_seam_counts_among_spikes_but_not_among_velocity_errors(long):
-    told = ConditionalLifter({action: Truth(action) for action in ACTIONS}, Truth(UNKNOWN))
+    views = [*long.views, *(pair.view for pair in joined(long.views, 80))]
+    told = ConditionalLifter({a: Truth(views, a) for a in ACTIONS}, Truth(views, UNKNOWN))
     found = measure_switching(told, told.unknown, long.views, clips=3).table.loc[JOINED]
     assert found.loc["true timeline, at once", "mpjve_near"] < 1e-3
     assert found.loc["true timeline, at once", "speed_max"] > 1
-    still = measure_switching(told, lambda views: [np.zeros_like(v.pose3d_cam) for v in views], long.views, clips=3)
+    still = measure_switching(
+        told, lambda seen: [np.zeros((s.frames, 17, 3), np.float32) for s in seen], long.views, clips=3
+    )
     assert still.table.loc[JOINED].loc["generalist", "speed_max"] == 0
     expected = []
     for pair in joined(long.views, 3):
@@ -289,16 +295,16 @@ def test_the_command_refuses_what_would_be_no_test(tmp_path, corpus, long, study
 
 def test_labels_that_do_not_fit_are_refused(told, corpus):
     view = corpus.views[0]
-    with pytest.raises(ValueError, match=f"has {view.frames} frames, got 1 labels"):
-        lift_labeled(told, view, ["Walking"])
+    with pytest.raises(ValueError, match=f"there are {view.frames} frames of keypoints, got 1 labels"):
+        lift_labeled(told, view.keypoints, ["Walking"])
     with pytest.raises(ValueError, match="no lifter for Flying"):
-        lift_labeled(told, replace(view), ["Flying"] * view.frames)
+        lift_labeled(told, view.keypoints, ["Flying"] * view.frames)
     with pytest.raises(ValueError, match="a label from 0 to 1"):
         fade(np.array([2]), 2, 5)
     with pytest.raises(ValueError, match="a fade of 5 frames begins 0 to 4 frames before a change, got 5"):
         fade(np.array([1]), 2, 5, ahead=5)
     with pytest.raises(ValueError, match="a fade lasts 0 frames or more, got -5"):
-        lift_labeled(told, view, ["Walking"] * view.frames, fade_s=-0.2)
+        lift_labeled(told, view.keypoints, ["Walking"] * view.frames, fade_s=-0.2)
 
 
 def test_clips_that_cannot_show_a_change_are_refused(told, corpus, long):

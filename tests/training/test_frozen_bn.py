@@ -125,7 +125,7 @@ def test_a_study_finishes_networks_and_scores_them_under_all_labels(tmp_path: Pa
     assert {"generalist", "finished", "random-specialised", "specialised: oracle label"} <= set(scores.arms)
     _, test = corpus.split(PLAN.test_subjects)
     both = [
-        LifterPredictor(load_lifter(Run.open(tmp_path / "study" / "runs" / name)))(test.views)
+        LifterPredictor(load_lifter(Run.open(tmp_path / "study" / "runs" / name)))([v.keypoints for v in test.views])
         for name in ("finished-seed0", "generalist-for-finished-seed0")
     ]
     mean = score_poses([(a + b) / 2 for a, b in zip(*both, strict=True)], test.views, arm="mean", metrics=("mpjpe",))

@@ -401,7 +401,7 @@ def recognize_verb(
             on_progress=lambda step, loss: progress(f"training {out}", step, steps, f"loss {loss:.2f} nats"),
         )
     recognized = load_recognizer(run)
-    found = measure(recognized(test.views), test.views, recognized.actions)
+    found = measure(recognized([v.keypoints for v in test.views]), test.views, recognized.actions)
     table = Table(box=SIMPLE_HEAD, pad_edge=False, title=f"{out} on {', '.join(test.subjects)}", title_justify="left")
     for column in ("", "top-1", "mean over actions", "top-3", "calibration error", "number"):
         table.add_column(column, justify="right" if column else "left")

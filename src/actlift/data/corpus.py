@@ -26,6 +26,7 @@ from jaxtyping import Bool, Float32, Int64
 
 from actlift import __version__
 from actlift.data.clip import Clip
+from actlift.data.keypoints2d import Keypoints2D
 from actlift.data.noise import DetectorNoise, Exact, IndependentNoise
 from actlift.errors import InputError, MissingInputError
 from actlift.files import read_json, write_json
@@ -47,28 +48,41 @@ class View:
 
     Attributes:
         clip, subject, action: of the clip.
-        camera_name, camera: who saw it.
-        fps: frames per second.
-        pose2d: (t, 17, 2) keypoints in screen units (see `Camera.px_to_screen`).
-        confidence: (t, 17), 1 for exact keypoints.
-        pose3d_cam: (t, 17, 3) meters in the camera's frame of reference, absolute.
+        keypoints: what the camera saw, all that predictors are given.
+        pose3d_cam: (t, 17, 3) ground truth: meters in the camera's frame of reference, absolute.
         start: row of its first frame in the arrays of the corpus.
     """
 
     clip: str
     subject: str
     action: str
-    camera_name: str
-    fps: float
-    camera: Camera
-    pose2d: Float32[np.ndarray, "t 17 2"]
-    confidence: Float32[np.ndarray, "t 17"]
-    pose3d_cam: Float32[np.ndarray, "t 17 3"]
+    keypoints: Keypoints2D
+    pose3d_cam: Float32[np.ndarray, "t 17 3"] = field(repr=False)
     start: int
 
     @property
+    def pose2d(self) -> Float32[np.ndarray, "t 17 2"]:
+        return self.keypoints.pose2d
+
+    @property
+    def confidence(self) -> Float32[np.ndarray, "t 17"]:
+        return self.keypoints.confidence
+
+    @property
+    def fps(self) -> float:
+        return self.keypoints.fps
+
+    @property
+    def camera(self) -> Camera:
+        return self.keypoints.camera
+
+    @property
+    def camera_name(self) -> str:
+        return self.keypoints.camera.name
+
+    @property
     def frames(self) -> int:
-        return len(self.pose2d)
+        return len(self.pose3d_cam)
 
 
 @dataclass(frozen=True)
@@ -139,11 +153,7 @@ class Corpus:
                     record["clip"],
                     record["subject"],
                     record["action"],
-                    camera.name,
-                    manifest["fps"],
-                    camera,
-                    pose2d[rows],
-                    confidence[rows],
+                    Keypoints2D(pose2d[rows], confidence[rows], manifest["fps"], camera),
                     pose3d_cam[rows],
                     start,
                 )

@@ -33,7 +33,9 @@ def evaluate(
     """Predict these views and score the root-relative poses; see :func:`score_poses`."""
     for name in metrics:
         metric(name)
-    return score_poses(predictor(views), views, arm=arm, seed=seed, run=run, metrics=metrics, skeleton=skeleton)
+    return score_poses(
+        predictor([v.keypoints for v in views]), views, arm=arm, seed=seed, run=run, metrics=metrics, skeleton=skeleton
+    )
 
 
 def score_poses(

@@ -12,9 +12,10 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from actlift.data.corpus import View
+from actlift.data.keypoints2d import Keypoints2D
 from actlift.errors import InputError
 from actlift.geometry.skeleton import root_relative
-from actlift.lifting.predict import LifterPredictor, Poses, Predictor
+from actlift.lifting.predict import LifterPredictor, Poses, Predictor, route
 from actlift.lifting.stream import fade_window
 from actlift.models.tcn import TCN
 
@@ -46,20 +47,13 @@ class ConditionalLifter:
         """One network per action, and a generalist where no action is known."""
         return cls({action: LifterPredictor(expert) for action, expert in experts.items()}, LifterPredictor(generalist))
 
-    def poses(self, views: Sequence[View], labels: Sequence[str]) -> Poses:
-        """The poses of views, each told its label (an action or "unknown").
+    def poses(self, sequences: Sequence[Keypoints2D], labels: Sequence[str]) -> Poses:
+        """The poses of sequences, each told its label (an action or "unknown").
 
         Raises:
             ValueError: for a label there is no lifter for.
         """
-        by_label = {**self.actions, UNKNOWN: self.unknown}
-        if missing := sorted(set(labels) - set(by_label)):
-            raise InputError(f"no lifter for {', '.join(missing)}; there are lifters for {', '.join(by_label)}")
-        found: dict[int, Float[np.ndarray, "t j 3"]] = {}
-        for label, predictor in by_label.items():
-            own = [i for i, told in enumerate(labels) if told == label]
-            found |= zip(own, predictor([views[i] for i in own]), strict=True) if own else ()
-        return [found[i] for i in range(len(views))]
+        return route({**self.actions, UNKNOWN: self.unknown}, sequences, labels)
 
 
 @dataclass(frozen=True)
@@ -81,7 +75,8 @@ class Gate:
         actions = sorted(told.actions)
         generator = np.random.default_rng((seed, 0x6A))
         wrong = [str(generator.choice([a for a in actions if a != v.action])) for v in views]
-        with_label, without = told.poses(views, wrong), told.unknown(views)
+        seen = [v.keypoints for v in views]
+        with_label, without = told.poses(seen, wrong), told.unknown(seen)
         apart = distance_apart(with_label, without)
         order = np.argsort(apart)
         truth = [root_relative(v.pose3d_cam) for v in views]
@@ -92,24 +87,29 @@ class Gate:
 
 
 def mixture(
-    told: ConditionalLifter, untold_poses: Poses, views: Sequence[View], posteriors: Sequence[np.ndarray], gate: Gate
-) -> tuple[Poses, Int[np.ndarray, " views"]]:
-    """The mixture's poses, and which views' labels it trusted (1) or not (0).
+    told: ConditionalLifter,
+    untold_poses: Poses,
+    sequences: Sequence[Keypoints2D],
+    posteriors: Sequence[np.ndarray],
+    gate: Gate,
+) -> tuple[Poses, Int[np.ndarray, " sequences"]]:
+    """The mixture's poses, and which sequences' labels it trusted (1) or not (0).
 
     Args:
-        untold_poses: of the views.
-        posteriors: probabilities of ``told.actions`` of each view.
+        untold_poses: of the sequences.
+        posteriors: probabilities of ``told.actions`` of each sequence.
     """
     actions = list(told.actions)
     labels = [actions[int(p.argmax())] for p in posteriors]
-    with_label = told.poses(views, labels)
+    with_label = told.poses(sequences, labels)
     sure = np.array([p.max() >= gate.confidence for p in posteriors])
     trusted = sure & (distance_apart(with_label, untold_poses) <= gate.distance_m)
     poses = [(a + b) / 2 if t else b for a, b, t in zip(with_label, untold_poses, trusted, strict=True)]
     return poses, trusted.astype(np.int64)
 
 
-def distance_apart(one: Poses, other: Poses) -> Float[np.ndarray, " views"]:
+def distance_apart(one: Poses, other: Poses) -> Float[np.ndarray, " sequences"]:
+    """Mean distance of joints between two poses of each sequence, in their unit."""
     return np.array([np.linalg.norm(a - b, axis=-1).mean() for a, b in zip(one, other, strict=True)], float)
 
 
@@ -140,12 +140,18 @@ def fade(
 
 
 def lift_labeled(
-    told: ConditionalLifter, view: View, labels: Sequence[str], *, fade_s: float = FADE_S, ahead: int | None = None
+    told: ConditionalLifter,
+    seen: Keypoints2D,
+    labels: Sequence[str],
+    *,
+    fade_s: float = FADE_S,
+    ahead: int | None = None,
 ) -> Float[np.ndarray, "t j 3"]:
-    """The poses of a view whose frames are told an action each, or "unknown".
+    """The poses of a sequence whose frames are told an action each, or "unknown".
 
     Args:
         told: the lifters.
+        seen: the keypoints.
         labels: one for each frame.
         fade_s: seconds within which one lifter gives way to the next; 0 switches at once.
         ahead: as for :func:`fade`.
@@ -154,10 +160,10 @@ def lift_labeled(
         ValueError: for another number of labels than frames, a label there is no lifter for, or what :func:`fade`
             refuses.
     """
-    if len(labels) != view.frames:
-        raise InputError(f"{view.clip} has {view.frames} frames, got {len(labels)} labels: give one for each")
+    if len(labels) != seen.frames:
+        raise InputError(f"there are {seen.frames} frames of keypoints, got {len(labels)} labels: give one for each")
     kinds, numbers = np.unique(labels, return_inverse=True)
-    weights = fade(numbers, len(kinds), round(fade_s * view.fps), ahead)
-    poses = np.stack(told.poses([view] * len(kinds), kinds.tolist()))
+    weights = fade(numbers, len(kinds), round(fade_s * seen.fps), ahead)
+    poses = np.stack(told.poses([seen] * len(kinds), kinds.tolist()))
     blended: np.ndarray = np.einsum("tk,ktjc->tjc", weights, poses).astype(np.float32)
     return blended

@@ -1,4 +1,4 @@
-"""Predictors: whatever is scored or used maps views to their 3D joints. Padding and flip averaging live here and
+"""Predictors: whatever is scored or used maps 2D keypoints to 3D joints. Padding and flip averaging live here and
 nowhere else.
 
 Each sequence is padded by repeating its end frames, and a lifter runs over it as a valid temporal filter. Sequences of
@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from actlift.data.corpus import View
+from actlift.data.keypoints2d import Keypoints2D
 from actlift.errors import InputError
 from actlift.geometry.skeleton import H36M_17, Skeleton
 from actlift.models.tcn import TCN
@@ -28,9 +28,9 @@ PACK_WASTE = 0.1  # largest part of a pack that may be padding to its longest se
 
 @runtime_checkable
 class Predictor(Protocol):
-    """Root-relative 3D joints in camera meters, ``(t, 17, 3)`` float32 for each view, in the order of the views."""
+    """Root-relative 3D joints in camera meters, ``(t, 17, 3)`` float32, for each sequence in order."""
 
-    def __call__(self, views: Sequence[View]) -> Poses: ...
+    def __call__(self, sequences: Sequence[Keypoints2D]) -> Poses: ...
 
 
 class LifterPredictor:
@@ -50,31 +50,39 @@ class LifterPredictor:
         self.skeleton = skeleton
         self.flip = flip
 
-    def __call__(self, views: Sequence[View]) -> Poses:
-        return lift(self.lifter, [v.pose2d for v in views], skeleton=self.skeleton, flip=self.flip)
+    def __call__(self, sequences: Sequence[Keypoints2D]) -> Poses:
+        return lift(self.lifter, [s.pose2d for s in sequences], skeleton=self.skeleton, flip=self.flip)
 
 
 class RoutedPredictor:
-    """The predictor that sends each view to one of several: experts, by whatever tells the part.
+    """The predictor that sends each sequence to one of several: experts, by whatever tells the part from keypoints.
 
     Args:
         predictors: by part.
-        part_of: the part of a view.
+        part_of: the part of a sequence.
     """
 
-    def __init__(self, predictors: Mapping[str, Predictor], part_of: Callable[[View], str]) -> None:
+    def __init__(self, predictors: Mapping[str, Predictor], part_of: Callable[[Keypoints2D], str]) -> None:
         self.predictors = predictors
         self.part_of = part_of
 
-    def __call__(self, views: Sequence[View]) -> Poses:
-        parts = [self.part_of(v) for v in views]
-        if unknown := sorted(set(parts) - set(self.predictors)):
-            raise InputError(f"no expert for {', '.join(unknown)}; there are experts for {', '.join(self.predictors)}")
-        poses: dict[int, Float[np.ndarray, "t j 3"]] = {}
-        for part, predictor in self.predictors.items():
-            own = [i for i, p in enumerate(parts) if p == part]
-            poses |= zip(own, predictor([views[i] for i in own]), strict=True)
-        return [poses[i] for i in range(len(views))]
+    def __call__(self, sequences: Sequence[Keypoints2D]) -> Poses:
+        return route(self.predictors, sequences, [self.part_of(s) for s in sequences])
+
+
+def route(predictors: Mapping[str, Predictor], sequences: Sequence[Keypoints2D], parts: Sequence[str]) -> Poses:
+    """The poses of sequences, each by the predictor of its part.
+
+    Raises:
+        InputError: for a part there is no predictor for (lists those there are).
+    """
+    if unknown := sorted(set(parts) - set(predictors)):
+        raise InputError(f"no lifter for {', '.join(unknown)}; there are lifters for {', '.join(predictors)}")
+    poses: dict[int, Float[np.ndarray, "t j 3"]] = {}
+    for part in dict.fromkeys(parts):
+        own = [i for i, p in enumerate(parts) if p == part]
+        poses |= zip(own, predictors[part]([sequences[i] for i in own]), strict=True)
+    return [poses[i] for i in range(len(sequences))]
 
 
 def load_lifter(run: Run, member: str | None = None) -> TCN:

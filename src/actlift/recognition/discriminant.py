@@ -10,7 +10,8 @@ import torch
 from jaxtyping import Float, Int
 from scipy.special import softmax
 
-from actlift.data.corpus import Corpus, View
+from actlift.data.corpus import Corpus
+from actlift.data.keypoints2d import Keypoints2D
 from actlift.errors import InputError
 from actlift.geometry.skeleton import H36M_17, Skeleton
 from actlift.models.tensors import read_tensors, write_tensors
@@ -103,9 +104,9 @@ class ClipRecognizer:
         described = OPERATIONS * d * 2 * corpus.frames
         return described + (folds + 1) * (2 * len(corpus.views) * d * d + len(SHRINKAGES) * d**3)
 
-    def posterior(self, view: View) -> Float[np.ndarray, " actions"]:
-        """Calibrated probabilities of the actions of a view; they sum to 1."""
-        statistics = (describe(view.pose2d, view.fps) - self.center) / self.scale
+    def posterior(self, seen: Keypoints2D) -> Float[np.ndarray, " actions"]:
+        """Calibrated probabilities of the actions of a whole sequence; they sum to 1."""
+        statistics = (describe(seen.pose2d, seen.fps) - self.center) / self.scale
         return np.asarray(softmax((statistics @ self.weights + self.offsets) / self.temperature))
 
     def save(self, path: Path) -> None:

@@ -28,10 +28,11 @@ from scipy.special import log_softmax, softmax
 from torch import Tensor
 
 from actlift.data.corpus import Corpus, View
+from actlift.data.keypoints2d import Keypoints2D
 from actlift.data.windows import rows_of
 from actlift.errors import InputError
 from actlift.files import replacing
-from actlift.lifting.predict import Poses, lift, mirrored
+from actlift.lifting.predict import lift, mirrored
 from actlift.models.tcn import TCN, member, shape_of, stack
 from actlift.models.tcn_inference import FoldedTCN
 from actlift.models.tensors import of_member, read_tensors, write_tensors
@@ -373,18 +374,17 @@ class ActionRecognizer:
         self.temperature = temperature
         self.lifter = None if lifter is None else FoldedTCN(lifter)
 
-    def __call__(self, views: Sequence[View]) -> Posteriors:
-        """Probabilities ``(t, actions)`` of every frame of each view; they sum to 1."""
-        return [self.posterior(v.pose2d, v.fps) for v in views]
+    def __call__(self, sequences: Sequence[Keypoints2D]) -> Posteriors:
+        """Probabilities ``(t, actions)`` of every frame of each sequence; they sum to 1."""
+        return [self.posterior(s.pose2d, s.fps) for s in sequences]
 
     def posterior(self, pose2d: Float[np.ndarray, "t j 2"], fps: float) -> Float[np.ndarray, "t actions"]:
         """Probabilities of every frame of a sequence in screen units; see :meth:`logits`."""
         return np.asarray(softmax(self.logits(pose2d, fps) / self.temperature, axis=1))
 
-    def label_of(self, view: View) -> str:
-        """The action likeliest on average over the view: a ``part_of`` for
-        :class:`actlift.lifting.predict.RoutedPredictor`."""
-        return self.actions[int(self.posterior(view.pose2d, view.fps).mean(axis=0).argmax())]
+    def label_of(self, seen: Keypoints2D) -> str:
+        """The action likeliest on average over the sequence."""
+        return self.actions[int(self.posterior(seen.pose2d, seen.fps).mean(axis=0).argmax())]
 
     @torch.no_grad()
     def logits(self, pose2d: Float[np.ndarray, "t j 2"], fps: float) -> Float[np.ndarray, "t actions"]:
@@ -424,36 +424,6 @@ def load_recognizer(run: Run, member: str = EVERYBODY) -> ActionRecognizer:
     except (KeyError, TypeError, RuntimeError) as error:
         raise InputError(f"{run.folder} holds no recognizer ({error}): `actlift recognize` trains one") from error
     return ActionRecognizer(network.eval(), identity["trained_on"]["actions"], temperature, lifter)
-
-
-class Coupled:
-    """The predictor of a network that takes conditions, told of each view how likely every action is.
-
-    Recognition and pose estimation helping each other (Yao, Gall, Van Gool 2012, "Coupled action recognition and pose
-    estimation from multiple views", IJCV), once around: actions are recognized, from poses lifted without a label
-    where the recognizer sees poses, and the network averages its gains and biases by their probabilities.
-
-    Args:
-        network: its conditions are the recognizer's actions, in their order.
-        recognized: probabilities of actions, of which the mean over a view counts.
-
-    Raises:
-        ValueError: for a network that does not take as many conditions as there are actions.
-    """
-
-    def __init__(self, network: TCN, recognized: ActionRecognizer) -> None:
-        if network.conditions != len(recognized.actions):
-            raise InputError(
-                f"the network takes {network.conditions} conditions, the recognizer tells {len(recognized.actions)} "
-                "actions apart: train both on the same actions"
-            )
-        self.network = network
-        self.recognized = recognized
-
-    def __call__(self, views: Sequence[View]) -> Poses:
-        chances = [np.append(posterior.mean(axis=0), 0.0) for posterior in self.recognized(views)]  # of "unknown", 0
-        given = [self.network.given(torch.from_numpy(p).float()) for p in chances]
-        return [lift(network, [v.pose2d])[0] for network, v in zip(given, views, strict=True)]
 
 
 def smoothed(posterior: Float[np.ndarray, "t actions"], seconds: float, fps: float) -> Float[np.ndarray, "t actions"]:
@@ -499,13 +469,13 @@ def steady_labels(
     return labels
 
 
-def recognized_labels(recognized: ActionRecognizer, view: View, *, sure: float = SURE) -> list[str]:
+def recognized_labels(recognized: ActionRecognizer, seen: Keypoints2D, *, sure: float = SURE) -> list[str]:
     """What to tell each frame: the recognized action, smoothed and without flicker, or "unknown" where it is not sure.
 
     Args:
         sure: the least probability of an action that is told; 0 always tells one.
     """
-    chances = smoothed(recognized.posterior(view.pose2d, view.fps), SMOOTHING_S, view.fps)
+    chances = smoothed(recognized.posterior(seen.pose2d, seen.fps), SMOOTHING_S, seen.fps)
     steady = steady_labels(chances)
     likely = chances[np.arange(len(chances)), steady] >= sure
     labels: list[str] = np.where(likely, np.array(recognized.actions)[steady], UNKNOWN).tolist()

@@ -44,7 +44,7 @@ from actlift.evaluation.scores import Scores
 from actlift.files import read_json, remove_leftovers, replacing, write_json
 from actlift.geometry.skeleton import root_relative
 from actlift.lifting.conditional import ConditionalLifter, Gate
-from actlift.lifting.predict import LifterPredictor, Poses, Predictor, RoutedPredictor, load_lifter
+from actlift.lifting.predict import LifterPredictor, Poses, load_lifter, route
 from actlift.models.options import Network
 from actlift.models.tcn import TCN, check_network
 from actlift.recognition.discriminant import ClipRecognizer
@@ -148,7 +148,7 @@ def run_study(
 
         run = _run(folder, job, train_part, test_part, plan, on_job_progress)
         if not (at / "scores.parquet").exists():
-            poses = predictor_of(_lifters(run), job)(test_part.views)
+            poses = poses_of(_lifters(run), job, test_part.views)
             _save_examples(at / "examples.npz", poses, test_part.views)
             of_job = score_poses(poses, test_part.views, arm=job.label, seed=job.seed, run=f"runs/{job.folder}")
             if job.base is not None and job.arm not in LABELED:
@@ -313,7 +313,7 @@ def _evaluation_callback(job: Job, views: Sequence[View], times: int) -> Evaluat
     """Errors of every action along training."""
 
     def measure(lifters: Mapping[str, TCN]) -> list[dict[str, Any]]:
-        poses = predictor_of(lifters, job)(views)
+        poses = poses_of(lifters, job, views)
         scores = score_poses(poses, views, arm=job.label, metrics=CURVE_METRICS)
         return [
             {"action": action, "metric": metric, "value": float(value)}
@@ -330,16 +330,18 @@ def some_rows(views: Sequence[View], frames: int, seed: int) -> Int[np.ndarray, 
     return rows_of([views[i] for i in order])[:frames]
 
 
-def predictor_of(lifters: Mapping[str, TCN], job: Job) -> Predictor:
-    """The predictor of one lifter, of one that is told its part, or of experts, routed by the job's partition."""
+def poses_of(lifters: Mapping[str, TCN], job: Job, views: Sequence[View]) -> Poses:
+    """The poses of views by one lifter, one that is told its part, or experts, routed by the job's partition."""
+    seen = [v.keypoints for v in views]
     if job.partition is None:
         (lifter,) = lifters.values()
-        return LifterPredictor(lifter)
+        return LifterPredictor(lifter)(seen)
+    networks = dict(lifters)
     if job.conditions:
         (lifter,) = lifters.values()
-        given = {part: LifterPredictor(lifter.given(number)) for number, part in enumerate(job.conditions)}
-        return RoutedPredictor(given, job.partition.part_of)
-    return RoutedPredictor({name: LifterPredictor(lifter) for name, lifter in lifters.items()}, job.partition.part_of)
+        networks = {part: lifter.given(number) for number, part in enumerate(job.conditions)}
+    predictors = {part: LifterPredictor(network) for part, network in networks.items()}
+    return route(predictors, seen, [job.partition.part_of(v) for v in views])
 
 
 def _lifters(run: Run) -> dict[str, TCN]:
@@ -355,7 +357,7 @@ def _untold_base(folder: Path, job: Job) -> TCN:
 
 def _score_mean(folder: Path, job: Job, poses: Poses, test: Corpus) -> Scores:
     """The control of a mixture: the mean of an arm's poses and of those of the untold network that it began from."""
-    base = LifterPredictor(_untold_base(folder, job))(test.views)
+    base = LifterPredictor(_untold_base(folder, job))([v.keypoints for v in test.views])
     means = [(one + other) / 2 for one, other in zip(poses, base, strict=True)]
     run = f"runs/{job.folder}"
     return score_poses(means, test.views, arm=f"{job.label}, mixture", seed=job.seed, run=run, metrics=TOLD_METRICS)
@@ -379,7 +381,7 @@ def _score_labels(folder: Path, job: Job, training: Corpus, test: Corpus) -> Non
         )
     gate = Gate.fit(told, training.views[::GATE_EVERY], recognizer.sure)
     name = job.label.removesuffix(": oracle label")
-    posteriors = [recognizer.posterior(view) for view in test.views]
+    posteriors = [recognizer.posterior(view.keypoints) for view in test.views]
     found = score_labels(told, test.views, posteriors, gate, arm=name, seed=job.seed, run=f"runs/{job.folder}")
     found.told.save(at / "told.parquet")
     write_json(at / "labels.json", found.notes)

@@ -77,8 +77,9 @@ def score_labels(
     def scored(poses: Poses, name: str) -> Scores:
         return score_poses(poses, views, arm=name, seed=seed, run=run, metrics=metrics)
 
-    untold = told.unknown(views)
-    tables = {action: scored(predictor(views), action) for action, predictor in told.actions.items()}
+    seen = [v.keypoints for v in views]
+    untold = told.unknown(seen)
+    tables = {action: scored(predictor(seen), action) for action, predictor in told.actions.items()}
     tables[UNKNOWN] = scored(untold, UNKNOWN)
     # every table has the same rows in the same order: columns of one matrix
     rows = tables[UNKNOWN].table.drop(columns=["arm", "value"])
@@ -110,7 +111,7 @@ def score_labels(
         ("predicted label", list(posteriors)),
         ("wrong label, at random", list(certain[wrong])),
     ):
-        poses, trusts = mixture(told, untold, views, told_of, gate)
+        poses, trusts = mixture(told, untold, seen, told_of, gate)
         trusted[label] = float(trusts.mean())
         parts.append(scored(poses, f"{arm}, mixture: {label}"))
     notes = {

@@ -100,8 +100,11 @@ def joined(views: Sequence[View], pairs: int, seed: int = 0) -> list[Changing]:
         both = replace(
             first,
             clip=f"{first.clip} + {view.clip}",
-            pose2d=np.concatenate([first.pose2d, view.pose2d]),
-            confidence=np.concatenate([first.confidence, view.confidence]),
+            keypoints=replace(
+                first.keypoints,
+                pose2d=np.concatenate([first.pose2d, view.pose2d]),
+                confidence=np.concatenate([first.confidence, view.confidence]),
+            ),
             pose3d_cam=np.concatenate([first.pose3d_cam, view.pose3d_cam]),
         )
         labels = [first.action] * first.frames + [view.action] * view.frames
@@ -205,7 +208,7 @@ def measure_switching(
     traces: list[pd.DataFrame] = []
     shares: list[dict[str, Any]] = []
     for scene, found in scenes.items():
-        seen = [c.view for c in found]
+        seen = [c.view.keypoints for c in found]
         name = "true timeline" if scene == JOINED else "interrupted"
         labeled = [(name, [c.labels for c in found], FADES_S)]
         if recognized and scene == JOINED:
@@ -215,7 +218,7 @@ def measure_switching(
                 shares += _shares(name, labels, found)
         ways = {GENERALIST: untold(seen), "told nothing": told.unknown(seen)}
         if scene != JOINED:
-            ways["told the truth throughout"] = told.poses(seen, [v.action for v in seen])
+            ways["told the truth throughout"] = told.poses(seen, [c.view.action for c in found])
         for name, labels, fades_s in labeled:
             for s in fades_s:
                 fading = f"{s:g} s fade" if s else "at once"

@@ -21,10 +21,10 @@ from jaxtyping import Bool, Float, Int
 from scipy.interpolate import make_interp_spline
 from scipy.ndimage import gaussian_filter1d
 
-from actlift.data.corpus import View
+from actlift.data.keypoints2d import Keypoints2D
 from actlift.errors import InputError
 from actlift.geometry.camera import Camera
-from actlift.geometry.framing import Framed, Framing, framed, guessed_camera
+from actlift.geometry.framing import Framing, framed, guessed_camera
 from actlift.geometry.skeleton import COCO_17, H36M_17, remap, remap_confidence
 from actlift.geometry.trajectory import STATURES_M, grounded
 from actlift.lifting.conditional import UNKNOWN, ConditionalLifter, lift_labeled
@@ -92,12 +92,12 @@ class Lifters:
         """The lifter that is told the action."""
         return ConditionalLifter.from_network(load_lifter(pretrained(AWARE)), self.card["actions"])
 
-    def lift(self, view: View) -> Float[np.ndarray, "t 17 3"]:
-        """Poses relative to the pelvis, in meters, in the axes of the view's frames."""
-        poses = self.untold([view])[0]
+    def lift(self, seen: Keypoints2D) -> Float[np.ndarray, "t 17 3"]:
+        """Poses relative to the pelvis, in meters, in the axes of the keypoints' frames."""
+        poses = self.untold([seen])[0]
         if self.name != AWARE:
             return poses
-        told = lift_labeled(self.told, view, recognized_labels(self.recognized, view))
+        told = lift_labeled(self.told, seen, recognized_labels(self.recognized, seen))
         return np.asarray((poses + told) / 2)
 
 
@@ -138,8 +138,9 @@ def lift_track(
     points_px = remap(clean.points_px, COCO_17, H36M_17)
     causal = lifters.name == CAUSAL
     frames = Framing(assumed, lifters.fps)(points_px) if causal else framed(points_px, assumed, lifters.fps)
-    view = _view(frames, remap_confidence(clean.confidence, COCO_17, H36M_17), assumed, lifters.fps)
-    pose3d_cam = frames.to_cam(lifters.lift(view))
+    confidence = remap_confidence(clean.confidence, COCO_17, H36M_17).astype(np.float32)
+    seen = Keypoints2D(frames.pose2d, confidence, lifters.fps, assumed)
+    pose3d_cam = frames.to_cam(lifters.lift(seen))
     found = grounded(pose3d_cam, clean.points_px, clean.confidence, lifters.fps, assumed, height_m=height_m)
     start_s = float(clean.times_s[0])
     motion = Motion(
@@ -149,7 +150,7 @@ def lift_track(
         clean.confidence.astype(np.float32),
         found.contacts,
         found.camera,
-        action_timeline(lifters.recognized, view, start_s),
+        action_timeline(lifters.recognized, seen, start_s),
         start_s,
         track.person,
         source,
@@ -179,19 +180,12 @@ def _check(width: int, height: int, camera: Camera | None, height_m: float | Non
         raise InputError(f"{fps:g} frames per second: wanted a positive number")
 
 
-def _view(frames: Framed, confidence: Float[np.ndarray, "t 17"], camera: Camera, fps: float) -> View:
-    nothing = np.zeros((len(confidence), 17, 3), np.float32)
-    return View(
-        "video", "somebody", UNKNOWN, camera.name, fps, camera, frames.pose2d, confidence.astype(np.float32), nothing, 0
-    )
-
-
-def action_timeline(recognized: ActionRecognizer, view: View, start_s: float) -> tuple[Segment, ...]:
+def action_timeline(recognized: ActionRecognizer, seen: Keypoints2D, start_s: float) -> tuple[Segment, ...]:
     """What was being done when: segments without gaps, "unknown" where no action is likely enough."""
     chances = gaussian_filter1d(
-        recognized.posterior(view.pose2d, view.fps), TIMELINE_S * view.fps, axis=0, mode="nearest"
+        recognized.posterior(seen.pose2d, seen.fps), TIMELINE_S * seen.fps, axis=0, mode="nearest"
     )
-    hold = max(2, round(HOLD_S * view.fps))
+    hold = max(2, round(HOLD_S * seen.fps))
     steady = steady_labels(chances, margin=0.0, hold=hold)
     likely = chances[np.arange(len(chances)), steady]
     labels = np.where(likely >= LIKELY, steady, -1)
@@ -200,8 +194,8 @@ def action_timeline(recognized: ActionRecognizer, view: View, start_s: float) ->
             labels[first:stop] = -1
     return tuple(
         Segment(
-            start_s + first / view.fps,
-            start_s + stop / view.fps,
+            start_s + first / seen.fps,
+            start_s + stop / seen.fps,
             recognized.actions[labels[first]] if labels[first] >= 0 else UNKNOWN,
             float(likely[first:stop].mean()),
         )
