@@ -11,6 +11,7 @@ import cyclopts
 import pytest
 
 from actlift import cli
+from actlift.cli.options import whole_numbers_only
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -84,7 +85,7 @@ def parse(command: str) -> None:
     words = of_actlift(shlex.split(command))
     assert words is not None
     _, bound, *_ = cli.app.meta.parse_args(words)
-    cli.app.config = cli._whole_numbers_only
+    cli.app.config = whole_numbers_only
     words = list(bound.args)
     while True:
         try:
@@ -117,13 +118,13 @@ def test_every_verb_shows_an_example_of_itself(name, app):
     [
         "actlift trane corpus run --test-subjects S7",
         "actlift train corpus run",
-        "actlift train corpus run --test-subjects S7 --learning-rate 3",
-        "actlift train corpus run --test-subjects S7 --budget.epochs 3",
+        "actlift train corpus run --test-subjects S7 --rate 3",
+        "actlift train corpus run --test-subjects S7 --budget.steps 3",
         "actlift train corpus run --test-subjects S7 --steps 2.5",
         "actlift train corpus run --test-subjects S7 --precision half",
-        "actlift study corpus s --test-subjects S7 --arms specialists",
+        "actlift study corpus s --test-subjects S7 --joint-weights heavy",
         "actlift demo here there",
-        "actlift train corpus run --config train.yaml --learning-rate 3",
+        "actlift train corpus run --config train.yaml --rate 3",
     ],
 )
 def test_a_command_that_cannot_be_run_would_be_found(command):
