@@ -37,9 +37,9 @@ from urllib.parse import urlsplit
 
 from actlift.errors import InputError, MissingInputError, MissingPackageError
 from actlift.geometry.trajectory import STATURES_M
-from actlift.motion import FORMATS
+from actlift.motion import WRITERS
 from actlift.motion.motion import Motion
-from actlift.motion.viewer import write_page_of
+from actlift.motion.viewer import write_page
 from actlift.video.decode import Source, open_source
 from actlift.video.detect import detector as make_detector
 from actlift.video.overlay import write_overlay
@@ -57,7 +57,7 @@ CONTAINERS = {  # FFmpeg's names of formats that hold a video themselves, and wh
     "mpeg": "video/mpeg",
 }
 PAGE, OVERLAY = "html", "mp4"  # formats with everybody in one file
-EACH = tuple(name for suffix in FORMATS if (name := suffix.removeprefix(".")) != PAGE)  # with one person a file
+EACH = tuple(suffix.removeprefix(".") for suffix, row in WRITERS.items() if not row.everybody)  # one person a file
 VIDEO = "video"  # the file's name, and its address from the page of the motion
 
 MOST_FPS = 240.0  # of a motion, whatever a video claims
@@ -303,7 +303,7 @@ def work(job: Job, lift: Lift, limits: Limits) -> None:
             on_progress("writing files", done, len(motions))
             job.files[form, motion.person] = motion.save(job.folder / f"person{motion.person}.{form}")
     page = job.folder / f"page.{PAGE}"
-    write_page_of(motions, page, video=job.video)
+    write_page(motions, page, video=job.video)
     job.policy = _policy(page.read_text(encoding="utf-8"))
     job.files[PAGE, None] = page
     part = {key: job.options[key] for key in ("start_s", "end_s")}

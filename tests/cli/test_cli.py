@@ -484,8 +484,10 @@ def test_objects_are_refused_and_never_unpickled(assert_no_corpus, tmp_path):
 def test_arrays_that_are_missing_or_of_another_shape(assert_no_corpus, tmp_path):
     short = npz(tmp_path / "shape.npz", root_m=np.zeros((7, 3), np.float32))
     assert_no_corpus(short, "'root_m'", "(7, 3)", "(20, 3)")
+    np.savez(tmp_path / "part.npz", root_m=np.zeros(3))
+    assert_no_corpus(tmp_path / "part.npz", "are missing", "'joint_offset_tenth_mm'", "it has ['root_m']")
     np.savez(tmp_path / "other.npz", weights=np.zeros(3))
-    assert_no_corpus(tmp_path / "other.npz", "are missing", "'root_m'", "it has ['weights']")
+    assert_no_corpus(tmp_path / "other.npz", "not a kind of source that is known", "wanted a motion capture .npz")
 
 
 def test_a_motion_that_does_not_match_its_skeleton(assert_no_corpus, tmp_path):
@@ -502,7 +504,7 @@ def test_sources_that_are_not_there_or_no_sources(assert_no_corpus, tmp_path):
     wanted = "wanted a motion capture .npz, a folder with an .asf and its .amc files"
     assert_no_corpus(tmp_path / "gone.npz", "nothing there", wanted)
     (tmp_path / "empty").mkdir()
-    assert_no_corpus(tmp_path / "empty", "a folder without an .asf file", wanted)
+    assert_no_corpus(tmp_path / "empty", "a folder, but not of a kind of source that is known", wanted)
     (tmp_path / "motion.fbx").write_bytes(b"\x00")
     assert_no_corpus(tmp_path / "motion.fbx", "not a kind of source that is known", wanted)
 

@@ -10,6 +10,7 @@ from tests.exports import walking
 from actlift import __version__
 from actlift.data.corpus import Corpus
 from actlift.errors import InputError, MissingInputError, MissingPackageError
+from actlift.motion import WRITERS
 
 BUG = 70
 TRACE = "Traceback (most recent call last):"
@@ -32,15 +33,13 @@ def raising(error: BaseException):
     return raise_it
 
 
-@pytest.mark.parametrize(
-    "name", ["bvh.write_bvh", "trc.write_trc", "gltf.write_glb", "tables.write_npz", "tables.write_motion_json"]
-)
+@pytest.mark.parametrize("suffix", WRITERS)
 @pytest.mark.parametrize("planted", [ValueError("planted"), KeyError("planted"), TypeError("planted")], ids=repr)
-def test_a_bug_in_an_exporter_keeps_its_traceback(actlift, tmp_path, monkeypatch, name, planted):
+def test_a_bug_in_an_exporter_keeps_its_traceback(actlift, tmp_path, monkeypatch, suffix, planted):
     monkeypatch.setattr("actlift.video.pipeline.lift_video", lambda *_, **__: [walking(source="walk.npz")])
-    monkeypatch.setattr(f"actlift.motion.{name}", raising(planted))
-    suffix = {"write_motion_json": "json"}.get(name.split(".")[1], name.rpartition("_")[2])
-    result = actlift("lift", tmp_path / "walk.npz", "--formats", suffix, "--out", tmp_path / "lifted")
+    monkeypatch.setattr(f"actlift.motion.{WRITERS[suffix].module}.{WRITERS[suffix].function}", raising(planted))
+    words = ["--formats", suffix.removeprefix("."), "--out", tmp_path / "lifted"]
+    result = actlift("lift", tmp_path / "walk.npz", *words)
     assert_bug(result, f"{type(planted).__name__}: {planted}")
     assert "raise_it" in result.err
 

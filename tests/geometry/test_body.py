@@ -11,7 +11,7 @@ from tests.exports import walking
 from actlift.data.sources.mocap_npz import read_mocap_npz
 from actlift.data.sources.synthetic import synthetic_clips
 from actlift.geometry.body import JOINTS, PARENTS, PLACES, TIPS, Y_UP_WORLD, Body, body_from_joints
-from actlift.geometry.rotations import euler_to_matrix, forward_kinematics
+from actlift.geometry.rotations import forward_kinematics
 from actlift.geometry.skeleton import H36M_17
 
 FPS = 60.0
@@ -50,11 +50,16 @@ LIMITS = {  # degrees about x (to the person's left), y (backwards) and z (up), 
 }
 
 
+def turned(degrees: np.ndarray) -> np.ndarray:
+    """Rotations (..., 3, 3) by degrees about the fixed axes x, y and z, in this order."""
+    return Rotation.from_euler("xyz", degrees.reshape(-1, 3), degrees=True).as_matrix().reshape(*degrees.shape, 3)
+
+
 def posed(joint_angles: dict[str, tuple[float, float, float]], **moved: tuple[float, float, float]) -> np.ndarray:
     """One frame of the standing body with some joints turned, by degrees about x, y and z, and some offsets changed."""
     offsets = np.array([(STANDING | moved)[joint] for joint in H36M_17.joints], dtype=np.float64)
     degrees = np.array([joint_angles.get(joint, (0, 0, 0)) for joint in H36M_17.joints], dtype=np.float64)
-    rotations = euler_to_matrix(np.radians(degrees), "xyz")
+    rotations = turned(degrees)
     return forward_kinematics(H36M_17.parents, offsets, rotations, np.array([0.3, 4.0, 0.95]))
 
 
@@ -71,7 +76,7 @@ def dancing(seed: int, frames: int = 120, **moved: tuple[float, float, float]) -
         curves[:, H36M_17.index(joint), axis] = sign * (3 + 120 * bend)
     offsets = np.array([(STANDING | moved)[joint] for joint in H36M_17.joints], dtype=np.float64)
     root = gaussian_filter1d(rng.normal(size=(frames, 3)), 20, axis=0, mode="wrap")
-    return forward_kinematics(H36M_17.parents, offsets, euler_to_matrix(np.radians(curves), "xyz"), root)
+    return forward_kinematics(H36M_17.parents, offsets, turned(curves), root)
 
 
 def turns(rotations: np.ndarray) -> np.ndarray:

@@ -10,6 +10,7 @@ from actlift.geometry.skeleton import (
     HALPE_26,
     SKELETONS,
     Skeleton,
+    mirror_points,
     remap,
     remap_confidence,
     remapping,
@@ -35,6 +36,24 @@ def test_mirror_is_an_involution_that_maps_parents_to_parents(skeleton: Skeleton
     inner = parents >= 0
     np.testing.assert_array_equal(parents[mirror][inner], mirror[parents[inner]])
     np.testing.assert_array_equal(parents[mirror][~inner], -1)
+
+
+@KNOWN
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_mirror_image_swaps_sides_and_the_sign_of_x(skeleton: Skeleton, dtype: type) -> None:
+    points = np.random.default_rng(0).normal(size=(4, 3, len(skeleton), 3)).astype(dtype)
+    before = points.copy()
+    image = mirror_points(points, skeleton)
+    assert image.dtype == dtype
+    for joint in skeleton.joints:
+        other = {"L": "R", "R": "L"}.get(joint[0], joint[0]) + joint[1:]
+        own, seen = points[..., skeleton.index(joint), :], image[..., skeleton.index(other), :]
+        np.testing.assert_array_equal(seen, own * np.array([-1, 1, 1], dtype))
+    np.testing.assert_array_equal(mirror_points(image, skeleton), points)
+    np.testing.assert_array_equal(points, before)
+    np.testing.assert_array_equal(mirror_points(points[..., :2], skeleton), image[..., :2])
+    with pytest.raises(ValueError, match=rf"must hold the {len(skeleton)} joints"):
+        mirror_points(points[..., 1:, :], skeleton)
 
 
 @KNOWN

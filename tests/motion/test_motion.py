@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actlift.geometry.framing import guessed_camera
-from actlift.motion import FORMATS, writer_for
+from actlift.motion import WRITERS, writer_for
 from actlift.motion.motion import Motion, Segment
 
 
@@ -63,6 +63,6 @@ def test_what_is_no_motion_is_refused(tmp_path):
         motion.save(tmp_path / "motion.fbx")
 
 
-@pytest.mark.parametrize("suffix", FORMATS)
+@pytest.mark.parametrize("suffix", WRITERS)
 def test_every_format_has_a_writer(suffix):
     assert callable(writer_for(suffix.upper()))

@@ -1,4 +1,4 @@
-"""A file for each action; and what holds for every format: whole or not at all."""
+"""A file for each action of a motion."""
 
 import re
 from dataclasses import replace
@@ -10,33 +10,12 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from tests.exports import walking
 
-from actlift.motion import FORMATS, writer_for
+from actlift.motion.arrays import read_motion
 from actlift.motion.motion import Motion, Segment
 from actlift.motion.segments import write_segments
-from actlift.motion.tables import read_motion
 
-OURS = [suffix for suffix, (module, _) in FORMATS.items() if module in ("tables", "bvh", "c3d", "trc", "gltf")]
 SHORT = walking(seconds=0.1)
 RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
-
-
-def test_every_format_has_its_writer() -> None:
-    assert OURS == [".npz", ".csv", ".parquet", ".json", ".bvh", ".c3d", ".trc", ".glb"]
-
-
-@pytest.mark.parametrize("suffix", OURS)
-def test_written_whole_or_not_at_all(tmp_path: Path, suffix: str) -> None:
-    motion = walking(seconds=0.2)
-    path = tmp_path / "new" / f"a{suffix.upper()}"
-    assert motion.save(path) == path
-    assert [file.name for file in path.parent.iterdir()] == [path.name], "nothing but the file"
-    first = path.read_bytes()
-    assert motion.save(path).read_bytes() == first, "the same motion gives the same file"
-    blocked = tmp_path / f"b{suffix}"
-    (blocked / "in the way").mkdir(parents=True)
-    with pytest.raises(OSError, match="could not write"):
-        writer_for(suffix)(motion, blocked)
-    assert sorted(file.name for file in tmp_path.iterdir()) == sorted([blocked.name, "new"]), "nothing left beside"
 
 
 @pytest.mark.parametrize("suffix", [".bvh", ".glb"])

@@ -24,7 +24,7 @@ from actlift.data.sources.mocap_npz import read_mocap_npz
 from actlift.geometry.camera import Camera, look_at, random_rig
 from actlift.geometry.skeleton import COCO_17, H36M_17
 from actlift.motion.motion import Motion, Segment
-from actlift.motion.viewer import write_page, write_page_of
+from actlift.motion.viewer import write_page
 
 HOSTILE = '</script><script>window.broken = true</script> "quoted" & <b>bold</b>'
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -130,7 +130,7 @@ def test_the_motion_can_be_read_back_from_the_page(tmp_path: Path, scale: float)
         contacts=rng.random((90, 2)) > 0.5,
         start_s=1.25,
     )
-    write_page(motion, tmp_path / "m.html")
+    write_page([motion], tmp_path / "m.html")
     (person,) = Parsed(tmp_path / "m.html").scene["people"]
     assert (person["start"], person["fps"], person["frames"]) == (1.25, 30, 90)
     for name, values, levels in (
@@ -145,19 +145,19 @@ def test_the_motion_can_be_read_back_from_the_page(tmp_path: Path, scale: float)
 
 def test_what_never_changes_is_kept_too(tmp_path: Path) -> None:
     never = np.zeros((90, 2), bool)
-    write_page(moving(contacts=never, confidence=np.full((90, 17), 0.4)), tmp_path / "m.html")
+    write_page([moving(contacts=never, confidence=np.full((90, 17), 0.4))], tmp_path / "m.html")
     (person,) = Parsed(tmp_path / "m.html").scene["people"]
     np.testing.assert_array_equal(decoded(person["feet"], 2), never)
     np.testing.assert_array_equal(decoded(person["seen"], 17), np.full((90, 17), 0.4))
 
 
 def test_ten_minutes_fit_into_five_megabytes(tmp_path: Path) -> None:
-    write_page(moving(18_000), tmp_path / "m.html")
+    write_page([moving(18_000)], tmp_path / "m.html")
     assert (tmp_path / "m.html").stat().st_size < 5e6
 
 
 def test_the_page_fetches_nothing(tmp_path: Path) -> None:
-    write_page_of([moving(), moving(person=2)], tmp_path / "m.html")
+    write_page([moving(), moving(person=2)], tmp_path / "m.html")
     page = Parsed(tmp_path / "m.html")
     assert not {"link", "img", "iframe", "object", "embed", "base"} & {tag for tag, _ in page.tags}
     assert not [attrs for _, attrs in page.tags if {"src", "href", "srcset", "data", "action"} & set(attrs)]
@@ -172,7 +172,7 @@ def test_foreign_words_are_words(tmp_path: Path) -> None:
         warnings=(Segment(0.0, 1.0, HOSTILE),),
         about={HOSTILE: HOSTILE, "deep": {HOSTILE: [HOSTILE]}},
     )
-    write_page(motion, tmp_path / "m.html")
+    write_page([motion], tmp_path / "m.html")
     page = Parsed(tmp_path / "m.html")
     assert [attrs.get("id") for tag, attrs in page.tags if tag == "script"] == ["scene", None]
     assert "b" not in [tag for tag, attrs in page.tags if "id" not in attrs]
@@ -184,7 +184,7 @@ def test_foreign_words_are_words(tmp_path: Path) -> None:
 
 
 def test_everything_on_the_bands_stands_in_words_too(tmp_path: Path) -> None:
-    write_page(moving(start_s=59.5), tmp_path / "m.html")
+    write_page([moving(start_s=59.5)], tmp_path / "m.html")
     page = Parsed(tmp_path / "m.html")
     text = " ".join(page.text.split())
     assert "Walking 87 %" in text
@@ -201,7 +201,7 @@ def test_everything_on_the_bands_stands_in_words_too(tmp_path: Path) -> None:
 
 
 def test_a_motion_without_actions_or_warnings_says_so(tmp_path: Path) -> None:
-    write_page(moving(action_timeline=(), warnings=(), about={}, source=""), tmp_path / "m.html")
+    write_page([moving(action_timeline=(), warnings=(), about={}, source="")], tmp_path / "m.html")
     page = Parsed(tmp_path / "m.html")
     assert "no action was looked for" in page.text
     assert not page.of_class("span")
@@ -209,7 +209,7 @@ def test_a_motion_without_actions_or_warnings_says_so(tmp_path: Path) -> None:
 
 
 def test_what_is_known_about_it_stands_on_top(tmp_path: Path) -> None:
-    write_page(moving(about={**moving().about, "mirrored": False, "floor": None}), tmp_path / "m.html")
+    write_page([moving(about={**moving().about, "mirrored": False, "floor": None})], tmp_path / "m.html")
     text = " ".join(Parsed(tmp_path / "m.html").text.split())
     assert "length 3.0 s, 90 frames at 30 per second detector movenet body height m 1.7 mirrored no floor" in text
     assert "How it was made recognizer window: 81; classes: A, B" in text
@@ -219,7 +219,7 @@ def test_what_is_known_about_it_stands_on_top(tmp_path: Path) -> None:
 @given(st.lists(st.tuples(st.floats(0, 3), st.floats(0.01, 3)), min_size=1, max_size=12))
 def test_warnings_in_a_lane_do_not_overlap(tmp_path_factory: pytest.TempPathFactory, times: list) -> None:
     path = tmp_path_factory.mktemp("lanes") / "m.html"
-    write_page(moving(warnings=tuple(Segment(s, s + long, "w") for s, long in times)), path)
+    write_page([moving(warnings=tuple(Segment(s, s + long, "w") for s, long in times))], path)
     lanes = re.findall(r'<div class="lane">(.*?)</div>', Parsed(path).html, re.DOTALL)
     found = 0
     for lane in lanes:
@@ -233,7 +233,7 @@ def test_warnings_in_a_lane_do_not_overlap(tmp_path_factory: pytest.TempPathFact
 
 @pytest.mark.parametrize(("frames", "start_s"), [(1, 0.0), (20, 3.3), (90, 0.0), (2000, 100.0), (18_000, 0.0)])
 def test_ticks_are_few_round_and_in_their_places(tmp_path: Path, frames: int, start_s: float) -> None:
-    write_page(moving(frames, start_s=start_s), tmp_path / "m.html")
+    write_page([moving(frames, start_s=start_s)], tmp_path / "m.html")
     html = Parsed(tmp_path / "m.html").html
     ticks = re.findall(r'<span style="left: ([\d.]+)%">([\d.]+)(?::(\d\d)| s)</span>', html)
     assert 1 <= len(ticks) <= page_module.TICKS + 1
@@ -244,7 +244,7 @@ def test_ticks_are_few_round_and_in_their_places(tmp_path: Path, frames: int, st
 
 
 def test_saving_as_html_writes_the_page(tmp_path: Path) -> None:
-    write_page(moving(), tmp_path / "m.html")
+    write_page([moving()], tmp_path / "m.html")
     assert moving().save(tmp_path / "n.html").read_bytes() == (tmp_path / "m.html").read_bytes()
 
 
@@ -254,7 +254,7 @@ def test_saving_as_html_writes_the_page(tmp_path: Path) -> None:
 def test_a_small_video_goes_into_the_page(tmp_path: Path) -> None:
     content = np.random.default_rng(0).bytes(10_000)
     (tmp_path / "clip.webm").write_bytes(content)
-    write_page(moving(), tmp_path / "m.html", video=tmp_path / "clip.webm")
+    write_page([moving()], tmp_path / "m.html", video=tmp_path / "clip.webm")
     page = Parsed(tmp_path / "m.html")
     assert base64.b64decode(page.inside["film"]) == content
     (video,) = (attrs for tag, attrs in page.tags if tag == "video")
@@ -265,7 +265,7 @@ def test_a_large_video_is_linked_by_its_relative_address(tmp_path: Path, monkeyp
     monkeypatch.setattr(page_module, "EMBED_UP_TO", 3)
     (tmp_path / "videos").mkdir()
     (tmp_path / "videos" / "clip #1.mp4").write_bytes(b"film")
-    write_page(moving(), tmp_path / "pages" / "m.html", video=tmp_path / "videos" / "clip #1.mp4")
+    write_page([moving()], tmp_path / "pages" / "m.html", video=tmp_path / "videos" / "clip #1.mp4")
     page = Parsed(tmp_path / "pages" / "m.html")
     (video,) = (attrs for tag, attrs in page.tags if tag == "video")
     assert video["src"] == "../videos/clip%20%231.mp4"
@@ -279,15 +279,15 @@ def test_what_is_wrong_is_said_and_an_older_page_stays(tmp_path: Path) -> None:
     path = tmp_path / "m.html"
     path.write_text("older")
     with pytest.raises(ValueError, match="at least one motion; got none"):
-        write_page_of([], path)
+        write_page([], path)
     with pytest.raises(ValueError, match="images of one size, got 640 x 480 and 1280 x 720 pixels; write a page each"):
-        write_page_of([moving(), moving(camera=camera(640, 480))], path)
+        write_page([moving(), moving(camera=camera(640, 480))], path)
     with pytest.raises(FileNotFoundError, match=r"there is no video .*gone\.mp4; leave it out"):
-        write_page(moving(), path, video=tmp_path / "gone.mp4")
+        write_page([moving()], path, video=tmp_path / "gone.mp4")
     assert path.read_text() == "older"
     (tmp_path / "folder").mkdir()
     with pytest.raises(OSError, match="could not write"):
-        write_page(moving(), tmp_path / "folder")
+        write_page([moving()], tmp_path / "folder")
     assert sorted(p.name for p in tmp_path.iterdir()) == ["folder", "m.html"]
 
 
@@ -395,7 +395,7 @@ def opened(browser: Browser, path: Path, script: str, *, address: str = "", size
 
 
 def test_the_clock_moves_and_what_is_pressed_and_clicked_jumps(browser: Browser, tmp_path: Path) -> None:
-    write_page(moving(), tmp_path / "m.html")
+    write_page([moving()], tmp_path / "m.html")
     seen = opened(
         browser,
         tmp_path / "m.html",
@@ -449,7 +449,7 @@ def test_the_clock_moves_and_what_is_pressed_and_clicked_jumps(browser: Browser,
 def test_left_and_right_are_drawn_where_they_are(browser: Browser, tmp_path: Path) -> None:
     """A person seen from behind has the left arm on the left of the picture, and from the front on the right."""
     motion = moving()
-    write_page(motion, tmp_path / "m.html")
+    write_page([motion], tmp_path / "m.html")
     seen = opened(
         browser,
         tmp_path / "m.html",
@@ -487,7 +487,7 @@ def test_left_and_right_are_drawn_where_they_are(browser: Browser, tmp_path: Pat
 def test_a_joint_that_was_not_seen_is_hollow_and_named(browser: Browser, tmp_path: Path) -> None:
     confidence = np.ones((90, 17))
     confidence[30:60, COCO_17.index("LWrist")] = 0
-    write_page(moving(confidence=confidence), tmp_path / "m.html")
+    write_page([moving(confidence=confidence)], tmp_path / "m.html")
     wrist = moving().pose2d_px[45, COCO_17.index("LWrist")]
     seen = opened(
         browser,
@@ -518,7 +518,7 @@ def test_a_joint_that_was_not_seen_is_hollow_and_named(browser: Browser, tmp_pat
 
 def test_people_are_switched_between_and_all_stand_in_one_room(browser: Browser, tmp_path: Path) -> None:
     motions = [moving(), moving(60, person=2, start_s=2.0, shift_m=1.0, action_timeline=(Segment(2.0, 4.0, "Boxing"),))]
-    write_page_of(motions, tmp_path / "m.html")
+    write_page(motions, tmp_path / "m.html")
     seen = opened(
         browser,
         tmp_path / "m.html",
@@ -544,7 +544,7 @@ def test_people_are_switched_between_and_all_stand_in_one_room(browser: Browser,
 
 def test_hostile_words_do_nothing_in_a_browser(browser: Browser, tmp_path: Path) -> None:
     motion = moving(source=HOSTILE, action_timeline=(Segment(0.0, 3.0, HOSTILE, 0.5),), about={HOSTILE: HOSTILE})
-    write_page(motion, tmp_path / "m.html")
+    write_page([motion], tmp_path / "m.html")
     assert opened(browser, tmp_path / "m.html", 'return [window.broken ?? null, $("action").textContent];') == [
         None,
         f"{HOSTILE} 50 %",
@@ -553,7 +553,7 @@ def test_hostile_words_do_nothing_in_a_browser(browser: Browser, tmp_path: Path)
 
 def test_a_video_that_cannot_be_played_is_said_to_be_so(browser: Browser, tmp_path: Path) -> None:
     (tmp_path / "clip.mp4").write_bytes(b"no film")
-    write_page(moving(), tmp_path / "m.html", video=tmp_path / "clip.mp4")
+    write_page([moving()], tmp_path / "m.html", video=tmp_path / "clip.mp4")
     script = """
         while (!$("video").hidden) await after(20);
         const words = document.querySelector("figcaption").innerText;
@@ -573,15 +573,17 @@ def test_a_real_trial(browser: Browser, actlift_data: Path, tmp_path: Path) -> N
     t = len(joints)
     points = np.repeat(lens.cam_to_px(lens.world_to_cam(joints[:, :1])), 17, axis=1)
     write_page(
-        Motion(
-            fps=clip.fps / 2,
-            joints_world=joints,
-            pose2d_px=points,
-            confidence=np.ones((t, 17)),
-            contacts=np.zeros((t, 2), bool),
-            camera=lens,
-            action_timeline=(Segment(0.0, t / clip.fps * 2, clip.action, 1.0),),
-        ),
+        [
+            Motion(
+                fps=clip.fps / 2,
+                joints_world=joints,
+                pose2d_px=points,
+                confidence=np.ones((t, 17)),
+                contacts=np.zeros((t, 2), bool),
+                camera=lens,
+                action_timeline=(Segment(0.0, t / clip.fps * 2, clip.action, 1.0),),
+            )
+        ],
         tmp_path / "m.html",
     )
     (person,) = Parsed(tmp_path / "m.html").scene["people"]
@@ -601,7 +603,7 @@ def test_nothing_sticks_out_sideways(browser: Browser, tmp_path: Path, width: in
         moving(action_timeline=long, warnings=long[::9], source="a/very/long/" * 20 + "name.mp4", person=i)
         for i in range(9)
     ]
-    write_page_of(people, tmp_path / "m.html")
+    write_page(people, tmp_path / "m.html")
     script = "return [document.documentElement.scrollWidth, innerWidth, $('deep').clientWidth, $('deep').clientHeight];"
     whole, inner, view_width, view_height = opened(browser, tmp_path / "m.html", script, size=(width, 800))
     assert whole <= inner == width
@@ -612,7 +614,7 @@ def test_the_video_and_the_skeleton_share_one_clock(browser: Browser, actlift_da
     video = actlift_data.parent / "videos" / "sports2d_demo.mp4"
     if not video.is_file():
         pytest.skip(f"no {video.name} beside the motion capture")
-    write_page(moving(), tmp_path / "m.html", video=video)
+    write_page([moving()], tmp_path / "m.html", video=video)
     seen = opened(
         browser,
         tmp_path / "m.html",

@@ -10,7 +10,7 @@ from tests.exports import walking
 from tests.painted import film
 
 from actlift import motion as export
-from actlift.motion import FORMATS
+from actlift.motion import WRITERS
 from actlift.video.save import CHOICES, check_formats, save_motions
 
 EACH = [name for name in CHOICES if name not in ("html", "mp4", "c3d")]
@@ -100,7 +100,7 @@ def test_a_missing_library_says_how_to_install_it(tmp_path, monkeypatch):
     def lacking(_suffix):
         raise ModuleNotFoundError("c3d needs ezc3d: `pip install actlift[export]`")
 
-    assert ".c3d" in FORMATS
+    assert ".c3d" in WRITERS
     monkeypatch.setattr(export, "writer_for", lacking)
     with pytest.raises(ModuleNotFoundError, match="pip install"):
         save_motions([take()], tmp_path, ["c3d"])

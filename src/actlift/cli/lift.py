@@ -5,24 +5,29 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
+from cyclopts import Parameter
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from actlift.cli import console
 from actlift.errors import InputError
+from actlift.motion import WRITERS
 
 if TYPE_CHECKING:
     from actlift.motion.motion import Motion
     from actlift.video.live import LivePose
+
+NAMES = ", ".join(suffix.removeprefix(".") for suffix in WRITERS)
+FORMATS_HELP = f"Of {NAMES} (a page to look at), mp4 (drawn over the video)."
 
 
 def lift_verb(
     video: str,
     *,
     out: Path | None = None,
-    formats: tuple[str, ...] = ("npz", "json", "bvh", "trc", "glb", "html"),
+    formats: Annotated[tuple[str, ...], Parameter(help=FORMATS_HELP)] = ("npz", "json", "bvh", "trc", "glb", "html"),
     segments: bool = False,
     person: int | None = None,
     start: float = 0.0,
@@ -57,8 +62,6 @@ def lift_verb(
         What to lift.
     out
         Folder for the files; the video's name under `lifted` where not given.
-    formats
-        Of npz, csv, parquet, json, bvh, c3d, trc, glb, html (a page to look at), mp4 (drawn over the video).
     segments
         Also write one file per stretch of one action.
     person

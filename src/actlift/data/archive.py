@@ -58,6 +58,16 @@ def npz_names(path: str | os.PathLike[str]) -> list[str]:
         ) from error
 
 
+def npz_holds(path: str | os.PathLike[str], *names: str) -> bool:
+    """Tell whether there is an .npz file with one of these arrays, or several of them, without reading them.
+
+    Raises:
+        ValueError: there is an .npz file, but it is damaged or cut short.
+    """
+    path = Path(path)
+    return path.suffix.lower() == ".npz" and path.is_file() and not set(names).isdisjoint(npz_names(path))
+
+
 def _read(path: Path, objects: Callable[[Any], Any]) -> dict[str, Any]:
     """Every array; those of Python objects as `objects` makes them of a file that holds their pickle."""
     npz_names(path)

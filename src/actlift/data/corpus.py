@@ -17,6 +17,7 @@ import shutil
 import uuid
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,7 @@ from jaxtyping import Bool, Float32, Int64
 from actlift import __version__
 from actlift.data.clip import Clip
 from actlift.data.keypoints2d import Keypoints2D
-from actlift.data.noise import DetectorNoise, Exact, IndependentNoise
+from actlift.data.noise import Keypoints
 from actlift.errors import InputError, MissingInputError
 from actlift.files import read_json, write_json
 from actlift.geometry.camera import RIGS, Camera
@@ -290,24 +291,13 @@ class Corpus:
             )
 
 
-def person_disjoint(train: Corpus, test: Corpus) -> None:
-    """Check that nobody stands on both sides.
-
-    Raises:
-        ValueError: somebody does; the message names them.
-    """
-    both = set(train.subjects) & set(test.subjects)
-    if both:
-        raise InputError(f"subjects {_listed(both)} are both in training and in test; split by person (Corpus.split)")
-
-
 def write_corpus(
     folder: str | os.PathLike[str],
     clips: Iterable[Clip],
     *,
     rig: str | None = None,
     cameras: int = 4,
-    keypoints: Exact | IndependentNoise | DetectorNoise,
+    keypoints: Keypoints,
     fps: float | None = None,
     seed: int = 0,
     exclusions: Sequence[Exclusion] = (),
@@ -345,16 +335,9 @@ def write_corpus(
             the rig is unknown, or not one for all clips; only some clips have detections; nothing is left.
         OSError: the disk is full or not writable. What was there before is untouched.
     """
-    folder = Path(folder)
     if rig not in (None, OWN, *RIGS):
         raise InputError(f"unknown rig '{rig}'; known are {_listed([OWN, *RIGS])}")
-    if not _may_be_replaced(folder):
-        raise FileExistsError(f"{folder} exists and is not just a corpus; choose another folder, or empty it yourself")
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    unique = uuid.uuid4().hex[:8]
-    partial = folder.with_name(f".{folder.name}.{unique}.part")
-    partial.mkdir()
-    try:
+    with _appearing(folder) as partial:
         with _Shelf(partial / "clips.raw") as shelf, _Arrays(partial) as arrays:
             for clip in clips:
                 shelf.add(clip)
@@ -394,13 +377,6 @@ def write_corpus(
             manifest["digest"] = _digest(arrays.finish(), manifest)
         (partial / "clips.raw").unlink()
         write_json(partial / MANIFEST, manifest)
-        _put_in_place(partial, folder, folder.with_name(f".{folder.name}.{unique}.old"))
-    except FileNotFoundError:  # a source that is not there
-        raise
-    except OSError as error:
-        raise OSError(f"could not write the corpus {folder} ({error}); what was there before is untouched") from error
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
     return Corpus.open(folder)
 
 
@@ -423,13 +399,6 @@ def rewrite_corpus(
         ValueError: a view came back with another number of frames.
         OSError: the disk is full or not writable. What was there before is untouched.
     """
-    folder = Path(folder)
-    if not _may_be_replaced(folder):
-        raise FileExistsError(f"{folder} exists and is not just a corpus; choose another folder, or empty it yourself")
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    unique = uuid.uuid4().hex[:8]
-    partial = folder.with_name(f".{folder.name}.{unique}.part")
-    partial.mkdir()
     manifest: dict[str, Any] = {
         "format": FORMAT,
         "version": VERSION,
@@ -439,7 +408,7 @@ def rewrite_corpus(
         "exclusions": [asdict(row) for row in corpus.exclusions],
         "provenance": {**corpus.provenance, "actlift": __version__, **provenance},
     }
-    try:
+    with _appearing(folder) as partial:
         with _Arrays(partial) as arrays:
             for view in corpus.views:
                 pose2d, confidence, pose3d_cam = change(view)
@@ -450,11 +419,6 @@ def rewrite_corpus(
                 manifest["views"].append({**record, "camera": view.camera.to_dict()})
             manifest["digest"] = _digest(arrays.finish(), manifest)
         write_json(partial / MANIFEST, manifest)
-        _put_in_place(partial, folder, folder.with_name(f".{folder.name}.{unique}.old"))
-    except OSError as error:
-        raise OSError(f"could not write the corpus {folder} ({error}); what was there before is untouched") from error
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
     return Corpus.open(folder)
 
 
@@ -464,7 +428,7 @@ def _write_clip(
     exclusions: Sequence[Exclusion],
     rig: str,
     count: int,
-    keypoints: Exact | IndependentNoise | DetectorNoise,
+    keypoints: Keypoints,
     fps: float,
     seed: int,
 ) -> list[dict[str, Any]]:
@@ -700,6 +664,32 @@ def _common_detections(shelf: _Shelf, rig: str) -> dict[str, Any] | None:
         raise InputError(f"clips have detections of several kinds, {sorted(found)}; make a corpus of each")
     file, layout = found.pop()
     return {"kind": "Detections", "file": file, "layout": layout}
+
+
+@contextmanager
+def _appearing(folder: str | os.PathLike[str]) -> Iterator[Path]:
+    """A folder to write a corpus to; it takes the place of ``folder`` when the block ends well, and goes when it fails.
+
+    Raises:
+        FileExistsError: the folder exists and holds something else than a corpus.
+        OSError: the disk is full or not writable. What was there before is untouched.
+    """
+    folder = Path(folder)
+    if not _may_be_replaced(folder):
+        raise FileExistsError(f"{folder} exists and is not just a corpus; choose another folder, or empty it yourself")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    unique = uuid.uuid4().hex[:8]
+    partial = folder.with_name(f".{folder.name}.{unique}.part")
+    partial.mkdir()
+    try:
+        yield partial
+        _put_in_place(partial, folder, folder.with_name(f".{folder.name}.{unique}.old"))
+    except FileNotFoundError:  # a source that is not there
+        raise
+    except OSError as error:
+        raise OSError(f"could not write the corpus {folder} ({error}); what was there before is untouched") from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
 
 
 def _may_be_replaced(folder: Path) -> bool:

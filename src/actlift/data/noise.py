@@ -7,7 +7,6 @@ Three models: `Exact`, `IndependentNoise` and `DetectorNoise`. Each is a frozen 
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from typing import Protocol
 
 import numpy as np
 from jaxtyping import Bool, Float, Float64, Int
@@ -19,14 +18,6 @@ from actlift.geometry.skeleton import Skeleton
 _MID_LIMB = ("Elbow", "Knee")
 _EXTREMITY = ("Wrist", "Hand", "Thumb", "Index", "Pinky", "Ankle", "Foot", "Heel", "Toe")
 _LOWER_BODY = ("Hip", "Knee", "Ankle", "Foot", "Heel", "Toe")
-
-
-class Keypoints(Protocol):
-    """What makes the 2D keypoints of a corpus out of exact projections."""
-
-    def observe(
-        self, points_px: Float[np.ndarray, "t j 2"], skeleton: Skeleton, fps: float, seed: int | Sequence[int]
-    ) -> tuple[Float[np.ndarray, "t j 2"], Float[np.ndarray, "t j"]]: ...
 
 
 @dataclass(frozen=True)
@@ -178,6 +169,8 @@ class DetectorNoise:
             ]
         )
 
+
+Keypoints = Exact | IndependentNoise | DetectorNoise  # what makes the 2D keypoints of a corpus of exact projections
 
 KEYPOINTS: dict[str, type[Exact] | type[IndependentNoise] | type[DetectorNoise]] = {
     "exact": Exact,

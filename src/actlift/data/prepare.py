@@ -5,74 +5,39 @@ import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from actlift.data.archive import npz_names
 from actlift.data.clip import Clip
 from actlift.data.corpus import Corpus, Exclusion, write_corpus
-from actlift.data.noise import DetectorNoise, Exact, IndependentNoise
-from actlift.data.sources.asfamc import read_asfamc_folder
-from actlift.data.sources.h36m import CDF_FILES, read_h36m, read_positions
-from actlift.data.sources.humaneva import read_humaneva
-from actlift.data.sources.mocap_npz import read_mocap_npz
-from actlift.data.sources.synthetic import synthetic_clips
-from actlift.errors import InputError, MissingInputError
+from actlift.data.noise import Exact, Keypoints
+from actlift.data.sources import SOURCES, source_of, wanted
+from actlift.errors import InputError
 
-SYNTHETIC = "synthetic"
 EXCLUSION_COLUMNS = ("clip", "camera", "first", "last", "reason")
 
 
 def read_source(
     source: str | os.PathLike[str], *, detections: str | os.PathLike[str] | None = None, seed: int = 0
 ) -> list[Clip]:
-    """The clips of a source.
+    """Read the clips of a source.
 
     Args:
-        source: an .npz file in the layout of `mocap_npz`, `h36m` or `humaneva`; a folder with one .asf and its .amc
-            files, or with the CDF files of Human3.6M; or the word `synthetic`, for the motions that actlift makes
-            itself. What a file or folder is shows in what is in it.
-        detections: 2D keypoints of Human3.6M; other sources have none.
-        seed: of synthetic motions.
+        source: a file or folder in a format of `actlift.data.sources.SOURCES`, or the word of one that has no files.
+            What a file or folder is shows in what is in it.
+        detections: 2D keypoints that somebody else made of the source's videos, where its format takes them.
+        seed: of motions that are made, not read.
 
     Raises:
         FileNotFoundError: there is nothing at this path.
-        ValueError: it is none of the above, it is not Human3.6M and there are detections, or what its reader says.
+        ValueError: it is in no known format, it takes no detections and there are some, or what its reader says.
     """
-    path = Path(source)
-    if _is_h36m(source):
-        return read_h36m(path, detections=detections)
-    if detections is not None:
+    source = os.fspath(source)
+    row = source_of(source)
+    if detections is not None and "detections" not in row.options:
+        takers = [other for other in SOURCES.values() if "detections" in other.options]
         raise InputError(
-            f"{source}: detections ({detections}) go with Human3.6M only, with data_3d_h36m.npz or its CDF files; "
-            "prepare other sources without"
+            f"{source}: detections ({detections}) go with {' and '.join(other.title for other in takers)} only, "
+            f"with {', or '.join(other.looks_like for other in takers)}; prepare other sources without"
         )
-    if source == SYNTHETIC:
-        return list(synthetic_clips(seed))
-    if path.is_dir():
-        if any(entry.suffix.lower() == ".asf" for entry in path.iterdir()):
-            return read_asfamc_folder(path)
-        raise InputError(f"{path}: a folder without an .asf file; {_WANTED}")
-    if not path.exists():
-        raise MissingInputError(f"{path}: nothing there; {_WANTED}")
-    if path.suffix.lower() != ".npz":
-        raise InputError(f"{path}: not a kind of source that is known; {_WANTED}")
-    return read_humaneva(path) if "positions_3d" in npz_names(path) else read_mocap_npz(path)
-
-
-def _is_h36m(source: str | os.PathLike[str]) -> bool:
-    """Whether it is Human3.6M, by its content; in HumanEva-I, a slash stands in the names of subjects."""
-    path = Path(source)
-    if source == SYNTHETIC or not path.exists():
-        return False
-    if path.is_dir():
-        return any(path.glob(CDF_FILES))
-    if path.suffix.lower() != ".npz" or "positions_3d" not in npz_names(path):
-        return False
-    return not any("/" in subject for subject in read_positions(path))
-
-
-_WANTED = (
-    "wanted a motion capture .npz, a folder with an .asf and its .amc files or with the CDF files of Human3.6M, "
-    f"or the word {SYNTHETIC}"
-)
+    return row.read(source, detections=detections, seed=seed)
 
 
 def prepare(
@@ -82,7 +47,7 @@ def prepare(
     detections: str | os.PathLike[str] | None = None,
     rig: str | None = None,
     cameras: int = 4,
-    keypoints: Exact | IndependentNoise | DetectorNoise | None = None,
+    keypoints: Keypoints | None = None,
     fps: float | None = None,
     seed: int = 0,
     exclusions: Sequence[Exclusion] = (),
@@ -99,7 +64,7 @@ def prepare(
         FileNotFoundError, FileExistsError, ValueError, OSError: as `read_source` and `write_corpus`.
     """
     if not sources:
-        raise InputError(f"no source to prepare; {_WANTED}")
+        raise InputError(f"no source to prepare; {wanted()}")
 
     def clips() -> Iterator[Clip]:
         for source in sources:

@@ -17,8 +17,6 @@ from actlift.evaluation.scores import ALL_JOINTS, Scores
 from actlift.geometry.skeleton import H36M_17, Skeleton, root_relative
 from actlift.lifting.predict import Poses, Predictor
 
-BY_JOINT = ("mpjpe", "mpjve")
-
 
 def evaluate(
     predictor: Predictor,
@@ -51,8 +49,8 @@ def score_poses(
     """Score root-relative predictions, one per view, against the views' truth.
 
     Returns:
-        One row per view and metric (and per joint, for MPJPE and MPJVE), in millimeters or percent. A view with fewer
-        frames than a metric spans has no row for it.
+        One row per view and metric (and per joint, where the metric is to be had `by_joint`), in the metric's unit. A
+        view with fewer frames than a metric spans has no row for it.
 
     Raises:
         ValueError: for an unknown metric (lists the known), no views, or poses that do not fit their views or are not
@@ -85,7 +83,7 @@ def score_poses(
         counts, means = _means_by_view(errors, lengths, m.span)
         kept = counts > 0
         columns = [(ALL_JOINTS, means.mean(axis=1))]
-        if m.name in BY_JOINT:
+        if m.by_joint:
             columns += zip(m.parts(skeleton), means.T, strict=True)
         for joint, values in columns:
             tables.append(

@@ -137,7 +137,8 @@ class Metric:
     name: its key in `METRICS`. title: its column head. unit: of a reported value, which is `scale` times what the
     function returns (meters, meters per frame, or a share). better: which way is good. span: how many consecutive
     frames one value takes; at span > 1 call it on one sequence at a time. function: `(pred, true)` or, where
-    `of_bones`, `(pred, true, skeleton)`; calling the metric itself is the same for all.
+    `of_bones`, `(pred, true, skeleton)`; calling the metric itself is the same for all. by_joint: whether scores have a
+    row for each of its parts, too.
     """
 
     name: str
@@ -148,6 +149,7 @@ class Metric:
     span: Literal[1, 2, 3]
     function: Callable[..., np.ndarray]
     of_bones: bool = False
+    by_joint: bool = False
 
     def __call__(
         self, pred: Float[np.ndarray, "f j 3"], true: Float[np.ndarray, "f j 3"], skeleton: Skeleton
@@ -163,10 +165,10 @@ class Metric:
 
 
 METRICS: dict[str, Metric] = {
-    "mpjpe": Metric("mpjpe", "MPJPE (Protocol 1)", "mm", 1000.0, "lower", 1, mpjpe),
+    "mpjpe": Metric("mpjpe", "MPJPE (Protocol 1)", "mm", 1000.0, "lower", 1, mpjpe, by_joint=True),
     "p_mpjpe": Metric("p_mpjpe", "P-MPJPE (Protocol 2)", "mm", 1000.0, "lower", 1, p_mpjpe),
     "n_mpjpe": Metric("n_mpjpe", "N-MPJPE (Protocol 3)", "mm", 1000.0, "lower", 1, n_mpjpe),
-    "mpjve": Metric("mpjve", "MPJVE (velocity error)", "mm/frame", 1000.0, "lower", 2, mpjve),
+    "mpjve": Metric("mpjve", "MPJVE (velocity error)", "mm/frame", 1000.0, "lower", 2, mpjve, by_joint=True),
     "acceleration_error": Metric(
         "acceleration_error", "Acceleration error", "mm/frame²", 1000.0, "lower", 3, acceleration_error
     ),

@@ -160,9 +160,16 @@ class Camera:
                 f"a camera record must have exactly {', '.join(wanted)}; missing: {', '.join(missing) or 'none'}; "
                 f"unknown: {', '.join(unknown) or 'none'}"
             )
-        values: dict[str, Any] = {
-            name: np.asarray(record[name], dtype=np.float64) if name in _SHAPES else record[name] for name in wanted
-        }
+        values: dict[str, Any] = dict(record)
+        for name in _SHAPES:
+            try:
+                values[name] = np.asarray(record[name], dtype=np.float64)
+            except (ValueError, TypeError) as error:
+                raise InputError(f"a camera record must have numbers as {name}; got {record[name]!r}") from error
+        for name in ("name", "width", "height"):
+            wanted_type, words = (str, "text") if name == "name" else ((int, float), "a number")
+            if not isinstance(record[name], wanted_type):
+                raise InputError(f"a camera record must have {words} as {name}; got {record[name]!r}")
         return cls(**values)
 
     def _distort(self, points: Float[np.ndarray, "*lead 2"]) -> Float[np.ndarray, "*lead 2"]:

@@ -1,33 +1,11 @@
-"""Kinematics: rotations, and from the rotations of a skeleton's joints to their positions."""
+"""Kinematics: from the rotations of a skeleton's joints to their positions."""
 
 from collections.abc import Sequence
 
 import numpy as np
 from jaxtyping import Float
-from scipy.spatial.transform import Rotation
 
 from actlift.errors import InputError
-
-
-def axis_angle_to_matrix(axis_angle: Float[np.ndarray, "*lead 3"]) -> Float[np.ndarray, "*lead 3 3"]:
-    """Rotations about an axis by its length in radians (exponential map), as matrices; the zero vector is no turn."""
-    return Rotation.from_rotvec(axis_angle.reshape(-1, 3)).as_matrix().reshape(*axis_angle.shape, 3)
-
-
-def euler_to_matrix(angles: Float[np.ndarray, "*lead 3"], axes: str) -> Float[np.ndarray, "*lead 3 3"]:
-    """Rotations by three angles in radians, as matrices.
-
-    Args:
-        angles: in the order of `axes`.
-        axes: three letters. Capitals turn about axes that turn along: "ZXY" is `Rz @ Rx @ Ry`, the way BVH channels
-            are read. Small letters turn about fixed axes: "xyz" is `Rz @ Ry @ Rx`, the way ASF axes are read.
-
-    Raises:
-        ValueError: `axes` is not three letters of XYZ or of xyz, or repeats a letter in succession.
-    """
-    if len(axes) != 3 or not (set(axes) <= set("XYZ") or set(axes) <= set("xyz")) or axes[1] in (axes[0], axes[2]):
-        raise InputError(f"axes must be three letters, all of XYZ or all of xyz, no two alike in a row; got {axes!r}")
-    return Rotation.from_euler(axes, angles.reshape(-1, 3)).as_matrix().reshape(*angles.shape, 3)
 
 
 def forward_kinematics(

@@ -350,6 +350,18 @@ def _check_joints(shape: tuple[int, ...], axis: int, skeleton: Skeleton) -> None
         )
 
 
+def mirror_points(points: Float[np.ndarray, "*lead j c"], skeleton: Skeleton) -> Float[np.ndarray, "*lead j c"]:
+    """The mirror image of points (2D or 3D, any unit): x changes sign, left and right joints change places.
+
+    Raises:
+        ValueError: the joint axis of `points` is not that of the skeleton.
+    """
+    _check_joints(points.shape, -2, skeleton)
+    mirrored: Float[np.ndarray, "*lead j c"] = points.take(skeleton.mirror, axis=-2)
+    mirrored[..., 0] *= -1
+    return mirrored
+
+
 def root_relative(pose3d: Float[np.ndarray, "t j 3"], skeleton: Skeleton = H36M_17) -> Float[np.ndarray, "t j 3"]:
     """The pose minus its root joint, in float64."""
     pose = pose3d.astype(np.float64)

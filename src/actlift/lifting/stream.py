@@ -33,7 +33,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from actlift.errors import InputError
-from actlift.geometry.skeleton import H36M_17, Skeleton
+from actlift.geometry.skeleton import H36M_17, Skeleton, mirror_points
 from actlift.models.tcn import TCN
 from actlift.models.tcn_inference import Affine, FoldedTCN
 
@@ -72,7 +72,7 @@ class Stream:
         self.delay = 0 if network.causal else network.receptive_field // 2
         self._network = network
         self._flip = flip
-        self._mirror = np.array(skeleton.mirror)
+        self._skeleton = skeleton
         rows = streams * (1 + flip)  # the mirrored streams behind the others
         frame = torch.zeros(rows, 1, network.joints_in * 2)
         self._frame = frame
@@ -115,7 +115,7 @@ class Stream:
         self.check(frame)
         self._keypoints[0] = frame
         if self._flip:
-            self._keypoints[1] = self._mirrored(self._keypoints[0])
+            self._keypoints[1] = mirror_points(self._keypoints[0], self._skeleton)
         return self._advance()
 
     @torch.inference_mode()
@@ -133,7 +133,7 @@ class Stream:
         self.check(frames[0])
         network, t = self._network, len(frames)
         last = frames[np.arange(t - network.receptive_field, t).clip(0)].reshape(-1, *self._keypoints.shape[1:])
-        both = [last, self._mirrored(last)] if self._flip else [last]
+        both = [last, mirror_points(last, self._skeleton)] if self._flip else [last]
         rows = torch.from_numpy(np.stack(both, axis=1)).to(self._frame)
         n = len(self._frame)
 
@@ -204,7 +204,7 @@ class Stream:
         straight, *mirrored = self._out.cpu().numpy().reshape(1 + self._flip, self.streams, -1, 3)
         poses = straight[:, : network.joints_out].copy()
         if mirrored:
-            poses += self._mirrored(mirrored[0][:, : network.joints_out])
+            poses += mirror_points(mirrored[0][:, : network.joints_out], self._skeleton)
             poses /= 2
         if silent is not None:
             poses[silent] = np.nan
@@ -224,11 +224,6 @@ class Stream:
         self._unsettled -= 1
         self._seen += 1
         return self._seen <= self.delay
-
-    def _mirrored(self, points: Float[np.ndarray, "*n j axes"]) -> Float[np.ndarray, "*n j axes"]:
-        swapped = points.take(self._mirror, axis=-2)
-        swapped[..., 0] *= -1
-        return swapped
 
 
 def fade_window(frames: int) -> Float[np.ndarray, " n"]:

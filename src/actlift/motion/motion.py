@@ -129,7 +129,7 @@ class Motion:
         return found
 
     def save(self, path: Path | str) -> Path:
-        """Write it in the format that the file's suffix names, whole or not at all; see `actlift.motion.FORMATS`.
+        """Write it in the format that the file's suffix names, whole or not at all; see `actlift.motion.WRITERS`.
 
         Raises:
             ValueError: for an unknown suffix (lists the known).

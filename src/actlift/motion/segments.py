@@ -21,7 +21,7 @@ def write_segments(motion: Motion, folder: Path | str, suffixes: Iterable[str]) 
     Args:
         motion: its segments that hold no frame have no file.
         folder: is made if it is not there.
-        suffixes: of formats in `actlift.motion.FORMATS`, such as ".bvh".
+        suffixes: of formats in `actlift.motion.WRITERS`, such as ".bvh".
 
     Raises:
         ValueError: for an unknown suffix, before anything is written; or as the format's writer.

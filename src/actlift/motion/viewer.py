@@ -25,12 +25,7 @@ TICKS = 6  # at most, under the time line
 ACROSS_2D = tuple((COCO_17.index("L" + joint), COCO_17.index("R" + joint)) for joint in ("Shoulder", "Hip"))
 
 
-def write_page(motion: Motion, path: Path, *, video: Path | None = None) -> None:
-    """Write the page of one person; see `write_page_of`."""
-    write_page_of([motion], path, video=video)
-
-
-def write_page_of(motions: Sequence[Motion], path: Path, *, video: Path | None = None) -> None:
+def write_page(motions: Sequence[Motion], path: Path, *, video: Path | None = None) -> None:
     """Write one page of several people of the same source, whole or not at all.
 
     Joints are rounded to a 65,535th of their range (0.15 mm in 10 m), keypoints likewise, confidences to a 255th.

@@ -8,7 +8,7 @@ import pandas as pd
 
 from actlift.data.archive import read_npz
 from actlift.data.corpus import OWN
-from actlift.data.prepare import SYNTHETIC
+from actlift.data.sources.synthetic import SYNTHETIC
 from actlift.errors import MissingInputError
 from actlift.evaluation.scores import Scores
 from actlift.files import read_json

@@ -4,13 +4,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from actlift.errors import InputError
-from actlift.motion import FORMATS
+from actlift.motion import WRITERS
 from actlift.motion.motion import Motion
 from actlift.motion.segments import write_segments
 
-OVERLAY = "mp4"
-TOGETHER = ("html", OVERLAY)  # formats with everybody in one file
-CHOICES = (*(suffix.removeprefix(".") for suffix in FORMATS), OVERLAY)
+OVERLAY = "mp4"  # drawn over the video, with everybody in one file
+TOGETHER = tuple(suffix.removeprefix(".") for suffix, row in WRITERS.items() if row.everybody)
+CHOICES = (*(suffix.removeprefix(".") for suffix in WRITERS), OVERLAY)
 
 
 def check_formats(formats: Sequence[str], video: Path | None) -> None:
@@ -54,18 +54,17 @@ def save_motions(
     """
     check_formats(formats, video)
     stem = Path(motions[0].source).stem
-    each = [name for name in formats if name not in TOGETHER]
+    each = [name for name in formats if name not in (*TOGETHER, OVERLAY)]
     written: list[Path] = []
     for motion in motions:
         own = stem if len(motions) == 1 and motion.person == 1 else f"{stem}_person{motion.person}"
         written += [motion.save(folder / f"{own}.{name}") for name in each]
         if segments:
             written += write_segments(motion, folder / "segments", [f".{name}" for name in each])
-    if "html" in formats:
-        from actlift.motion.viewer import write_page_of
-
-        write_page_of(motions, folder / f"{stem}.html", video=video)
-        written.append(folder / f"{stem}.html")
+    for name in TOGETHER:
+        if name in formats:
+            WRITERS[f".{name}"].load()(motions, folder / f"{stem}.{name}", video=video)
+            written.append(folder / f"{stem}.{name}")
     if OVERLAY in formats:
         from actlift.video.overlay import write_overlay
 

@@ -225,7 +225,7 @@ def read_amc(path: str | os.PathLike[str], asf: AsfSkeleton) -> dict[str, Float[
         raise InputError(f"{path}: no frame in it; wanted an Acclaim motion")
     try:
         _frame_is_complete(frames[-1], channels, first + len(frames) - 1)
-    except ValueError as error:
+    except InputError as error:
         raise InputError(f"{path}, line {number} (the end): {error}; is the file cut short?") from error
     return {name: np.array([frame[name] for frame in frames]) for name in channels}
 
@@ -292,6 +292,12 @@ def read_asfamc(
     joints[..., 2] += ANKLE_HEIGHT - np.percentile(ankles.min(axis=1), 2)
     person = subject if subject is not None else skeleton.path.stem
     return Clip(f"{person}/{Path(amc).stem}", person, action, fps, joints, "asf/amc", description)
+
+
+def is_asfamc_folder(source: str) -> bool:
+    """Tell whether a source is a folder with an .asf file."""
+    path = Path(source)
+    return path.is_dir() and any(entry.suffix.lower() == ".asf" for entry in path.iterdir())
 
 
 def read_asfamc_folder(folder: str | os.PathLike[str], *, fps: float = 120.0, subject: str | None = None) -> list[Clip]:

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from actlift.data.archive import read_nested_npz
+from actlift.data.archive import npz_holds, read_nested_npz
 from actlift.data.clip import Clip, Detections
 from actlift.errors import InputError, MissingPackageError
 from actlift.geometry.camera import Camera
@@ -59,6 +59,17 @@ def h36m_cameras(subject: str) -> tuple[Camera, ...]:
         t_cam_world = -R_cam_world @ np.array(place["position_mm"]) / 1000
         cameras.append(Camera.from_dict({**lens, "R_cam_world": R_cam_world, "t_cam_world": t_cam_world}))
     return tuple(cameras)
+
+
+def is_h36m(source: str) -> bool:
+    """Tell whether a source is a folder of CDF files or a file like `data_3d_h36m.npz`, by its content.
+
+    HumanEva-I circulates in the same layout, with a slash in the names of subjects.
+    """
+    path = Path(source)
+    if path.is_dir():
+        return any(path.glob(CDF_FILES))
+    return npz_holds(path, "positions_3d") and not any("/" in subject for subject in read_positions(path))
 
 
 def read_h36m(source: str | os.PathLike[str], *, detections: str | os.PathLike[str] | None = None) -> list[Clip]:
@@ -102,7 +113,7 @@ def read_h36m(source: str | os.PathLike[str], *, detections: str | os.PathLike[s
                     fault=fault,
                 )
             )
-        except ValueError as error:
+        except InputError as error:
             raise InputError(f"{path}: {error}") from error
     return clips
 
@@ -154,7 +165,7 @@ def _by_take(path: Path, subjects: Mapping[str, Mapping[str, Any]]) -> dict[tupl
         for label, held in takes.items():
             try:
                 key = (subject, canonical_take(label))
-            except ValueError as error:
+            except InputError as error:
                 raise InputError(f"{path}, subject '{subject}': {error}") from error
             if key in found:
                 raise InputError(f"{path}: two spellings of one take, '{'/'.join(key)}'; keep one")

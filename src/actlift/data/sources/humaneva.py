@@ -18,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
+from actlift.data.archive import npz_holds
 from actlift.data.clip import Clip
 from actlift.data.sources.h36m import check_positions, read_positions
 from actlift.errors import InputError
@@ -30,6 +31,11 @@ JOINTS_15 = (
     *("LHip", "LKnee", "LAnkle", "RHip", "RKnee", "RAnkle", "Head"),
 )
 INTERPOLATED = {"Spine": ("Pelvis", "Thorax"), "Neck": ("Thorax", "Head")}  # joint: halfway between which
+
+
+def is_humaneva(source: str) -> bool:
+    """Tell whether a source is a file like `data_3d_humaneva15.npz`: a slash stands in the names of its subjects."""
+    return npz_holds(source, "positions_3d") and any("/" in subject for subject in read_positions(Path(source)))
 
 
 def read_humaneva(path: str | os.PathLike[str]) -> list[Clip]:
@@ -56,6 +62,6 @@ def read_humaneva(path: str | os.PathLike[str]) -> list[Clip]:
                 points |= {joint: (points[a] + points[b]) / 2 for joint, (a, b) in INTERPOLATED.items()}
                 joints_world = np.stack([points[joint] for joint in H36M_17.joints], axis=1)
                 clips.append(Clip(name, person[1], action, FPS, joints_world, capture="HumanEva-I"))
-            except ValueError as error:
+            except InputError as error:
                 raise InputError(f"{path}: {error}") from error
     return clips

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from actlift.data.archive import read_npz
+from actlift.data.archive import npz_holds, read_npz
 from actlift.data.clip import Clip
 from actlift.errors import InputError
 from actlift.files import replacing
@@ -26,6 +26,11 @@ from actlift.geometry.skeleton import H36M_17
 
 UNIT_M = 1e-4  # of joint_offset_tenth_mm
 REQUIRED = ("clip", "subject", "action", "frames", "root_m", "joint_offset_tenth_mm", "joints", "fps")
+
+
+def is_mocap_npz(source: str) -> bool:
+    """Tell whether a source is a file in the layout above, whole or in part."""
+    return npz_holds(source, "root_m", "joint_offset_tenth_mm")
 
 
 def read_mocap_npz(path: str | os.PathLike[str]) -> list[Clip]:
@@ -58,9 +63,7 @@ def read_mocap_npz(path: str | os.PathLike[str]) -> list[Clip]:
         )
     if count == 0 or arrays["frames"].min() < 1:
         raise InputError(f"{path}: wanted at least one clip, and at least one frame in each")
-    repeated = [name for name, times in Counter(texts["clip"]).items() if times > 1]
-    if repeated:
-        raise InputError(f"{path}: clip names {repeated[:5]} stand more than once; give each clip its own name")
+    _expect_own_names(path, texts["clip"])
 
     joints_world = arrays["root_m"][:, None] + arrays["joint_offset_tenth_mm"] * np.float32(UNIT_M)  # (f, 17, 3)
     pieces = np.split(joints_world, np.cumsum(arrays["frames"])[:-1])
@@ -77,7 +80,7 @@ def read_mocap_npz(path: str | os.PathLike[str]) -> list[Clip]:
             )
             for i, piece in enumerate(pieces)
         ]
-    except ValueError as error:
+    except InputError as error:
         raise InputError(f"{path}: {error}") from error
 
 
@@ -93,9 +96,7 @@ def write_mocap_npz(path: str | os.PathLike[str], clips: Iterable[Clip]) -> None
     rates = sorted({clip.fps for clip in clips})
     if len(rates) != 1:
         raise InputError(f"{path}: clips of {rates} frames per second; wanted one rate (see Clip.resampled)")
-    repeated = [name for name, times in Counter(clip.name for clip in clips).items() if times > 1]
-    if repeated:
-        raise InputError(f"{path}: clip names {repeated[:5]} stand more than once; give each clip its own name")
+    _expect_own_names(path, (clip.name for clip in clips))
     joints_world = np.concatenate([clip.joints_world for clip in clips])
     root_m = joints_world[:, H36M_17.root]
     offset = np.rint((joints_world - root_m[:, None]) / UNIT_M)
@@ -120,6 +121,12 @@ def write_mocap_npz(path: str | os.PathLike[str], clips: Iterable[Clip]) -> None
     }
     with replacing(Path(path)) as beside, beside.open("wb") as file:  # a file: to a path, savez would add an ending
         np.savez_compressed(file, allow_pickle=False, **arrays)
+
+
+def _expect_own_names(path: str | os.PathLike[str], names: Iterable[str]) -> None:
+    repeated = [name for name, times in Counter(names).items() if times > 1]
+    if repeated:
+        raise InputError(f"{path}: clip names {repeated[:5]} stand more than once; give each clip its own name")
 
 
 def _expect(path: str | os.PathLike[str], name: str, array: np.ndarray, shape: tuple[int, ...], kinds: str) -> None:

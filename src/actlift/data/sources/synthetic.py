@@ -25,6 +25,7 @@ from actlift.errors import InputError
 from actlift.geometry.rotations import forward_kinematics
 from actlift.geometry.skeleton import H36M_17
 
+SYNTHETIC = "synthetic"  # the word that stands for these motions where a source is named
 GRAVITY = 9.81
 
 # Angles in degrees, all 0 for a person upright with arms hanging; (rest, lowest, highest). Flexing a hip or shoulder
@@ -285,6 +286,22 @@ class Person:
             posture={name: rng.normal(0, 2.5) for name in (*LIMB_ANGLES, *TRUNK_ANGLES) if not name.endswith(SIDED)},
             restless=rng.uniform(0.6, 1.4),
         )
+
+
+def is_synthetic(source: str) -> bool:
+    """Tell whether a source is the word for these motions."""
+    return source == SYNTHETIC
+
+
+def read_synthetic(source: str, *, seed: int = 0) -> list[Clip]:
+    """Make the clips of `synthetic_clips`, six people.
+
+    Raises:
+        ValueError: the source is not the word for these motions.
+    """
+    if not is_synthetic(source):
+        raise InputError(f"{source}: no file is read for motions that are made; wanted the word {SYNTHETIC}")
+    return list(synthetic_clips(seed))
 
 
 def synthetic_clips(

@@ -1,21 +1,18 @@
-"""Tables and arrays: what is written comes back, and other programs understand it."""
+"""Arrays: what is written comes back to the bit."""
 
-import json
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
-import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.exports import motion_of, walking
+from tests.exports import walking
 
 from actlift.geometry.skeleton import H36M_17
+from actlift.motion.arrays import read_motion, write_npz
 from actlift.motion.motion import Motion, Segment
-from actlift.motion.tables import read_motion, write_csv, write_motion_json, write_npz, write_parquet
 
 NUMBERS = st.floats(-1e6, 1e6)
 TEXTS = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=12)
@@ -112,6 +109,9 @@ def test_npz_is_plain_and_says_what_is_what(tmp_path: Path) -> None:
         ({"camera_radial": None}, "a camera record must have exactly .*missing: radial"),
         ({"camera_focal_px": np.array([0.0, 0.0])}, "focal lengths and image size must be positive"),
         ({"about": np.str_("{")}, "Expecting property name"),
+        ({"about": np.str_("[1]")}, "'about' holds list; wanted a JSON object"),
+        ({"camera_width": np.str_("wide")}, "a number as width; got 'wide'"),
+        ({"camera_focal_px": np.array(["a", "b"])}, "numbers as focal_px; got"),
         ({"source": np.array(["a", {}], dtype=object)}, "array 'source' holds Python objects: refused"),
     ],
 )
@@ -139,74 +139,3 @@ def test_about_that_json_cannot_hold(tmp_path: Path) -> None:
     with pytest.raises(TypeError, match="not JSON serializable"):
         write_npz(walking(about={"when": object()}), tmp_path / "a.npz")
     assert not any(tmp_path.iterdir())
-
-
-@pytest.mark.parametrize("kind", ["csv", "parquet"])
-def test_a_row_for_each_frame(tmp_path: Path, kind: str) -> None:
-    motion = walking(start_s=1.5)
-    write, read, exact = {
-        "csv": (write_csv, pd.read_csv, 1e-6),
-        "parquet": (write_parquet, pd.read_parquet, 0),
-    }[kind]
-    write(motion, tmp_path / "a")
-    table = read(tmp_path / "a")
-    assert list(table.columns[:4]) == ["frame", "time_s", "action", "Pelvis_x_m"]
-    coordinates = [f"{joint}_{axis}_m" for joint in H36M_17.joints for axis in "xyz"]
-    assert list(table.columns) == ["frame", "time_s", "action", *coordinates, "left_foot_stands", "right_foot_stands"]
-    assert table["frame"].tolist() == list(range(motion.frames))
-    np.testing.assert_allclose(table["time_s"], motion.times_s, atol=exact)
-    np.testing.assert_allclose(table[coordinates].to_numpy().reshape(-1, 17, 3), motion.joints_world, atol=exact)
-    np.testing.assert_array_equal(table[["left_foot_stands", "right_foot_stands"]], motion.contacts)
-    assert table["action"].tolist() == ["Walking"] * 25 + ["unknown"] * 25
-
-
-def test_actions_with_commas_and_every_script_stay_one_column(tmp_path: Path) -> None:
-    label = 'sit, "down"\n走'
-    motion = walking(start_s=0.0, action_timeline=(Segment(0.0, 0.31, label), Segment(0.9, 2.0, "late")))
-    write_csv(motion, tmp_path / "a.csv")
-    action = pd.read_csv(tmp_path / "a.csv", keep_default_na=False)["action"].tolist()
-    assert action == [label] * 16 + [""] * 29 + ["late"] * 5  # a frame belongs to the segment that its time is in
-
-
-def test_parquet_tells_units_and_all_else(tmp_path: Path) -> None:
-    motion = motion_of(walking().joints_world.astype(np.float32), source="a.mp4")
-    write_parquet(motion, tmp_path / "a.parquet")
-    schema = pq.read_schema(tmp_path / "a.parquet")
-    units = {field.name: (field.metadata or {}).get(b"unit") for field in schema}
-    assert units["time_s"] == b"s"
-    assert {unit for name, unit in units.items() if name.endswith("_m")} == {b"m"}
-    assert units["frame"] is units["action"] is None
-    assert str(schema.field("Head_z_m").type) == "float"
-    whole = json.loads(schema.metadata[b"actlift"])
-    assert whole["fps"] == 50
-    assert whole["source"] == "a.mp4"
-    assert "z up" in whole["axes"]
-    assert whole["action_timeline"][1]["probability"] is None
-
-
-def test_json_is_strict_rounded_and_a_line_for_each_frame(tmp_path: Path) -> None:
-    about = {"scale": float("nan"), "names": ["ü", 1]}
-    warnings = (Segment(1.6, 1.9, "the camera moves"),)
-    motion = walking(start_s=1.5, about=about, warnings=warnings)
-    write_motion_json(motion, tmp_path / "a.json")
-    text = (tmp_path / "a.json").read_text(encoding="utf-8")
-
-    def refuse(constant: str) -> None:
-        raise AssertionError(f"{constant} is no JSON")
-
-    content = json.loads(text, parse_constant=refuse)
-    assert list(content) == ["meta", "action_timeline", "warnings", "frames"]
-    meta = content["meta"]
-    assert (meta["fps"], meta["frames"], meta["person"]) == (50.0, motion.frames, 1)
-    assert tuple(meta["joints"]) == H36M_17.joints
-    assert meta["about"] == {"scale": None, "names": ["ü", 1]}
-    assert content["action_timeline"][0] == {"start_s": 1.5, "stop_s": 2.0, "label": "Walking", "probability": 0.9}
-    assert content["warnings"] == [{"start_s": 1.6, "stop_s": 1.9, "label": "the camera moves", "probability": None}]
-    frames = content["frames"]
-    assert len(frames) == motion.frames
-    np.testing.assert_allclose([f["joints_m"] for f in frames], motion.joints_world, atol=0.5001e-4)
-    assert [[f["left_foot_stands"], f["right_foot_stands"]] for f in frames] == motion.contacts.tolist()
-    np.testing.assert_allclose([f["time_s"] for f in frames], motion.times_s)
-    assert sum(line.startswith('  {"time_s"') for line in text.splitlines()) == motion.frames
-    longest = max(len(str(number)) for f in frames for joint in f["joints_m"] for number in joint)
-    assert longest <= len("-10.1234")
