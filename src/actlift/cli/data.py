@@ -40,9 +40,9 @@ def data_prepare(
     Parameters
     ----------
     sources
-        Any number of: a mocap .npz; a folder of one ASF and its AMC files, with their actions in labels.csv; Human3.6M
-        as data_3d_h36m.npz or as the folder of its CDF files; HumanEva-I as data_3d_humaneva15.npz; the word
-        "synthetic".
+        Any number of: mocap .npz; ASF/AMC, a folder of one skeleton and its motions, with their actions in labels.csv;
+        Human3.6M, data_3d_h36m.npz or the folder of its CDF files; HumanEva-I, data_3d_humaneva15.npz; synthetic
+        motions, the word "synthetic".
     out
         Folder of the corpus, which appears whole or not at all.
     detections

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from actlift.video.live import LivePose
 
 NAMES = ", ".join(suffix.removeprefix(".") for suffix in WRITERS)
-FORMATS_HELP = f"Of {NAMES} (a page to look at), mp4 (drawn over the video)."
+FORMATS_HELP = f"Of {NAMES}, mp4. html is a page to look at, mp4 is drawn over the video."
 
 
 def lift_verb(
@@ -81,7 +81,8 @@ def lift_verb(
     weights
         File of the detector's weights.
     layout
-        Order of the joints in a file of keypoints, where it does not tell: coco_17, h36m_17, halpe_26, blazepose_33.
+        Order of the joints in a file of keypoints, where it does not tell: h36m_17, coco_17, halpe_26,
+        blazepose_33, openpose_18, body_25.
     size
         Of the images that keypoints are from, where the file does not tell, as 1920x1080.
     live

@@ -240,7 +240,8 @@ def evaluate_verb(
     actions
         Which actions to score; all where left out.
     metrics
-        Which metrics; all where left out.
+        Which metrics; all where left out: mpjpe, p_mpjpe, n_mpjpe, mpjve, acceleration_error, pck, auc,
+        bone_length_error.
     member
         Which of the run's networks, where it holds several.
     flip
