@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +30,7 @@ from actlift.geometry.skeleton import H36M_17
 from actlift.models.options import Network
 from actlift.study.plan import Plan
 from actlift.training.budget import Budget
+from actlift.training.options import Loss
 from actlift.training.run import Run
 
 VERBS = (
@@ -205,6 +206,59 @@ def test_train_then_evaluate(actlift, corpus_folder, tmp_path):
     assert f"{folder} on syn3, syn4" in scored.out
 
 
+def test_train_on_a_subset_with_a_learning_rate(actlift, corpus_folder, tmp_path):
+    words = ["--test-subjects", "syn3", "syn4", *TINY, "--seed", 2]
+    members = {}
+    for share in (0.2, 0.5, 1.0):
+        out = tmp_path / str(share)
+        result = actlift("train", corpus_folder, out, *words, "--subset", share, "--learning-rate", 2e-3)
+        assert (result.code, result.err) == (0, "")
+        members[share] = Run.open(out).config["identity"]["members"]["everything"]
+    frames = {share: member["frames"] for share, member in members.items()}
+    training, _ = Corpus.open(corpus_folder).split(["syn3", "syn4"])
+    assert frames == {share: training.subset(share, 2).frames for share in frames}
+    assert frames[0.2] < frames[0.5] < frames[1.0] == training.frames
+    assert members[1.0]["learning_rate"] == {"first": 2e-3, "last": 2e-4}
+    usual = actlift("train", corpus_folder, tmp_path / "usual", *words)
+    assert usual.code == 0
+    assert Run.open(tmp_path / "usual").config["identity"]["members"]["everything"] == {
+        **members[1.0],
+        "learning_rate": {"first": 5e-3, "last": 5e-4},
+    }
+
+
+def test_finetune_with_a_learning_rate(actlift, run_folder, corpus_folder, tmp_path):
+    words = ["finetune", run_folder, corpus_folder]
+    options = ["--action", "Waving", "--test-subjects", "syn4", "--steps", 3, "--batch", 8, "--device", "cpu"]
+    for out, more, first in (("usual", [], 1e-3), ("own", ["--learning-rate", 4e-4], 4e-4)):
+        result = actlift(*words, tmp_path / out, *options, *more)
+        assert (result.code, result.err) == (0, "")
+        assert re.search(r"fine-tuning on Waving: 100%, [\d.]+ mm [\d,]+ windows/s\n", result.out)
+        (member,) = Run.open(tmp_path / out).config["identity"]["members"].values()
+        assert member["learning_rate"] == {"first": first, "last": first / 10}
+
+
+def test_every_option_of_a_study_reaches_its_plan(actlift, monkeypatch):
+    met = {}
+    monkeypatch.setattr("actlift.cli.study.study", lambda *_, plan: met.update(plan=plan))
+    assert actlift("study", "c", "s", "--test-subjects", "a", "b").code == 0
+    assert met["plan"] == Plan(("a", "b"))
+    words = ["--arms", "conditioned", "--matching", "frames", "--seeds", 4, 5, "--steps", 7, "--batch", 8]
+    words += ["--frames", 9, "--snapshots", 2, "--velocity-loss", 0.5, "--joint-weights", "extremities", "--labels"]
+    words += ["--all-actions", "--precision", "float32", "--device", "cpu", "--receptive-field", 81, "--channels", 12]
+    words += ["--causal", "--dropout", 0.2, "--trajectory", "--widths", 3, 5]
+    assert actlift("study", "c", "s", "--test-subjects", "a", *words).code == 0
+    plan = met["plan"]
+    usual = Plan(("b",))
+    for field in fields(Plan):
+        assert field.name == "epochs" or getattr(plan, field.name) != getattr(usual, field.name), field.name
+    assert (plan.budget, plan.frames, plan.snapshots) == (Budget(7, 8), 9, 2)
+    assert plan.network == Network(81, (3, 5), 12, causal=True, dropout=0.2, trajectory=True)
+    assert plan.loss == Loss(0.5, "extremities")
+    assert actlift("study", "c", "s", "--test-subjects", "a", "--matching", "epochs", "--epochs", 3).code == 0
+    assert met["plan"].epochs == 3
+
+
 def test_evaluate_some(actlift, run_folder, corpus_folder, tmp_path):
     words = ["--subjects", "syn4", "--actions", "Squat", "Waving", "--metrics", "mpjve", "pck", "--no-flip"]
     result = actlift("evaluate", run_folder, corpus_folder, *words, "--out", tmp_path / "s.parquet")
@@ -253,6 +307,49 @@ def test_a_terminal_shows_a_bar_with_the_time_left(corpus_folder, tmp_path, monk
         assert re.search(r"━+ +100% +\d:\d\d:\d\d +ETA +0:00:00", line)
         assert len(line) <= 100
     assert re.search(r"[\d.]+ mm [\d,]+ windows/s", last["2/2 experts (pooled), seed 0"])
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_stages_tell_how_far_they_are(monkeypatch, terminal):
+    screen = io.StringIO()
+    screened = Console(file=screen, force_terminal=terminal, width=100, color_system=None)
+    monkeypatch.setattr(console, "CONSOLE", screened)
+    monkeypatch.setattr(console, "LINE_EVERY_S", -1.0)
+    with console.progress() as progress:
+        progress.stage("finding people", 10, 40)
+        progress.stage("finding people", 40, 40)
+        progress.stage("filming", 5, None)
+        progress("training it", 1, 2, "loss 0.50 nats")
+    text = screen.getvalue()
+    if terminal:
+        last = [line for line in re.split(r"[\r\n]|\x1b\[[0-9;?]*[A-Za-z]", text) if line.strip()][-3:]
+        assert re.match(r"finding people ━+ 100% 0:00:0\d ETA 0:00:00 40 of 40", last[0])
+        assert last[1].startswith("filming")
+        assert re.match(r"training it +━.* 50% .* loss 0.50 nats", last[2])
+    else:
+        lines = text.splitlines()
+        assert lines == [
+            "finding people: 25%, 10 of 40",
+            "finding people: 100%, 40 of 40",
+            "filming: 5",
+            "training it: 50%, loss 0.50 nats",
+        ]
+
+
+def test_lines_tell_the_time_that_is_left(monkeypatch):
+    screen = io.StringIO()
+    monkeypatch.setattr(console, "CONSOLE", Console(file=screen, width=100))
+    monkeypatch.setattr(console, "LINE_EVERY_S", -1.0)
+    now = iter([0.0, 1.0, 3.0, 4.0, 5.0])
+    monkeypatch.setattr("time.perf_counter", lambda: next(now))
+    with console.progress() as progress:
+        for done in (20, 30, 40):  # it went on from 20
+            progress.stage("finding people", done, 60)
+    assert screen.getvalue().splitlines() == [
+        "finding people: 33%, 20 of 60",
+        "finding people: 50%, 30 of 60, 6 s left",
+        "finding people: 67%, 40 of 60, 3 s left",
+    ]
 
 
 # options in a file
