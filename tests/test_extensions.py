@@ -135,18 +135,40 @@ def test_the_example_of_a_motion_capture_format(extend, monkeypatch, tmp_path):
 
 
 def test_the_example_of_a_lifter_network():
-    """Its file alone: a valid temporal filter."""
+    """Its file alone."""
     namespace: dict[str, Any] = {"__name__": "one_layer"}
     exec(compile(EXAMPLES["A lifter network"].text, PAGE.name, "exec"), namespace)
-    for field, frames, conditions, trajectory in ((27, 27, 0, False), (9, 20, 3, True), (1, 1, 2, False)):
-        network = namespace["OneLayer"](
-            receptive_field=field, channels=8, dropout=0.0, trajectory=trajectory, conditions=conditions
-        )
-        pose2d = torch.randn(2, frames, 17, 2)
-        condition = torch.tensor([0, conditions - 1]) if conditions else None
-        poses = network(pose2d, condition)
-        assert poses.shape == (2, frames - field + 1, 17 + trajectory, 3)
-        torch.testing.assert_close(network(pose2d[:, 1:], condition) if frames > field else poses[:, 1:], poses[:, 1:])
+    check_lifter(namespace["OneLayer"])
+
+
+# Lifters
+
+
+def check_lifter(architecture: type[torch.nn.Module]) -> None:
+    """What holds for every network: a valid temporal filter, with or without conditions and a trajectory."""
+    for field, causal, conditions, trajectory in ((27, False, 0, False), (9, True, 3, True), (1, False, 2, False)):
+        torch.manual_seed(0)
+        keywords = {"receptive_field": field, "channels": 8, "joints_in": 16, "joints_out": 17, "causal": causal}
+        network = architecture(**keywords, dropout=0.25, trajectory=trajectory, conditions=conditions).eval()
+        pose2d = torch.randn(2, field + 4, 16, 2)
+        poses = network(pose2d)
+        assert poses.shape == (2, 5, 17 + trajectory, 3)
+        assert torch.isfinite(poses).all()
+        assert torch.equal(network(pose2d), poses), "nothing is dropped in evaluation"
+        torch.testing.assert_close(network(pose2d[:, 1:]), poses[:, 1:])
+        changed = pose2d.clone()
+        changed[:, -1] += 1
+        torch.testing.assert_close(network(changed)[:, :-1], poses[:, :-1])
+        torch.testing.assert_close(network(pose2d[:1]), poses[:1])
+        copy = architecture(**keywords, dropout=0.25, trajectory=trajectory, conditions=conditions).eval()
+        copy.load_state_dict(network.state_dict())
+        assert torch.equal(copy(pose2d), poses), "all that it knows is in its state"
+        if conditions:
+            given = network(pose2d, torch.tensor([0, conditions - 1]))
+            assert given.shape == poses.shape
+            torch.testing.assert_close(network(pose2d[1:], torch.tensor([conditions - 1])), given[1:])
+        network.train()(pose2d, torch.tensor([0, 1]) if conditions else None).square().mean().backward()
+        assert all(p.grad is not None and torch.isfinite(p.grad).all() for p in network.parameters())
 
 
 # Writers

@@ -22,7 +22,7 @@ def read_source(
     Args:
         source: a file or folder in a format of `actlift.data.sources.SOURCES`, or the word of one that has no files.
             What a file or folder is shows in what is in it.
-        detections: 2D keypoints that somebody else made of the source's videos, where its format takes them.
+        detections: 2D keypoints that a detector made of the source's videos, where its format takes them.
         seed: of motions that are made, not read.
 
     Raises:

@@ -1,6 +1,6 @@
 """TRC, for OpenSim: markers over time, tab separated.
 
-Millimeters; y up, x to the camera's right, z towards the camera: somebody who walks to the right of the image walks
+Millimeters; y up, x to the camera's right, z towards the camera: a person who walks to the right of the image walks
 along x, as OpenSim's models do. Time is in seconds from the first frame.
 
 Markers are named as Pose2Sim's OpenSim models name them: Hip lies between the hips, Neck between the shoulders at the
