@@ -51,7 +51,7 @@ def lift_here(path: Path, folder: Path) -> None:
     from actlift.video.save import save_motions
 
     began = time.perf_counter()
-    motions = lift_video(path, keep=folder / "sightings.bin", detector=Dots())
+    motions = lift_video(path, keep=folder / "detections.bin", detector=Dots())
     save_motions(motions, folder, FORMATS, video=path)
     frames = max(motion.frames for motion in motions)
     peak_kb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # kilobytes on Linux

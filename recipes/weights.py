@@ -28,7 +28,7 @@ from actlift.evaluation.evaluate import evaluate, score_poses
 from actlift.evaluation.scores import MEAN_OVER_ACTIONS, Scores
 from actlift.files import read_json, write_json
 from actlift.geometry.camera import Camera, random_rig
-from actlift.geometry.framing import Framing, framed, guessed_camera
+from actlift.geometry.framing import CausalCrop, guessed_camera, virtual_camera_crop
 from actlift.geometry.skeleton import COCO_17, H36M_17, remap
 from actlift.lifting.conditional import UNKNOWN, ConditionalLifter, lift_labeled
 from actlift.lifting.predict import LifterPredictor, load_lifter
@@ -126,7 +126,7 @@ def assumed(camera: Camera, factor: float) -> Camera:
 def frame_view(
     view: View, points_px: Float[np.ndarray, "t 17 2"], camera: Camera, causal: bool
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    found = Framing(camera, view.fps)(points_px) if causal else framed(points_px, camera, view.fps)
+    found = CausalCrop(camera, view.fps)(points_px) if causal else virtual_camera_crop(points_px, camera, view.fps)
     return found.pose2d, np.ones(points_px.shape[:2], np.float32), found.from_cam(view.pose3d_cam)
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from actlift.data.sources.synthetic import synthetic_clips
 from actlift.geometry.camera import Camera, random_rig
 from actlift.geometry.skeleton import COCO_17, H36M_17, Skeleton
-from actlift.video.detect import People
+from actlift.video.detectors.base import Detections
 from actlift.video.track import Track
 
 FACE, LIMBS = 5, 12
@@ -159,9 +159,9 @@ class Dots:
     fails_at: int | None = None
     error: type[BaseException] = KeyboardInterrupt
     calls: int = 0
-    told: list[People | None] = field(default_factory=list)
+    told: list[Detections | None] = field(default_factory=list)
 
-    def __call__(self, image: np.ndarray) -> People:
+    def __call__(self, image: np.ndarray) -> Detections:
         if self.calls == self.fails_at:
             raise self.error
         self.calls += 1
@@ -176,7 +176,7 @@ class Dots:
         points = (sums / count.clip(1)[:, None]).reshape(MOST, -1, 2)
         there = found.sum(axis=1) >= 4
         confidence = np.where(found, 0.9, 0.0)[there][:, DOT_OF]
-        return People(points[there][:, DOT_OF].astype(np.float32), confidence.astype(np.float32))
+        return Detections(points[there][:, DOT_OF].astype(np.float32), confidence.astype(np.float32))
 
-    def follow(self, people: People | None) -> None:
+    def follow(self, people: Detections | None) -> None:
         self.told.append(people)

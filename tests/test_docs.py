@@ -22,8 +22,8 @@ from actlift.data.sources import SOURCES
 from actlift.evaluation.metrics import METRICS
 from actlift.motion.trc import write_trc
 from actlift.study.plan import Plan
-from actlift.video.detect import DETECTORS
-from actlift.video.keypoint_files import LAYOUTS
+from actlift.video.detectors import DETECTORS
+from actlift.video.keypoints.layouts import LAYOUTS
 from actlift.video.save import CHOICES
 
 ROOT = Path(__file__).parents[1]

@@ -28,7 +28,7 @@ from actlift.geometry.skeleton import COCO_17
 from actlift.motion.motion import Motion, Segment
 from actlift.motion.viewer import EMBED_UP_TO
 from actlift.serve import EACH, Job, Limits, app, media_type, message_of, serve, shown_name
-from actlift.video.detect import People
+from actlift.video.detectors.base import Detections
 from actlift.video.pipeline import lift_video
 
 av = pytest.importorskip("av", reason="PyAV is not installed")
@@ -210,13 +210,13 @@ class Standing:
     about: dict[str, str] = field(default_factory=dict)
     seen: int = 0
 
-    def __call__(self, _image: np.ndarray) -> People:
+    def __call__(self, _image: np.ndarray) -> Detections:
         self.seen += 1
         y = np.array([6, 5, 5, 6, 6, 12, 12, 19, 19, 25, 25, 25, 25, 33, 33, 41, 41])
         x = 32 + np.array([0, 1, -1, 2, -2, 5, -5, 6, -6, 6, -6, 3, -3, 3, -3, 3, -3])
-        return People(np.stack([x, y], axis=-1)[None].astype(np.float32), np.full((1, 17), 0.9, np.float32))
+        return Detections(np.stack([x, y], axis=-1)[None].astype(np.float32), np.full((1, 17), 0.9, np.float32))
 
-    def follow(self, people: People | None) -> None: ...
+    def follow(self, people: Detections | None) -> None: ...
 
 
 def test_everything_but_the_detector_is_real(tmp_path, clip, monkeypatch):
@@ -590,7 +590,7 @@ def test_paths_lead_nowhere_else(server, clip, trick):
             assert server.get(path).status_code == 404
     for form in (trick, f"../{trick}", "bvh/..", "BVH"):
         assert server.get(f"/jobs/{token}/files/{quote(form, safe='')}").status_code == 404
-    for form in ("person1.bvh", "video", "sightings.bin"):
+    for form in ("person1.bvh", "video", "detections.bin"):
         assert server.get(f"/jobs/{token}/files/{form}").status_code == 404
 
 

@@ -49,4 +49,4 @@ def lift_everybody(source: "str | PathLike[str]", **options: Any) -> "list[Motio
     from actlift.video.pipeline import lift_video
 
     with TemporaryDirectory(prefix="actlift-") as folder:
-        return lift_video(Path(source), keep=Path(folder) / "sightings.bin", **options)
+        return lift_video(Path(source), keep=Path(folder) / "detections.bin", **options)

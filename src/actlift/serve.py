@@ -41,7 +41,7 @@ from actlift.motion import WRITERS
 from actlift.motion.motion import Motion
 from actlift.motion.viewer import write_page
 from actlift.video.decode import Source, open_source
-from actlift.video.detect import detector as make_detector
+from actlift.video.detectors import make_detector
 from actlift.video.overlay import write_overlay
 from actlift.video.pipeline import Lifters, lift_video
 
@@ -291,7 +291,7 @@ def work(job: Job, lift: Lift, limits: Limits) -> None:
     on_progress("opening the video", 0, None)
     found = lift(
         job.video,
-        keep=job.folder / "sightings.bin",
+        keep=job.folder / "detections.bin",
         fps=min(source.fps, MOST_FPS),
         on_progress=on_progress,
         **job.options,
@@ -645,7 +645,7 @@ def serve(
     Args:
         host: address or name to be called by; others than 127.0.0.1 open it to the network, where everybody may use it.
         port: to listen on.
-        detector, weights: as for :func:`actlift.video.detect.detector`.
+        detector, weights: as for :func:`actlift.video.detectors.make_detector`.
         folder: in which a temporary folder is made for videos and their files; the system's where None.
         max_mb: size of a video in megabytes.
         max_minutes: of a video that are lifted.

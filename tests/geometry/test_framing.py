@@ -10,7 +10,7 @@ from scipy.spatial.transform import Rotation
 
 from actlift.data.sources.synthetic import synthetic_clips
 from actlift.geometry.camera import Camera, random_rig
-from actlift.geometry.framing import Framing, framed, guessed_camera
+from actlift.geometry.framing import CausalCrop, guessed_camera, virtual_camera_crop
 
 
 @pytest.fixture(scope="module")
@@ -20,7 +20,7 @@ def clip():
 
 def by(causal: bool):
     """How to frame: as it comes, or all at once."""
-    return (lambda points_px, camera, fps: Framing(camera, fps)(points_px)) if causal else framed
+    return (lambda points_px, camera, fps: CausalCrop(camera, fps)(points_px)) if causal else virtual_camera_crop
 
 
 def seen(camera: Camera, clip):
@@ -36,7 +36,7 @@ def test_frames_are_cameras_that_look_at_the_person(clip, seed, causal):
     pose3d_cam, points_px = seen(camera, clip)
     found = by(causal)(points_px, camera, clip.fps)
     np.testing.assert_allclose(
-        found.R_frame_cam @ found.R_frame_cam.transpose(0, 2, 1), np.tile(np.eye(3), (clip.frames, 1, 1)), atol=1e-9
+        found.R_crop_cam @ found.R_crop_cam.transpose(0, 2, 1), np.tile(np.eye(3), (clip.frames, 1, 1)), atol=1e-9
     )
     turned = found.from_cam(pose3d_cam)
     projected = turned[..., :2] / turned[..., 2:] / found.extent[:, None, None]
@@ -60,7 +60,7 @@ def test_turning_the_camera_changes_nothing_but_a_little_roll(clip, angles, caus
 def test_zoom_changes_nothing(clip):
     camera = replace(random_rig(clip.joints_world, 1, 1)[0], radial=np.zeros(3))
     zoomed = replace(camera, focal_px=2 * camera.focal_px)
-    one, other = (framed(seen(c, clip)[1], c, clip.fps) for c in (camera, zoomed))
+    one, other = (virtual_camera_crop(seen(c, clip)[1], c, clip.fps) for c in (camera, zoomed))
     np.testing.assert_allclose(one.pose2d, other.pose2d, atol=1e-6)
 
 
@@ -70,9 +70,9 @@ def test_frames_that_come_a_few_at_a_time_are_those_of_the_whole(clip, cuts):
     """So a frame does not depend on what comes after it."""
     camera = random_rig(clip.joints_world, 2, 1)[0]
     points_px = seen(camera, clip)[1]
-    whole = Framing(camera, clip.fps)(points_px)
-    framing = Framing(camera, clip.fps)
-    parts = [framing(part) for part in np.split(points_px, np.cumsum(cuts)) if len(part)]
+    whole = CausalCrop(camera, clip.fps)(points_px)
+    crop = CausalCrop(camera, clip.fps)
+    parts = [crop(part) for part in np.split(points_px, np.cumsum(cuts)) if len(part)]
     np.testing.assert_allclose(np.concatenate([part.pose2d for part in parts]), whole.pose2d, atol=1e-6)
 
 
@@ -80,7 +80,7 @@ def test_the_person_is_in_the_middle_and_of_unit_extent(clip):
     camera = guessed_camera(1080, 1920)
     assert camera.focal_px[0] == pytest.approx(0.85 * 1920)
     still = np.repeat(clip.joints_world[:1], 5, axis=0) @ np.diag([1.0, -1.0, -1.0])[[0, 2, 1]] + [0.3, 1.5, 4.0]
-    found = framed(camera.cam_to_px(still), camera, 30.0)
+    found = virtual_camera_crop(camera.cam_to_px(still), camera, 30.0)
     spread = found.pose2d - found.pose2d.mean(axis=1, keepdims=True)
     assert np.sqrt((spread**2).sum(axis=-1).mean()) == pytest.approx(1, abs=0.05)
     assert np.abs(found.pose2d[:, [1, 4, 11, 14]].mean(axis=1)).max() < 0.05
@@ -90,4 +90,4 @@ def test_gaps_are_refused():
     points = np.full((3, 17, 2), np.nan)
     for broken in (points, points[:0]):
         with pytest.raises(ValueError, match="keypoints without gaps"):
-            framed(broken, guessed_camera(100, 100), 30.0)
+            virtual_camera_crop(broken, guessed_camera(100, 100), 30.0)

@@ -18,7 +18,16 @@ from actlift.data.sources.synthetic import synthetic_clips
 from actlift.geometry import trajectory as ground
 from actlift.geometry.camera import Camera, look_at, random_rig
 from actlift.geometry.skeleton import COCO_17, H36M_17
-from actlift.geometry.trajectory import Grounded, Rests, grounded, planted, resting, root_trajectory, sighted, stature
+from actlift.geometry.trajectory import (
+    GlobalTrajectory,
+    Rests,
+    global_trajectory,
+    planted,
+    resting,
+    root_trajectory,
+    sighted,
+    stature,
+)
 
 FPS = 30.0
 SEEDS = st.integers(0, 2**32 - 1)
@@ -63,7 +72,7 @@ def seen(joints_world: np.ndarray, camera: Camera) -> tuple[np.ndarray, np.ndarr
 
 
 def in_view_of(camera: Camera, joints_world: np.ndarray) -> np.ndarray:
-    """The true joints in a world as `grounded` sets it up: z up, y where the camera looks, from the first pelvis on."""
+    """The true joints in a world as `global_trajectory` sets it up: z up, y where the camera looks."""
     ahead = camera.R_cam_world[2] * (1, 1, 0)
     ahead /= np.linalg.norm(ahead)
     turn = np.stack([np.cross(ahead, (0, 0, 1)), ahead, (0, 0, 1)])
@@ -106,7 +115,7 @@ def standing(frames: int = 60) -> np.ndarray:
 @pytest.mark.parametrize("lens", [{}, {"radial": np.array([-0.1, 0.02, 0.0])}], ids=["pinhole", "distorted"])
 def test_an_exact_walk_comes_back(walk: np.ndarray, lens: dict[str, Any]) -> None:
     camera = a_camera(**lens)
-    found = grounded(*seen(walk, camera), FPS, nowhere(camera))
+    found = global_trajectory(*seen(walk, camera), FPS, nowhere(camera))
     true = in_view_of(camera, walk)
     up_deg = np.rad2deg(np.arccos(found.camera.R_cam_world[:, 2] @ camera.R_cam_world[:, 2]))
     assert up_deg < 3
@@ -119,7 +128,7 @@ def test_an_exact_walk_comes_back(walk: np.ndarray, lens: dict[str, Any]) -> Non
 def test_the_camera_sees_the_joints_where_they_were_seen(walk: np.ndarray) -> None:
     camera = a_camera()
     pose, px, confidence = seen(walk, camera)
-    found = grounded(pose, px, confidence, FPS, nowhere(camera))
+    found = global_trajectory(pose, px, confidence, FPS, nowhere(camera))
     again_px = found.camera.cam_to_px(found.camera.world_to_cam(coco(found.joints_world.astype(np.float64))))
     off_px = np.linalg.norm(again_px - px, axis=-1)
     assert np.median(off_px) < 2
@@ -130,7 +139,7 @@ def test_the_camera_sees_the_joints_where_they_were_seen(walk: np.ndarray) -> No
 
 def test_a_known_rotation_is_kept(walk: np.ndarray) -> None:
     camera = a_camera(height=2.5)
-    found = grounded(*seen(walk, camera), FPS, camera)
+    found = global_trajectory(*seen(walk, camera), FPS, camera)
     np.testing.assert_allclose(found.camera.R_cam_world[:, 2], camera.R_cam_world[:, 2], atol=1e-4)
     assert found.up_error_deg < 0.01
     assert np.linalg.norm(found.joints_world - in_view_of(camera, walk), axis=-1).mean() < 0.1
@@ -138,14 +147,14 @@ def test_a_known_rotation_is_kept(walk: np.ndarray) -> None:
 
 def test_a_standing_person_is_placed_exactly() -> None:
     camera = a_camera(azimuth=0.0)
-    found = grounded(*seen(standing(), camera), FPS, camera)
+    found = global_trajectory(*seen(standing(), camera), FPS, camera)
     np.testing.assert_allclose(found.joints_world, in_view_of(camera, standing()), atol=1e-3)
     assert found.contacts.all()
 
 
 def test_the_world_begins_on_the_floor_below_the_pelvis(walk: np.ndarray) -> None:
     camera = a_camera()
-    found = grounded(*seen(walk, camera), FPS, nowhere(camera))
+    found = global_trajectory(*seen(walk, camera), FPS, nowhere(camera))
     np.testing.assert_allclose(found.joints_world[0, 0, :2], 0, atol=1e-5)
     assert abs(np.median(found.joints_world[:, ANKLES, 2][found.contacts]) - ground.ANKLE_M) < 0.02
     assert found.camera.R_cam_world[2, 1] > 0.9  # y away from the camera
@@ -156,8 +165,8 @@ def test_a_told_height_scales_everything(walk: np.ndarray) -> None:
     camera = a_camera()
     pose, px, confidence = seen(walk, camera)
     height = stature(pose)
-    small = grounded((0.8 * pose).astype(np.float32), px, confidence, FPS, camera, height_m=height)
-    plain = grounded(pose, px, confidence, FPS, camera)
+    small = global_trajectory((0.8 * pose).astype(np.float32), px, confidence, FPS, camera, height_m=height)
+    plain = global_trajectory(pose, px, confidence, FPS, camera)
     np.testing.assert_allclose(small.joints_world, plain.joints_world, atol=1e-3)
     assert small.height_m == height
     assert small.notes[0].startswith("scale: set by a height")
@@ -168,7 +177,7 @@ def test_a_told_height_scales_everything(walk: np.ndarray) -> None:
 @pytest.mark.parametrize("frames", [1, 2, 3, 5])
 def test_short_clips(frames: int) -> None:
     camera = a_camera()
-    found = grounded(*seen(standing(frames), camera), FPS, nowhere(camera))
+    found = global_trajectory(*seen(standing(frames), camera), FPS, nowhere(camera))
     assert found.joints_world.shape == (frames, 17, 3)
     assert np.isfinite(found.joints_world).all()
     assert np.linalg.norm(found.joints_world - in_view_of(camera, standing(frames)), axis=-1).mean() < 0.1
@@ -178,9 +187,9 @@ def test_short_clips(frames: int) -> None:
 def test_frames_without_keypoints_are_bridged(walk: np.ndarray, gap: slice) -> None:
     camera = a_camera()
     pose, px, confidence = seen(walk, camera)
-    whole = grounded(pose, px, confidence, FPS, camera)
+    whole = global_trajectory(pose, px, confidence, FPS, camera)
     confidence[gap], px[gap] = 0, np.nan
-    found = grounded(pose, px, confidence, FPS, camera)
+    found = global_trajectory(pose, px, confidence, FPS, camera)
     assert any("20 of 90 frames have no keypoints" in note for note in found.notes)
     assert not any(note.startswith("gaps") for note in whole.notes)
     root = found.camera.world_to_cam(found.joints_world[:, 0]) - whole.camera.world_to_cam(whole.joints_world[:, 0])
@@ -192,7 +201,7 @@ def test_a_person_in_the_air_has_no_contacts() -> None:
     t = np.arange(20)[:, None] / FPS
     flight = standing(20) + np.stack([3 * t, 0 * t, 0.4 + 1.5 * t - 4.9 * t**2], axis=-1)
     camera = a_camera()
-    found = grounded(*seen(flight, camera), FPS, nowhere(camera))
+    found = global_trajectory(*seen(flight, camera), FPS, nowhere(camera))
     assert not found.contacts.any()
     assert any(note.startswith("floor: no foot") for note in found.notes)
     assert found.joints_world[:, ANKLES, 2].min() > 0
@@ -202,7 +211,7 @@ def test_a_person_who_lies_down_is_not_taken_for_upright() -> None:
     lying = standing(60)[..., [2, 1, 0]] * (1, 1, 1) + (0, 0, 0.25)  # along x
     joints = np.concatenate([standing(30), lying])
     camera = a_camera(azimuth=0.0)
-    found = grounded(*seen(joints, camera), FPS, nowhere(camera))
+    found = global_trajectory(*seen(joints, camera), FPS, nowhere(camera))
     assert np.rad2deg(np.arccos(found.camera.R_cam_world[:, 2] @ camera.R_cam_world[:, 2])) < 6
 
 
@@ -210,7 +219,7 @@ def test_poses_that_do_not_fit_are_named(walk: np.ndarray) -> None:
     camera = a_camera()
     pose, px, confidence = seen(walk, camera)
     sideways = (pose[..., [1, 0, 2]]).astype(np.float32)
-    found = grounded(sideways, px, confidence, FPS, nowhere(camera))
+    found = global_trajectory(sideways, px, confidence, FPS, nowhere(camera))
     assert any(note.startswith("fit: ") for note in found.notes)
 
 
@@ -220,7 +229,7 @@ def test_a_body_that_tells_nothing_of_gravity_is_named() -> None:
     joints[:, [2, 5]] = joints[:, [1, 4]] + (0.0, 0.25, 0.4)
     joints += np.linspace(0, 1, 4)[:, None, None] * (1.0, 0.0, 0.0)
     camera = a_camera()
-    found = grounded(*seen(joints, camera), FPS, nowhere(camera))
+    found = global_trajectory(*seen(joints, camera), FPS, nowhere(camera))
     assert found.up_error_deg > ground.UNSURE_DEG
     assert any(note.startswith("gravity: uncertain") for note in found.notes)
 
@@ -445,13 +454,13 @@ def test_what_cannot_be_is_refused(change: Any, message: str) -> None:
     }
     change(arguments)
     with pytest.raises(ValueError, match=message):
-        grounded(**arguments)
+        global_trajectory(**arguments)
 
 
 def test_arrays_of_other_shapes_are_refused() -> None:
     pose, px, confidence = seen(standing(), a_camera())
     with pytest.raises(ValueError, match=r"pose2d_px has shape \(59, 17, 2\); wanted \(60, 17, 2\)"):
-        ground._check(pose, px[:-1], confidence, FPS, None)  # shape checks of the tests would stop `grounded` earlier
+        ground._check(pose, px[:-1], confidence, FPS, None)  # the tests check shapes before `global_trajectory` does
 
 
 # --- real motion capture ------------------------------------------------------------------------------------------
@@ -484,7 +493,7 @@ def test_people_of_motion_capture_stand_on_the_floor(actlift_data: Path) -> None
     for action in ("Kicking", "LieDown", "PickUp", "ReachHigh", "Running", "Sneaking", "Squat", "Throwing"):
         clip = clips[action].resampled(FPS)
         camera, joints_cam, lifted = as_lifted(clip)
-        found: Grounded = grounded(*lifted, FPS, nowhere(camera))
+        found: GlobalTrajectory = global_trajectory(*lifted, FPS, nowhere(camera))
         true = in_view_of(camera, clip.joints_world.astype(np.float64))
         ankles = clip.joints_world[:, ANKLES].astype(np.float64)
         speed = np.linalg.norm(np.gradient(ankles, axis=0), axis=-1) * FPS

@@ -13,7 +13,7 @@ from actlift.data.sources.synthetic import synthetic_clips
 from actlift.geometry.camera import random_rig
 from actlift.geometry.skeleton import COCO_17, H36M_17
 from actlift.video import clean
-from actlift.video.clean import OneEuro, even, fill_gaps, prepared, repair_sides, smooth, without_jumps
+from actlift.video.clean import OneEuro, even, fill_gaps, preprocess, repair_sides, smooth, without_jumps
 from actlift.video.track import Track, sizes
 
 FPS = 30.0
@@ -364,7 +364,7 @@ def test_prepared_is_even_and_whole(t):
     points = tone(1.0, t) + rng.normal(0, 2, (t, 17, 2))
     points[t // 2, 3:8] = np.nan
     track = track_of(points, times_s=5.0 + np.cumsum(rng.uniform(0.02, 0.05, t)))
-    out = prepared(track, 50.0)
+    out = preprocess(track, 50.0)
     assert out.person == track.person
     assert out.times_s[0] == track.times_s[0]
     np.testing.assert_allclose(np.diff(out.times_s), 0.02)
@@ -377,8 +377,8 @@ def test_place_and_size_in_the_image_do_not_matter(walks):
     points, confidence = DetectorNoise(swapped=0.05, missed=0.05).observe(walks[0], COCO_17, FPS, 0)
     track = track_of(points, confidence)
     moved = replace(track, points_px=0.3 * points + np.array([300.0, -80.0]))
-    expected = 0.3 * prepared(track, 50.0).points_px + np.array([300.0, -80.0])
-    np.testing.assert_allclose(prepared(moved, 50.0).points_px, expected, atol=1e-6)
+    expected = 0.3 * preprocess(track, 50.0).points_px + np.array([300.0, -80.0])
+    np.testing.assert_allclose(preprocess(moved, 50.0).points_px, expected, atol=1e-6)
 
 
 def test_real_motion_comes_out_better(actlift_data):
@@ -399,7 +399,7 @@ def test_real_motion_comes_out_better(actlift_data):
 
         raw.append(off(track))
         mended.append(off(fill_gaps(without_jumps(repair_sides(track)))))
-        smoothed.append(off(prepared(track, FPS)))
+        smoothed.append(off(preprocess(track, FPS)))
     raw, mended, smoothed = (np.mean(figures, axis=0) for figures in (raw, mended, smoothed))
     assert mended[0] < 0.9 * raw[0]
     assert smoothed[0] < 0.97 * mended[0]

@@ -6,13 +6,13 @@ import pytest
 from actlift.data.sources.synthetic import synthetic_clips
 from actlift.evaluation.metrics import p_mpjpe
 from actlift.geometry.camera import random_rig
-from actlift.geometry.framing import Framing, guessed_camera
+from actlift.geometry.framing import CausalCrop, guessed_camera
 from actlift.geometry.skeleton import COCO_17, H36M_17, remap
 from actlift.lifting.predict import lift, load_lifter
 from actlift.lifting.pretrained import CAUSAL, pretrained
 from actlift.video.clean import OneEuro
 from actlift.video.live import LiveLifter
-from actlift.video.track import Present
+from actlift.video.track import ActiveTrack
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +31,9 @@ def live(points_px, times_s, camera, person=1):
     lifter = LiveLifter(camera.width, camera.height)
     ones = np.ones(17, np.float32)
     return [
-        p for t, points in zip(times_s, points_px, strict=True) for p in lifter.push(t, [Present(person, points, ones)])
+        p
+        for t, points in zip(times_s, points_px, strict=True)
+        for p in lifter.push(t, [ActiveTrack(person, points, ones)])
     ]
 
 
@@ -42,7 +44,7 @@ def test_poses_are_those_of_the_whole_sequence(walk):
     np.testing.assert_allclose([p.time_s for p in found], times_s, atol=1e-9)
     smooth = OneEuro()
     clean = np.stack([smooth(float(t), p, np.ones(17, np.float32)) for t, p in zip(times_s, points_px, strict=True)])
-    frames = Framing(guessed_camera(camera.width, camera.height), 30.0)(remap(clean, COCO_17, H36M_17))
+    frames = CausalCrop(guessed_camera(camera.width, camera.height), 30.0)(remap(clean, COCO_17, H36M_17))
     whole = frames.to_cam(lift(load_lifter(pretrained(CAUSAL)), [frames.pose2d])[0])
     np.testing.assert_allclose(np.stack([p.pose3d_cam for p in found]), whole, atol=1e-3)
 
@@ -60,8 +62,8 @@ def test_somebody_who_comes_back_later_begins_anew(walk):
     points_px, _, camera = walk
     lifter = LiveLifter(camera.width, camera.height)
     ones = np.ones(17, np.float32)
-    first = lifter.push(0.0, [Present(1, points_px[0], ones)])
+    first = lifter.push(0.0, [ActiveTrack(1, points_px[0], ones)])
     assert lifter.push(1.5, []) == []
-    again = lifter.push(3.0, [Present(1, points_px[0], ones), Present(2, points_px[5], ones)])
+    again = lifter.push(3.0, [ActiveTrack(1, points_px[0], ones), ActiveTrack(2, points_px[5], ones)])
     assert [p.person for p in again] == [1, 2]
     np.testing.assert_array_equal(again[0].pose3d_cam, first[0].pose3d_cam)

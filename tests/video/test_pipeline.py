@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -23,9 +24,9 @@ from actlift.evaluation.metrics import p_mpjpe
 from actlift.geometry.framing import guessed_camera
 from actlift.geometry.skeleton import COCO_17, H36M_17
 from actlift.motion.motion import Motion
-from actlift.video import detect
-from actlift.video.detect import People
-from actlift.video.keypoint_files import BODY_25
+from actlift.video.detectors import DETECTORS
+from actlift.video.detectors.base import Detections
+from actlift.video.keypoints.layouts import BODY_25
 from actlift.video.pipeline import Lifters, at_rate, lift_track, lift_video
 from actlift.video.save import CHOICES, save_motions
 
@@ -178,7 +179,7 @@ def test_what_cannot_be_is_refused_before_anything_is_detected(walker, clip, tmp
         lift_track(walker.track(), *walker.size, lifters=lifters, **options)
     detector = Dots()
     with pytest.raises(ValueError, match=words):
-        lift_video(clip, keep=tmp_path / "new" / "sightings.bin", detector=detector, lifters=lifters, **options)
+        lift_video(clip, keep=tmp_path / "new" / "detections.bin", detector=detector, lifters=lifters, **options)
     assert detector.calls == 0
     assert not list(tmp_path.iterdir())
 
@@ -310,7 +311,7 @@ def lifted(
     path: Path, folder: Path, lifters: Lifters, detector: Dots | None = None, formats=FILES, **options
 ) -> list[Motion]:
     """All of it, into a folder."""
-    motions = lift_video(path, keep=folder / "sightings.bin", detector=detector or Dots(), lifters=lifters, **options)
+    motions = lift_video(path, keep=folder / "detections.bin", detector=detector or Dots(), lifters=lifters, **options)
     save_motions(motions, folder, formats, video=path)
     assert not [name for name in names(folder) if name.endswith(".part")]
     return motions
@@ -337,7 +338,7 @@ def same_files(folder: Path, other: Path) -> None:
 
 
 def test_a_video_gives_the_motion_and_its_files(walker, straight):
-    assert names(straight) == sorted(["sightings.bin", *(f"walk.{name}" for name in FILES)])
+    assert names(straight) == sorted(["detections.bin", *(f"walk.{name}" for name in FILES)])
     assert all((straight / name).stat().st_size > 500 for name in names(straight))
     with np.load(straight / "walk.npz") as file:
         (joints,) = [file[key] for key in file.files if file[key].shape == (45, 17, 3)]
@@ -358,7 +359,7 @@ def test_a_stopped_run_goes_on_to_the_same_bits(clip, straight, lifters, tmp_pat
     folder = tmp_path / "walk"
     with pytest.raises(KeyboardInterrupt):
         lifted(clip, folder, lifters, Dots(fails_at=stop))
-    assert names(folder) == ([] if stop == 0 else ["sightings.bin"])
+    assert names(folder) == ([] if stop == 0 else ["detections.bin"])
     detector = Dots()
     lifted(clip, folder, lifters, detector)
     assert detector.calls == 45 - stop
@@ -368,8 +369,8 @@ def test_a_stopped_run_goes_on_to_the_same_bits(clip, straight, lifters, tmp_pat
 def test_a_killed_run_goes_on_to_the_same_bits(clip, straight, lifters, tmp_path):
     folder = tmp_path / "walk"
     folder.mkdir()
-    whole = (straight / "sightings.bin").read_bytes()
-    (folder / "sightings.bin").write_bytes(whole[: len(whole) * 2 // 3])
+    whole = (straight / "detections.bin").read_bytes()
+    (folder / "detections.bin").write_bytes(whole[: len(whole) * 2 // 3])
     detector = Dots()
     lifted(clip, folder, lifters, detector)
     assert 0 < detector.calls <= 16
@@ -381,7 +382,7 @@ def test_ctrl_c_while_showing_progress_loses_nothing(clip, lifters, tmp_path):
         if done == 7:
             raise KeyboardInterrupt
 
-    keep = tmp_path / "sightings.bin"
+    keep = tmp_path / "detections.bin"
     try:
         lift_video(clip, keep=keep, detector=Dots(), lifters=lifters, on_progress=on_progress)
     except KeyboardInterrupt as interrupt:  # held, as notebooks do
@@ -405,7 +406,7 @@ def test_several_people_one_of_whom_comes_and_goes(lifters, tmp_path):
         covers(motion)
         assert error_mm(motion.joints_world, who.joints_world[rows]) < 120
         assert (motion.source, motion.camera.width) == ("two.mp4", 640)
-    wanted = ["sightings.bin", "two.html", *(f"two_person{n}.{f}" for n in (1, 2) for f in FILES if f != "html")]
+    wanted = ["detections.bin", "two.html", *(f"two_person{n}.{f}" for n in (1, 2) for f in FILES if f != "html")]
     assert names(tmp_path / "out") == sorted(wanted)
 
     detector = Dots()
@@ -426,7 +427,7 @@ def test_one_of_whom_too_little_is_seen_does_not_cost_the_others(walker, lifters
             (body,) = super().__call__(image).points_px
             points = np.full((2, 17, 2), np.nan, np.float32)
             points[0], points[1, :5] = body, body[0] + np.array([150, 0]) + face
-            return People(points, np.where(np.isfinite(points[..., 0]), 0.9, 0.0).astype(np.float32))
+            return Detections(points, np.where(np.isfinite(points[..., 0]), 0.9, 0.0).astype(np.float32))
 
     path = film(tmp_path / "two.mp4", together(walker.points_px), walker.size)
     with pytest.warns(RuntimeWarning, match=r"person 2 of two\.mp4 cannot be lifted: no frame has keypoints that tell"):
@@ -448,7 +449,7 @@ def test_nobody_at_all_is_an_error(walker, lifters, tmp_path):
     path = film(tmp_path / "empty.mp4", [np.empty((0, 17, 2))] * 20, walker.size)
     with pytest.raises(ValueError, match=r"nobody is seen in empty\.mp4"):
         lifted(path, tmp_path / "out", lifters)
-    assert names(tmp_path / "out") == ["sightings.bin"]
+    assert names(tmp_path / "out") == ["detections.bin"]
 
 
 @pytest.mark.parametrize("frames", [1, 5])
@@ -549,7 +550,10 @@ def command(monkeypatch, capfd) -> Callable[..., tuple[int, str, str]]:
     """Runs the command's entry point in this process; there is a detector called dots."""
 
     def run(*words: object) -> tuple[int, str, str]:
-        monkeypatch.setitem(detect.DETECTORS, "dots", lambda _weights: Dots())
+        module = ModuleType("actlift.video.detectors.dots")
+        module.make_dots = lambda _weights: Dots()
+        monkeypatch.setitem(sys.modules, module.__name__, module)
+        monkeypatch.setitem(DETECTORS, "dots", ("dots", "make_dots"))
         monkeypatch.setattr(sys, "argv", ["actlift", "lift", *map(str, words)])
         monkeypatch.setattr(console, "CONSOLE", Console(width=120, markup=False, highlight=False))
         capfd.readouterr()
@@ -611,7 +615,7 @@ def test_options_that_cannot_be_are_one_clear_error(command, clip, tmp_path, opt
 def test_what_is_not_there_leaves_no_files_of_motions(command, clip, tmp_path, options, words):
     out = tmp_path / "out"
     refused(command(clip, "--detector", "dots", "--out", out, *options), words)
-    assert not out.exists() or names(out) in ([], ["sightings.bin"])
+    assert not out.exists() or names(out) in ([], ["detections.bin"])
 
 
 @pytest.mark.parametrize("below", ["", "deeper/still"])
@@ -639,7 +643,7 @@ def test_ctrl_c_stops_the_command_and_the_same_command_goes_on(command, clip, st
         code, _, err = command(*words)
     assert code == 130
     assert "Traceback" not in err
-    assert names(out) == ["sightings.bin"]
+    assert names(out) == ["detections.bin"]
     code, printed, err = command(*words)
     assert (code, err) == (0, "")
     assert "45 frames" in printed
@@ -688,7 +692,7 @@ def numpy_file(folder: Path, who: Seen) -> Path:
 @pytest.mark.parametrize("make", [coco_file, openpose_folder, numpy_file])
 def test_files_of_keypoints_give_the_motion_of_their_video(walker, walk, lifters, tmp_path, make):
     path = make(tmp_path, walker)
-    keep = tmp_path / "sightings.bin"
+    keep = tmp_path / "detections.bin"
     (motion,) = lift_video(path, keep=keep, lifters=lifters, fps=30.0, size=walker.size)
     assert not keep.exists()
     assert (motion.fps, motion.frames, motion.source) == (30, 45, path.name)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from actlift.data.noise import DetectorNoise
 from actlift.data.sources.mocap_npz import read_mocap_npz
 from actlift.geometry.skeleton import COCO_17, H36M_17
-from actlift.video.detect import People
+from actlift.video.detectors.base import Detections
 from actlift.video.track import Track, Tracker, sizes
 
 FPS = 30.0
@@ -49,7 +49,7 @@ def people(*found):
     pairs = [one if isinstance(one, tuple) else (one, 0.8) for one in found]
     points = np.array([p for p, _ in pairs], np.float32).reshape(-1, 17, 2)
     confidence = np.array([np.broadcast_to(c, 17) for _, c in pairs], np.float32).reshape(-1, 17)
-    return People(points, confidence)
+    return Detections(points, confidence)
 
 
 def tracked(frames, times_s=None):
@@ -60,7 +60,7 @@ def tracked(frames, times_s=None):
 
 
 def nearest(track, truths):
-    """For each frame with a sighting, which of the true motions it is nearest to."""
+    """For each frame with a detection, which of the true motions it is nearest to."""
     seen = np.flatnonzero(track.confidence.any(axis=1))
     rows = np.rint(track.times_s[seen] * FPS).astype(int)
     apart = [np.nanmean(np.linalg.norm(track.points_px[seen] - truth[rows], axis=-1), axis=1) for truth in truths]
@@ -89,7 +89,7 @@ def test_nobody_gives_nothing():
     for i in range(3):
         tracker.push(i / FPS, people())
     assert tracker.finish() == []
-    assert tracker.current() == []
+    assert tracker.active_tracks() == []
 
 
 @settings(max_examples=12, deadline=None)
@@ -257,16 +257,16 @@ def test_live_people_are_those_of_the_tracks():
     for t in range(60):
         found = people(one[t], *([other[t]] if t >= 10 else []))
         tracker.push(t / FPS, found)
-        present = tracker.current()
+        present = tracker.active_tracks()
         assert [person.person for person in present] == ([1] if t < 12 else [1, 2])
         np.testing.assert_array_equal(present[0].points_px, one[t].astype(np.float32))
         np.testing.assert_array_equal(present[0].confidence, np.float32(0.8))
     tracker.push(60 / FPS, people(one[-1]))
-    assert [person for person, _, _ in tracker.current()] == [1]
+    assert [person for person, _, _ in tracker.active_tracks()] == [1]
     assert {track.person for track in tracker.finish()} == {1, 2}
 
 
-def test_memory_is_a_few_hundred_bytes_a_sighting():
+def test_memory_is_a_few_hundred_bytes_a_person_and_frame():
     walks = [walker(60, x=(x, x + 100)) for x in (200, 800, 1400)]
     frames = [people(*found) for found in zip(*walks, strict=True)]
     tracker = Tracker()
@@ -301,9 +301,9 @@ def test_times_must_increase(time_s):
 def test_other_joints_are_refused(monkeypatch):
     monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)  # its error would come before ours
     with pytest.raises(ValueError, match="COCO_17"):
-        Tracker().push(0.0, People(np.zeros((1, 26, 2), np.float32), np.ones((1, 26), np.float32)))
+        Tracker().push(0.0, Detections(np.zeros((1, 26, 2), np.float32), np.ones((1, 26), np.float32)))
     with pytest.raises(ValueError, match="COCO_17"):
-        Tracker().push(0.0, People(np.zeros((2, 17, 2), np.float32), np.ones((1, 17), np.float32)))
+        Tracker().push(0.0, Detections(np.zeros((2, 17, 2), np.float32), np.ones((1, 17), np.float32)))
 
 
 @pytest.mark.parametrize(

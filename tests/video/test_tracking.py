@@ -1,4 +1,4 @@
-"""Sightings of a video: found once, kept, and the same to the bit however often the work was stopped."""
+"""Detections of a video: found once, kept, and the same to the bit however often the work was stopped."""
 
 import os
 import signal
@@ -13,9 +13,9 @@ from tests.painted import Dots, film, painted, scenery, seen, together
 
 from actlift.geometry.skeleton import COCO_17, HALPE_26, remap
 from actlift.video.decode import open_source
-from actlift.video.detect import People
-from actlift.video.detection_cache import Sightings
-from actlift.video.tracking import AGAIN, FLUSH_EVERY, as_coco, followed, identity, sightings
+from actlift.video.detection_cache import DetectionCache
+from actlift.video.detectors.base import Detections
+from actlift.video.tracking import AGAIN, FLUSH_EVERY, as_coco, detect_people, identity, track_people
 
 av = pytest.importorskip("av", reason="PyAV is not installed")
 
@@ -31,36 +31,36 @@ def clip(tmp_path_factory):
 
 def found(path, keep, detector, **part):
     about = identity(open_source(path), path, detector, part.get("start_s", 0.0))
-    return list(sightings(path, detector, Sightings(keep, about, len(detector.skeleton)), **part))
+    return list(detect_people(path, detector, DetectionCache(keep, about, len(detector.skeleton)), **part))
 
 
 def alike(some, others):
     assert [(s.index, s.time_s, s.cut) for s in some] == [(s.index, s.time_s, s.cut) for s in others]
     for one, other in zip(some, others, strict=True):
-        np.testing.assert_array_equal(one.people.points_px, other.people.points_px)
-        np.testing.assert_array_equal(one.people.confidence, other.people.confidence)
+        np.testing.assert_array_equal(one.detections.points_px, other.detections.points_px)
+        np.testing.assert_array_equal(one.detections.confidence, other.detections.confidence)
 
 
 @pytest.fixture(scope="module")
 def whole(clip, tmp_path_factory):
-    keep = tmp_path_factory.mktemp("whole") / "sightings.bin"
+    keep = tmp_path_factory.mktemp("whole") / "detections.bin"
     return found(clip, keep, Dots()), keep.read_bytes()
 
 
 def test_everything_is_found_once_and_cuts_are_told_to_the_detector(clip, whole, tmp_path):
     detector = Dots()
-    alike(found(clip, tmp_path / "kept" / "sightings.bin", detector), whole[0])
+    alike(found(clip, tmp_path / "kept" / "detections.bin", detector), whole[0])
     assert [s.index for s in whole[0]] == list(range(65))
     assert [s.index for s in whole[0] if s.cut] == [40]
     assert detector.calls == 65
     assert detector.told == [None, None]  # at the start and at the cut
-    assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["sightings.bin"]
+    assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["detections.bin"]
 
 
 @pytest.mark.parametrize("stop", [0, 1, FLUSH_EVERY, FLUSH_EVERY + 1, 40, 41, 64])
 @pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError])
 def test_a_stopped_run_goes_on_where_it_was(clip, whole, tmp_path, stop, error):
-    keep = tmp_path / "sightings.bin"
+    keep = tmp_path / "detections.bin"
     with pytest.raises(error):
         found(clip, keep, Dots(fails_at=stop, error=error))
     assert keep.exists() == (stop > 0)
@@ -68,15 +68,15 @@ def test_a_stopped_run_goes_on_where_it_was(clip, whole, tmp_path, stop, error):
     alike(found(clip, keep, detector), whole[0])
     assert detector.calls == 65 - stop
     if stop:
-        np.testing.assert_array_equal(detector.told[0].points_px, whole[0][stop - 1].people.points_px)
+        np.testing.assert_array_equal(detector.told[0].points_px, whole[0][stop - 1].detections.points_px)
     assert keep.read_bytes() == whole[1]
     again = Dots(fails_at=0)
     alike(found(clip, keep, again), whole[0])
-    assert [path.name for path in tmp_path.iterdir()] == ["sightings.bin"]
+    assert [path.name for path in tmp_path.iterdir()] == ["detections.bin"]
 
 
 def test_a_killed_run_goes_on_from_its_last_whole_record(clip, whole, tmp_path):
-    keep = tmp_path / "sightings.bin"
+    keep = tmp_path / "detections.bin"
     header = whole[1].index(b"\n", whole[1].index(b"\n") + 1) + 1
     for size in (0, 5, header - 1, header, header + 7, (header + len(whole[1])) // 2, len(whole[1]) - 1):
         keep.write_bytes(whole[1][:size])
@@ -87,9 +87,9 @@ def test_a_killed_run_goes_on_from_its_last_whole_record(clip, whole, tmp_path):
 
 
 def test_who_leaves_the_iterator_leaves_whole_records(clip, whole, tmp_path):
-    keep = tmp_path / "sightings.bin"
+    keep = tmp_path / "detections.bin"
     about = identity(open_source(clip), clip, Dots(), 0.0)
-    iterator = sightings(clip, Dots(), Sightings(keep, about, 17))
+    iterator = detect_people(clip, Dots(), DetectionCache(keep, about, 17))
     for _ in range(7):
         next(iterator)
     iterator.close()
@@ -100,7 +100,7 @@ def test_who_leaves_the_iterator_leaves_whole_records(clip, whole, tmp_path):
 
 
 def test_an_end_is_honored_whatever_was_kept(clip, whole, tmp_path):
-    keep = tmp_path / "sightings.bin"
+    keep = tmp_path / "detections.bin"
     ends = (0.5, 1.5, 0.25, 1.0, None, 1 / 3)
     known = 0
     for end_s in ends:
@@ -115,7 +115,7 @@ def test_an_end_is_honored_whatever_was_kept(clip, whole, tmp_path):
 @pytest.mark.parametrize("kept_before", [False, True])
 @pytest.mark.parametrize(("part", "words"), [((1.0, 0.5), "the end after it"), ((9.0, None), "no frame from 9")])
 def test_a_part_without_frames_is_refused_and_nothing_is_written(clip, tmp_path, part, words, kept_before):
-    keep = tmp_path / "new" / "sightings.bin"
+    keep = tmp_path / "new" / "detections.bin"
     if kept_before:
         found(clip, keep, Dots(), start_s=part[0]) if part[0] < 2 else found(clip, keep, Dots())
     before = keep.read_bytes() if kept_before else None
@@ -150,8 +150,8 @@ def test_cuts_are_the_same_after_a_stop_where_pictures_change_much(tmp_path):
         alike(found(path, keep, Dots()), whole)
 
 
-def test_sightings_of_another_file_detector_or_start_are_not_taken(clip, tmp_path):
-    keep, source = tmp_path / "sightings.bin", open_source(clip)
+def test_detections_of_another_file_detector_or_start_are_not_taken(clip, tmp_path):
+    keep, source = tmp_path / "detections.bin", open_source(clip)
     known = identity(source, clip, Dots(), 0.0)
     assert known == identity(source, str(clip), Dots(fails_at=3), 0.0)
     copy = tmp_path / clip.name
@@ -171,7 +171,7 @@ def test_sightings_of_another_file_detector_or_start_are_not_taken(clip, tmp_pat
 
 def test_other_skeletons_are_remapped():
     rng = np.random.default_rng(0)
-    people = People(rng.random((2, 26, 2), np.float32), rng.random((2, 26), np.float32))
+    people = Detections(rng.random((2, 26, 2), np.float32), rng.random((2, 26), np.float32))
     coco = as_coco(people, Dots(skeleton=HALPE_26))
     np.testing.assert_array_equal(coco.points_px, remap(people.points_px, HALPE_26, COCO_17))
     names = [HALPE_26.index(joint) for joint in COCO_17.joints]
@@ -181,7 +181,7 @@ def test_other_skeletons_are_remapped():
 
 def test_tracks_tell_how_far_they_are_and_follow_the_dots(whole):
     told = []
-    tracks = followed(iter(whole[0]), Dots(), told.append)
+    tracks = track_people(iter(whole[0]), Dots(), told.append)
     assert told == list(range(1, 66))
     assert [(track.person, track.frames) for track in tracks] == [(1, 40), (2, 25)]  # nobody goes on across the cut
 
@@ -221,7 +221,7 @@ def test_a_real_process_that_is_stopped_goes_on(actlift_data, tmp_path, way):
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # what runs in the background ignores it
     )
     deadline = time.monotonic() + 60
-    while not (stopped / "sightings.bin").exists() or os.path.getsize(stopped / "sightings.bin") < 4000:
+    while not (stopped / "detections.bin").exists() or os.path.getsize(stopped / "detections.bin") < 4000:
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < deadline, "nothing was kept in a minute"
         time.sleep(0.02)
@@ -229,7 +229,7 @@ def test_a_real_process_that_is_stopped_goes_on(actlift_data, tmp_path, way):
     _, said = process.communicate(timeout=60)
     assert process.returncode == (130 if way == signal.SIGINT else -signal.SIGKILL)
     assert "Traceback" not in said
-    assert [path.name for path in stopped.iterdir()] == ["sightings.bin"]
+    assert [path.name for path in stopped.iterdir()] == ["detections.bin"]
     done = subprocess.run(command(stopped), capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     names = sorted(path.name for path in stopped.iterdir())

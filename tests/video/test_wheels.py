@@ -174,12 +174,12 @@ def test_the_real_wheels_hold_weights_and_a_clip(demo):
 def test_the_real_weights_see_what_their_onnx_sees_in_the_real_clip(demo, actlift_data):
     pytest.importorskip("ai_edge_litert")
     av = pytest.importorskip("av")
-    from actlift.video.detect import detector
+    from actlift.video.detectors import make_detector
 
     path = actlift_data.parent / "weights" / "movenet_multipose_fp16.onnx"
     if not path.is_file():
         pytest.skip(f"{path} is not there")
-    lite, onnx = detector("movenet", demo[0]), detector("movenet", path)
+    lite, onnx = make_detector("movenet", demo[0]), make_detector("movenet", path)
     assert lite.name == onnx.name == "movenet-multipose"
     with av.open(str(demo[1])) as container:
         for frame in itertools.islice(container.decode(video=0), 0, 100, 10):

@@ -100,7 +100,7 @@ def lift_verb(
     with _resumes("stopped; the same command goes on where it was"), console.progress() as progress:
         motions = lift_video(
             path,
-            keep=folder / "sightings.bin",
+            keep=folder / "detections.bin",
             detector=detector,
             weights=weights,
             lifters=Lifters(lifter),
@@ -147,7 +147,7 @@ def _size(text: str | None) -> tuple[int, int] | None:
 def _film(source: Path) -> Path | None:
     """The source, where it is a video that can be read again."""
     from actlift.video.decode import is_live
-    from actlift.video.pipeline import is_keypoints
+    from actlift.video.keypoints import is_keypoints
 
     return None if is_keypoints(source) or is_live(source) else source
 

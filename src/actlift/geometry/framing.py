@@ -1,9 +1,9 @@
-"""Framing: keypoints as a camera would see them that looks straight at the person and fills its image with them.
+"""Virtual camera crops: keypoints as a camera would see them that looks at the person and fills its image with them.
 
 What a lifter sees should not depend on where in the image a person is, nor on how far away. So every frame gets a
 virtual camera in the place of the real one: turned so that its axis meets the middle of the person, and zoomed so that
-the person has unit extent. Middle and extent are averaged over time, so that the person still moves within the frame.
-What is lifted in the frame is turned back by the known rotation.
+the person has unit extent. Middle and extent are averaged over time, so that the person still moves within the crop.
+What is lifted in the crop is turned back by the known rotation.
 
 Turning a camera about its center is exact for known intrinsics; with guessed ones (`guessed_camera`) what is seen
 aslant stays a little aslant.
@@ -31,26 +31,26 @@ TRUNK = tuple(H36M_17.index(joint) for joint in ("LHip", "RHip", "LShoulder", "R
 
 
 @dataclass(frozen=True, eq=False)
-class Framed:
-    """Keypoints in frames that follow a person.
+class CroppedKeypoints:
+    """Keypoints in the crops of virtual cameras that follow a person.
 
     Attributes:
         pose2d: (t, 17, 2) float32, units of the person's extent, x right, y down.
-        R_frame_cam: (t, 3, 3) `p_frame = R_frame_cam @ p_cam`.
+        R_crop_cam: (t, 3, 3) `p_crop = R_crop_cam @ p_cam`.
         extent: (t,) of the person, in focal lengths: meters of body per meter of distance.
     """
 
     pose2d: Float[np.ndarray, "t 17 2"]
-    R_frame_cam: Float[np.ndarray, "t 3 3"]
+    R_crop_cam: Float[np.ndarray, "t 3 3"]
     extent: Float[np.ndarray, " t"]
 
     def to_cam(self, points: Float[np.ndarray, "t j 3"]) -> Float[np.ndarray, "t j 3"]:
-        """Points in the frames' axes, in those of the camera."""
-        return np.asarray(np.einsum("tij,tki->tkj", self.R_frame_cam, points).astype(points.dtype))
+        """Turn points from the axes of the crops into those of the camera."""
+        return np.asarray(np.einsum("tij,tki->tkj", self.R_crop_cam, points).astype(points.dtype))
 
     def from_cam(self, points_cam: Float[np.ndarray, "t j 3"]) -> Float[np.ndarray, "t j 3"]:
-        """Points in the camera's axes, in those of the frames."""
-        return np.asarray(np.einsum("tij,tkj->tki", self.R_frame_cam, points_cam).astype(points_cam.dtype))
+        """Turn points from the axes of the camera into those of the crops."""
+        return np.asarray(np.einsum("tij,tkj->tki", self.R_crop_cam, points_cam).astype(points_cam.dtype))
 
 
 def guessed_camera(width: int, height: int) -> Camera:
@@ -62,8 +62,8 @@ def guessed_camera(width: int, height: int) -> Camera:
     )
 
 
-def framed(points_px: Float[np.ndarray, "t 17 2"], camera: Camera, fps: float) -> Framed:
-    """Frame the keypoints of one person, in the order of `H36M_17`.
+def virtual_camera_crop(points_px: Float[np.ndarray, "t 17 2"], camera: Camera, fps: float) -> CroppedKeypoints:
+    """Crop the keypoints of one person, in the order of `H36M_17`, as virtual cameras see them.
 
     Args:
         points_px: pixels, without gaps.
@@ -71,17 +71,17 @@ def framed(points_px: Float[np.ndarray, "t 17 2"], camera: Camera, fps: float) -
         fps: frames per second.
 
     Raises:
-        ValueError: for no frames, points that are not finite, or pixels that the lens cannot have made.
+        InputError: for no frames, points that are not finite, or pixels that the lens cannot have made.
     """
 
     def steady(values: Float[np.ndarray, "t *c"]) -> Float[np.ndarray, "t *c"]:
         return np.asarray(gaussian_filter1d(values, STEADY_S * fps, axis=0, mode="nearest"))
 
-    return _framed(points_px, camera, steady, steady)
+    return _cropped(points_px, camera, steady, steady)
 
 
-class Framing:
-    """Frames the keypoints of one person as they come: middle and extent follow from what was seen so far.
+class CausalCrop:
+    """Crops the keypoints of one person as they come: middle and extent follow from what was seen so far.
 
     Args:
         camera: its intrinsics count.
@@ -92,27 +92,27 @@ class Framing:
         self._camera = camera
         self._middle, self._extent = _Average(fps), _Average(fps)
 
-    def __call__(self, points_px: Float[np.ndarray, "t 17 2"]) -> Framed:
-        """Take the next frames, one or more; see :func:`framed`."""
-        return _framed(points_px, self._camera, self._middle, self._extent)
+    def __call__(self, points_px: Float[np.ndarray, "t 17 2"]) -> CroppedKeypoints:
+        """Take the next frames, one or more; see `virtual_camera_crop`."""
+        return _cropped(points_px, self._camera, self._middle, self._extent)
 
 
-def _framed(
+def _cropped(
     points_px: Float[np.ndarray, "t 17 2"],
     camera: Camera,
     steady_middle: Callable[[np.ndarray], np.ndarray],
     steady_extent: Callable[[np.ndarray], np.ndarray],
-) -> Framed:
+) -> CroppedKeypoints:
     if not len(points_px) or not np.isfinite(points_px).all():
-        raise InputError("framing needs at least one frame, and keypoints without gaps: fill them first")
+        raise InputError("a virtual camera needs at least one frame, and keypoints without gaps: fill them first")
     plane = camera.px_to_cam(points_px, np.ones(points_px.shape[:2]))  # (t, 17, 3), z = 1
     middle = steady_middle(plane[:, TRUNK, :2].mean(axis=1))
-    R_frame_cam = _looking_at(np.concatenate([middle, np.ones((len(middle), 1))], axis=1))
-    turned = np.einsum("tij,tkj->tki", R_frame_cam, plane)
+    R_crop_cam = _looking_at(np.concatenate([middle, np.ones((len(middle), 1))], axis=1))
+    turned = np.einsum("tij,tkj->tki", R_crop_cam, plane)
     projected = turned[..., :2] / turned[..., 2:]
     extent = np.exp(steady_extent(np.log(_extent(projected))))
     pose2d = projected / extent[:, None, None]
-    return Framed(pose2d.astype(np.float32), R_frame_cam, extent)
+    return CroppedKeypoints(pose2d.astype(np.float32), R_crop_cam, extent)
 
 
 class _Average:

@@ -72,7 +72,7 @@ FARTHEST_M = 0.2  # largest correction of an ankle
 
 
 @dataclass(frozen=True, eq=False)
-class Grounded:
+class GlobalTrajectory:
     """A person in the world: z up, floor at z = 0, x to the camera's right, y away from it.
 
     The origin lies on the floor below the pelvis of the first frame.
@@ -169,7 +169,7 @@ class Floor:
         return np.asarray(self.below_m - points_cam @ self.down_cam)
 
 
-def grounded(
+def global_trajectory(
     pose3d_cam: Float[np.ndarray, "t 17 3"],
     pose2d_px: Float[np.ndarray, "t 17 2"],
     confidence: Float[np.ndarray, "t 17"],
@@ -177,7 +177,7 @@ def grounded(
     camera: Camera,
     *,
     height_m: float | None = None,
-) -> Grounded:
+) -> GlobalTrajectory:
     """Place poses in a world with a floor, by what a camera that stands still saw.
 
     Args:
@@ -212,7 +212,7 @@ def grounded(
     shared_cam = _shared(placed_cam)
     off_px = _length(camera.cam_to_px(shared_cam) - camera.cam_to_px(_on_plane(sight.rays, np.ones(seen.shape))))
     off_m = _length(shared_cam[..., :2] - sight.rays * shared_cam[..., 2:])
-    return Grounded(
+    return GlobalTrajectory(
         joints_world=placed.cam_to_world(placed_cam).astype(np.float32),
         contacts=contacts,
         camera=placed,
@@ -588,7 +588,7 @@ def _check_in_front(joints_cam: Float[np.ndarray, "t 17 3"]) -> None:
 def _check(
     pose3d_cam: np.ndarray, pose2d_px: np.ndarray, confidence: np.ndarray, fps: float, height_m: float | None
 ) -> None:
-    """Raise unless these can be the arguments of `grounded`."""
+    """Raise unless these can be the arguments of `global_trajectory`."""
     t = len(pose3d_cam)
     wanted = {"pose3d_cam": (t, 17, 3), "pose2d_px": (t, 17, 2), "confidence": (t, 17)}
     given = {"pose3d_cam": pose3d_cam, "pose2d_px": pose2d_px, "confidence": confidence}

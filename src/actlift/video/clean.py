@@ -1,6 +1,6 @@
 """Cleaning tracked keypoints: sides repaired, jumps removed, gaps filled, evenly timed, smoothed.
 
-`prepared` does it all; each step is a function from track to track. Detectors swap left and right for a while, put a
+`preprocess` does it all; each step is a function from track to track. Detectors swap left and right for a while, put a
 joint somewhere else for a frame or two, miss it, and jitter; video comes at any rate, even or not. Everything here
 sees the whole track and shifts nothing in time. Live, where only the past is known, `OneEuro` takes its place.
 
@@ -34,7 +34,7 @@ JUMP_SPREADS = 6.0  # the same, in robust standard deviations of how far the joi
 
 UNSURE = 0.2  # confidence below which a joint is not trusted; half the joint's median where that is less
 UNSEEN = 0.05  # confidence below which it is not even a guess
-GAP_S = 0.5  # up to which a time without a trusted sighting is filled even where there is a guess
+GAP_S = 0.5  # up to which a time without a trusted place is filled even where there is a guess
 
 FAR_S = 0.25  # from the nearest frame, beyond which nothing is known
 
@@ -69,7 +69,7 @@ _LOWER = np.array([any(part in joint for part in ("Hip", "Knee", "Ankle")) for j
 _LEFT, _RIGHT = (np.array([COCO_17.index(side + part) for part in ("Shoulder", "Hip")]) for side in "LR")
 
 
-def prepared(track: Track, fps: float, *, cutoff_hz: float = CUTOFF_HZ) -> Track:
+def preprocess(track: Track, fps: float, *, cutoff_hz: float = CUTOFF_HZ) -> Track:
     """A track to be lifted: of an even frame rate, without gaps, sides right, jumps gone, smooth.
 
     Args:
@@ -142,7 +142,7 @@ def repair_sides(track: Track) -> Track:
 def _last_seen(
     points: Float[np.ndarray, "t 17 2"], confidence: Float[np.ndarray, "t 17"]
 ) -> tuple[Float[np.ndarray, "t 17 2"], Float[np.ndarray, "t 17"]]:
-    """Of every joint its last sighting up to each frame; NaN and 0 before the first."""
+    """Where every joint was last seen up to each frame; NaN and 0 before the first."""
     rows = np.arange(len(points))[:, None]
     when = np.maximum.accumulate(np.where(confidence > 0, rows, 0), axis=0)
     return np.take_along_axis(points, when[..., None], axis=0), np.take_along_axis(confidence, when, axis=0)
@@ -217,7 +217,7 @@ def fill_gaps(track: Track) -> Track:
 
 
 def _gaps_s(trusted: Bool[np.ndarray, "t 17"], times_s: Float[np.ndarray, " t"]) -> Float[np.ndarray, "t 17"]:
-    """Seconds from the trusted sighting before to the one after, or from the track's beginning or to its end."""
+    """Seconds from the trusted place before to the one after, or from the track's beginning or to its end."""
     times = np.broadcast_to(times_s[:, None], trusted.shape)
     before = np.maximum.accumulate(np.where(trusted, times, times_s[0]), axis=0)
     after = np.minimum.accumulate(np.where(trusted, times, times_s[-1])[::-1], axis=0)[::-1]

@@ -1,4 +1,4 @@
-"""Sightings: what a detector found in the frames of a video, kept on disk while it works, so that it can go on later.
+"""What a detector found in the frames of a video, kept on disk while it works, so that it can go on later.
 
 A file of records, appended to as frames come: number, time, whether the scene was cut before, how many people, then
 their keypoints and confidences. What was found is kept to the bit; a last record that was cut short is dropped.
@@ -14,33 +14,33 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from actlift.files import replacing
-from actlift.video.detect import People
+from actlift.video.detectors.base import Detections
 
 _HEAD = struct.Struct("<qd?H")  # index, time_s, cut, people
-MAGIC = b"actlift sightings 1\n"
+MAGIC = b"actlift detections 1\n"
 
 
 @dataclass(frozen=True, eq=False)
-class Sighting:
+class FrameDetections:
     """What was found in one frame.
 
     Attributes:
         index, time_s, cut: of the frame, see :class:`actlift.video.decode.Frame`.
-        people: who was found.
+        detections: who was found.
     """
 
     index: int
     time_s: float
     cut: bool
-    people: People
+    detections: Detections
 
 
-class Sightings:
-    """A file of sightings, opened to read what is there and to append to it.
+class DetectionCache:
+    """A file of detections, opened to read what is there and to append to it.
 
     Args:
         path: made with the first that is appended, and made anew then where it is not about the same.
-        about: what determines the sightings, JSON-able: source, detector, weights.
+        about: what determines the detections, JSON-able: source, detector, weights.
         joints: of the detector's skeleton.
     """
 
@@ -50,7 +50,7 @@ class Sightings:
         self._header = header = MAGIC + json.dumps({**about, "joints": joints}, sort_keys=True).encode() + b"\n"
         self._file: BinaryIO | None = path.open("r+b") if _begins_with(path, header) else None
 
-    def __iter__(self) -> Iterator[Sighting]:
+    def __iter__(self) -> Iterator[FrameDetections]:
         """What was kept, in order; afterwards the file is ready to be appended to, right behind the last whole one."""
         if self._file is None:
             return
@@ -63,13 +63,13 @@ class Sightings:
                 body = self._file.read(n * self.joints * 12)
                 if len(body) == n * self.joints * 12:
                     points = np.frombuffer(body, np.float32).reshape(n, self.joints, 3)
-                    yield Sighting(index, time_s, cut, People(points[..., :2].copy(), points[..., 2].copy()))
+                    yield FrameDetections(index, time_s, cut, Detections(points[..., :2].copy(), points[..., 2].copy()))
                     continue
             self._file.seek(begin)
             self._file.truncate()
             return
 
-    def append(self, sighting: Sighting) -> None:
+    def append(self, frame: FrameDetections) -> None:
         """Add what was found in the next frame.
 
         Raises:
@@ -80,9 +80,9 @@ class Sightings:
                 beside.write_bytes(self._header)
             self._file = self.path.open("r+b")
             self._file.seek(len(self._header))
-        people = sighting.people
-        points = np.concatenate([people.points_px, people.confidence[..., None]], axis=-1).astype(np.float32)
-        self._file.write(_HEAD.pack(sighting.index, sighting.time_s, sighting.cut, len(points)) + points.tobytes())
+        found = frame.detections
+        points = np.concatenate([found.points_px, found.confidence[..., None]], axis=-1).astype(np.float32)
+        self._file.write(_HEAD.pack(frame.index, frame.time_s, frame.cut, len(points)) + points.tobytes())
 
     def flush(self) -> None:
         """Hand what was appended to the operating system, so that it outlives the process."""

@@ -13,15 +13,15 @@ import numpy as np
 from jaxtyping import Float
 
 from actlift.geometry.camera import Camera
-from actlift.geometry.framing import Framing, guessed_camera
+from actlift.geometry.framing import CausalCrop, guessed_camera
 from actlift.geometry.skeleton import COCO_17, H36M_17, remap
 from actlift.lifting.predict import load_lifter
 from actlift.lifting.pretrained import CAUSAL, pretrained, read_card
 from actlift.lifting.stream import Stream
 from actlift.video.clean import OneEuro
-from actlift.video.track import Present
+from actlift.video.track import ActiveTrack
 
-FORGET_S = 1.0  # after which somebody who was not seen begins anew
+FORGET_S = 1.0  # after which a person who was not seen begins anew
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,7 +53,7 @@ class LiveLifter:
         self._camera = camera or guessed_camera(width, height)
         self._people: dict[int, _Person] = {}
 
-    def push(self, time_s: float, present: Sequence[Present]) -> list[LivePose]:
+    def push(self, time_s: float, tracks: Sequence[ActiveTrack]) -> list[LivePose]:
         """Take who is in sight in the next frame, with keypoints of COCO-17; give the poses that are due.
 
         Raises:
@@ -61,10 +61,10 @@ class LiveLifter:
         """
         self._people = {n: p for n, p in self._people.items() if time_s - p.seen_s <= FORGET_S}
         poses = []
-        for person, points_px, confidence in present:
+        for person, points_px, confidence in tracks:
             if person not in self._people:
                 self._people[person] = _Person(
-                    Stream(self._network, flip=True), Framing(self._camera, self.fps), self.fps
+                    Stream(self._network, flip=True), CausalCrop(self._camera, self.fps), self.fps
                 )
             found = self._people[person].push(time_s, points_px, confidence)
             poses += [LivePose(at_s, person, pose) for at_s, pose in found]
@@ -72,8 +72,8 @@ class LiveLifter:
 
 
 class _Person:
-    def __init__(self, stream: Stream, framing: Framing, fps: float) -> None:
-        self._stream, self._framing, self._fps = stream, framing, fps
+    def __init__(self, stream: Stream, crop: CausalCrop, fps: float) -> None:
+        self._stream, self._crop, self._fps = stream, crop, fps
         self._filter = OneEuro()
         self._last: Float[np.ndarray, "17 2"] | None = None
         self._due_s = 0.0
@@ -95,7 +95,7 @@ class _Person:
         self._last, self.seen_s = points, time_s
 
     def _lifted(self, points_px: Float[np.ndarray, "17 2"]) -> Float[np.ndarray, "17 3"]:
-        frame = self._framing(remap(points_px[None], COCO_17, H36M_17))
-        pose = self._stream.push(frame.pose2d[0])
+        cropped = self._crop(remap(points_px[None], COCO_17, H36M_17))
+        pose = self._stream.push(cropped.pose2d[0])
         assert pose is not None  # a causal network does not wait
-        return np.asarray(frame.to_cam(pose[None])[0])
+        return np.asarray(cropped.to_cam(pose[None])[0])

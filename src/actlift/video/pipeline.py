@@ -1,6 +1,6 @@
 """From a video, or the keypoints of one, to the motion of everybody in it.
 
-    frames -> detector -> sightings -> tracker -> tracks: one frame at a time; kept on disk, goes on where it stopped
+    frames -> detector -> detections -> tracker -> tracks: one frame at a time; kept on disk, goes on where it stopped
     a track -> clean keypoints at the lifter's frame rate -> frames that follow the person -> which action -> lifted
     poses, told the action where it is sure -> floor and trajectory -> motion
 
@@ -24,26 +24,25 @@ from scipy.ndimage import gaussian_filter1d
 from actlift.data.keypoints2d import Keypoints2D
 from actlift.errors import InputError
 from actlift.geometry.camera import Camera
-from actlift.geometry.framing import Framing, framed, guessed_camera
+from actlift.geometry.framing import CausalCrop, guessed_camera, virtual_camera_crop
 from actlift.geometry.skeleton import COCO_17, H36M_17, remap, remap_confidence
-from actlift.geometry.trajectory import STATURES_M, grounded
+from actlift.geometry.trajectory import STATURES_M, global_trajectory
 from actlift.lifting.conditional import UNKNOWN, ConditionalLifter, lift_labeled
 from actlift.lifting.predict import LifterPredictor, load_lifter
 from actlift.lifting.pretrained import AWARE, CAUSAL, GENERALIST, RECOGNIZER, pretrained, read_card
 from actlift.motion.motion import Motion, Segment
 from actlift.recognition.recognizer import ActionRecognizer, load_recognizer, recognized_labels, steady_labels
-from actlift.video.clean import prepared
+from actlift.video.clean import preprocess
 from actlift.video.decode import EPSILON_S, is_live, open_source
-from actlift.video.detect import Detector
-from actlift.video.detect import detector as make_detector
-from actlift.video.detection_cache import Sightings
-from actlift.video.keypoint_files import read_keypoints
+from actlift.video.detection_cache import DetectionCache
+from actlift.video.detectors import make_detector
+from actlift.video.detectors.base import Detector
+from actlift.video.keypoints import is_keypoints, read_keypoints
 from actlift.video.live import LiveLifter, LivePose
-from actlift.video.track import Present, Track, Tracker
-from actlift.video.tracking import followed, identity, sightings
+from actlift.video.track import ActiveTrack, Track, Tracker
+from actlift.video.tracking import detect_people, identity, track_people
 
 Watch = Callable[[str, int, int | None], None]
-KEYPOINT_FILES = (".json", ".npz", ".npy", ".csv")
 
 TIMELINE_S = 0.5  # standard deviation of the average over time behind the action timeline
 LIKELY = 0.5  # least probability of an action that the timeline names
@@ -134,14 +133,16 @@ def lift_track(
     _check(width, height, camera, height_m, fps)
     lifters = lifters or Lifters()
     assumed = camera or guessed_camera(width, height)
-    clean = prepared(track, lifters.fps)
+    clean = preprocess(track, lifters.fps)
     points_px = remap(clean.points_px, COCO_17, H36M_17)
     causal = lifters.name == CAUSAL
-    frames = Framing(assumed, lifters.fps)(points_px) if causal else framed(points_px, assumed, lifters.fps)
+    frames = (
+        CausalCrop(assumed, lifters.fps)(points_px) if causal else virtual_camera_crop(points_px, assumed, lifters.fps)
+    )
     confidence = remap_confidence(clean.confidence, COCO_17, H36M_17).astype(np.float32)
     seen = Keypoints2D(frames.pose2d, confidence, lifters.fps, assumed)
     pose3d_cam = frames.to_cam(lifters.lift(seen))
-    found = grounded(pose3d_cam, clean.points_px, clean.confidence, lifters.fps, assumed, height_m=height_m)
+    found = global_trajectory(pose3d_cam, clean.points_px, clean.confidence, lifters.fps, assumed, height_m=height_m)
     start_s = float(clean.times_s[0])
     motion = Motion(
         lifters.fps,
@@ -304,8 +305,8 @@ def lift_video(
 
     Args:
         source: what to lift.
-        keep: file in which sightings are kept while and after a detector works; the same call goes on from there.
-        detector: one of :data:`actlift.video.detect.DETECTORS` by name, "auto", or one that is made already.
+        keep: file in which detections are kept while and after a detector works; the same call goes on from there.
+        detector: one of :data:`actlift.video.detectors.DETECTORS` by name, "auto", or one that is made already.
         weights: file of the detector's weights, where it does not find them itself.
         lifters, camera, height_m: as for :func:`lift_track`.
         person: only this one, by number.
@@ -343,11 +344,11 @@ def lift_video(
         width, height, rate = opened.width, opened.height, fps or opened.fps
         _check(width, height, camera, height_m, fps)
         found_by = make_detector(detector, weights) if isinstance(detector, str) else detector
-        kept = Sightings(keep, identity(opened, path, found_by, start_s), len(found_by.skeleton))
+        cache = DetectionCache(keep, identity(opened, path, found_by, start_s), len(found_by.skeleton))
         see = None if live is None else _living(live, LiveLifter(width, height, camera))
         expected = opened.frames if start_s == 0 and end_s is None else None
-        with closing(sightings(path, found_by, kept, start_s=start_s, end_s=end_s)) as found:
-            tracks = followed(
+        with closing(detect_people(path, found_by, cache, start_s=start_s, end_s=end_s)) as found:
+            tracks = track_people(
                 found,
                 found_by,
                 lambda done: on_progress("detecting people", done, expected),
@@ -392,12 +393,5 @@ def lift_video(
     return motions
 
 
-def _living(live: Callable[[list[LivePose]], None], lifter: LiveLifter) -> Callable[[float, list[Present]], None]:
-    return lambda time_s, present: live(lifter.push(time_s, present))
-
-
-def is_keypoints(path: Path) -> bool:
-    """Whether it is a file of keypoints, or a folder of such, rather than of images."""
-    if path.is_dir():
-        return any(path.glob("*.json"))
-    return path.suffix.lower() in KEYPOINT_FILES
+def _living(live: Callable[[list[LivePose]], None], lifter: LiveLifter) -> Callable[[float, list[ActiveTrack]], None]:
+    return lambda time_s, tracks: live(lifter.push(time_s, tracks))

@@ -14,71 +14,71 @@ from typing import Any
 
 from actlift.geometry.skeleton import COCO_17, remap, remap_confidence
 from actlift.video.decode import EPSILON_S, Source, read_frames
-from actlift.video.detect import Detector, People
-from actlift.video.detection_cache import Sighting, Sightings
-from actlift.video.track import Present, Track, Tracker
+from actlift.video.detection_cache import DetectionCache, FrameDetections
+from actlift.video.detectors.base import Detections, Detector
+from actlift.video.track import ActiveTrack, Track, Tracker
 
 FLUSH_EVERY = 30  # frames
 AGAIN = 100  # frames read once more before going on, so that cuts are told as if there had been no stop
 
 
-def sightings(
+def detect_people(
     path: Path | str,
     detector: Detector,
-    kept: Sightings,
+    cache: DetectionCache,
     *,
     start_s: float = 0.0,
     end_s: float | None = None,
-) -> Generator[Sighting, None, None]:
-    """What the detector finds in each frame: what was kept of an earlier run first, then the rest.
+) -> Generator[FrameDetections, None, None]:
+    """Give what the detector finds in each frame: what was kept of an earlier run first, then the rest.
 
     An earlier run may have gone further, or less far.
 
     Args:
         path: of the video.
         detector: told to go on where the last run stopped.
-        kept: where it is kept; closed in the end.
+        cache: where it is kept; closed in the end.
         start_s, end_s: the part of the video.
 
     Raises:
         ValueError, OSError: what :func:`actlift.video.decode.read_frames` raises.
     """
-    with closing(kept):
+    with closing(cache):
         last = None
         times_s = deque([start_s], maxlen=AGAIN)
-        for sighting in kept:
-            if end_s is not None and sighting.time_s >= end_s - EPSILON_S:
+        for found in cache:
+            if end_s is not None and found.time_s >= end_s - EPSILON_S:
                 if last is not None:
                     return
                 break  # no frame lies in that time, which is for read_frames to say
-            last = sighting
+            last = found
             times_s.append(last.time_s)
             yield last
-        detector.follow(None if last is None else last.people)
+        detector.follow(None if last is None else last.detections)
         for frame in read_frames(path, start_s=times_s[0], end_s=end_s):
             if last is not None and frame.index <= last.index:
                 continue
             if frame.cut:
                 detector.follow(None)
-            sighting = Sighting(frame.index, frame.time_s, frame.cut, detector(frame.image))
-            kept.append(sighting)
+            found = FrameDetections(frame.index, frame.time_s, frame.cut, detector(frame.image))
+            cache.append(found)
             if frame.index % FLUSH_EVERY == 0:
-                kept.flush()
-            yield sighting
+                cache.flush()
+            yield found
 
 
-def followed(
-    found: Iterable[Sighting],
+def track_people(
+    frames: Iterable[FrameDetections],
     detector: Detector,
     on_progress: Callable[[int], None] = lambda _: None,
     *,
-    see: Callable[[float, list[Present]], None] | None = None,
+    see: Callable[[float, list[ActiveTrack]], None] | None = None,
     endless: bool = False,
 ) -> list[Track]:
-    """Everybody's tracks, of COCO-17 keypoints, longest first.
+    """Follow everybody through the frames; give their tracks, of COCO-17 keypoints, longest first.
 
     Args:
-        found: sightings in order.
+        frames: what was found in each, in order.
         detector: whose skeleton they have.
         on_progress: is told how many frames are done.
         see: is told the time of each frame and who is in sight.
@@ -86,24 +86,24 @@ def followed(
     """
     tracker = Tracker()
     with suppress(KeyboardInterrupt) if endless else nullcontext():
-        for done, sighting in enumerate(found, 1):
-            tracker.push(sighting.time_s, as_coco(sighting.people, detector), cut=sighting.cut)
+        for done, frame in enumerate(frames, 1):
+            tracker.push(frame.time_s, as_coco(frame.detections, detector), cut=frame.cut)
             if see is not None:
-                see(sighting.time_s, tracker.current())
+                see(frame.time_s, tracker.active_tracks())
             on_progress(done)
     return tracker.finish()
 
 
-def as_coco(people: People, detector: Detector) -> People:
-    """The same people with the joints of `COCO_17`."""
+def as_coco(detections: Detections, detector: Detector) -> Detections:
+    """Give the same people with the joints of `COCO_17`."""
     if detector.skeleton == COCO_17:
-        return people
-    points_px = remap(people.points_px, detector.skeleton, COCO_17)
-    return People(points_px, remap_confidence(people.confidence, detector.skeleton, COCO_17))
+        return detections
+    points_px = remap(detections.points_px, detector.skeleton, COCO_17)
+    return Detections(points_px, remap_confidence(detections.confidence, detector.skeleton, COCO_17))
 
 
 def identity(source: Source, path: Path | str, detector: Detector, start_s: float) -> dict[str, Any]:
-    """What determines the sightings of a video, whoever asks for them: the file by its size and time of change."""
+    """What determines what is detected in a video, whoever asks for them: the file by its size and time of change."""
     file = Path(path)
     stat = file.stat() if file.is_file() else None
     changed = {"bytes": stat.st_size, "changed_ns": stat.st_mtime_ns} if stat else {}

