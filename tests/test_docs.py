@@ -16,6 +16,7 @@ from actlift import cli
 from actlift.cli.data import data_prepare
 from actlift.cli.lift import lift_verb
 from actlift.cli.options import whole_numbers_only
+from actlift.cli.serve import serve_verb
 from actlift.cli.study import study_verb
 from actlift.cli.train import evaluate_verb
 from actlift.data.sources import SOURCES
@@ -23,6 +24,7 @@ from actlift.evaluation.metrics import METRICS
 from actlift.motion.trc import write_trc
 from actlift.study.plan import Plan
 from actlift.video.detectors import DETECTORS
+from actlift.video.keypoints import FORMATS
 from actlift.video.keypoints.layouts import LAYOUTS
 from actlift.video.save import CHOICES
 
@@ -267,7 +269,10 @@ def test_lists_of_what_lifting_takes_and_makes():
     video = ROOT / "docs" / "video.md"
     assert first_column(video, "file") == [f".{name}" if name != "mp4" else "_overlay.mp4" for name in CHOICES]
     assert first_column(video, "detector") == list(DETECTORS)
-    assert option(lift_verb, "detector").startswith(f"Of 2D keypoints: {', '.join(DETECTORS)}, or auto")
+    for verb in (lift_verb, serve_verb):
+        assert option(verb, "detector").startswith(f"Of 2D keypoints: {', '.join(DETECTORS)}, or auto")
+    assert first_column(video, "keypoints") == list(FORMATS)
+    assert option(lift_verb, "video").endswith(f"keypoints of {', '.join(FORMATS)}.")
     assert option(lift_verb, "layout").endswith(f": {', '.join(LAYOUTS)}.")
 
 

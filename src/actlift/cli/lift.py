@@ -44,9 +44,8 @@ def lift_verb(
 ) -> None:
     """Lift the people in a video to 3D motion, tell what they do when, and write files that other programs open.
 
-    Takes a video, a folder of images, or 2D keypoints as other programs write them (COCO, MMPose, OpenPose, AlphaPose,
-    Detectron2, MediaPipe, .npz, CSV). The camera has to stand still. Needs `pip install actlift[video]`; keypoints need
-    nothing more. Stopped, it goes on where it was when asked again.
+    Takes a video, a folder of images, or 2D keypoints as other programs write them. The camera has to stand still.
+    Needs `pip install actlift[video]`; keypoints need nothing more. Stopped, it goes on where it was when asked again.
 
     For example:
 
@@ -59,7 +58,9 @@ def lift_verb(
     Parameters
     ----------
     video
-        What to lift.
+        What to lift; or keypoints of OpenPose, COCO annotations, COCO or AlphaPose results, MMPose, AlphaPose in the
+        form of OpenPose or CMU-Pose, landmarks of MediaPipe, Detectron, VideoPose3D, NumPy, DeepLabCut, table of
+        joints, table of frames.
     out
         Folder for the files; the video's name under `lifted` where not given.
     segments
