@@ -420,6 +420,13 @@ def test_a_config_file_holds_a_study(actlift, corpus_folder, tmp_path):
         ("- 1\n- 2", ["wanted options", "got list"]),
         ("steps: {steps: 3", ["not valid YAML", "line 1"]),
         ("\x00", ["not valid YAML"]),
+        ("steps: !!timestamp soon", ["not valid YAML"]),
+        ("steps: !!bool soon", ["not valid YAML"]),
+        ("steps: !!int ''", ["not valid YAML"]),
+        ("steps: !!python/name:os.system", ["not valid YAML", "python/name"]),
+        ("[steps]: 3", ["not valid YAML"]),
+        ("steps: !!binary aGk=", ["[steps]", "a bytes"]),
+        ("actions: !!set {a, b}", ["[actions]", "a set"]),
         ("steps: '\ud800'", ["not valid YAML"]),
     ],
 )

@@ -136,7 +136,7 @@ def _resumes(how: str) -> Iterator[None]:
 
 
 def _size(text: str | None) -> tuple[int, int] | None:
-    """1920x1080 as two numbers."""
+    """Read 1920x1080 as two numbers."""
     if text is None:
         return None
     width, _, height = text.partition("x")
@@ -146,7 +146,7 @@ def _size(text: str | None) -> tuple[int, int] | None:
 
 
 def _film(source: Path) -> Path | None:
-    """The source, where it is a video that can be read again."""
+    """Give the source back where it is a video that can be read again."""
     from actlift.video.decode import is_live
     from actlift.video.keypoints import is_keypoints
 
@@ -154,6 +154,7 @@ def _film(source: Path) -> Path | None:
 
 
 def _print_poses(poses: "list[LivePose]") -> None:
+    """Print each pose as a line of JSON, at once."""
     for pose in poses:
         record = {
             "time_s": round(pose.time_s, 4),
@@ -164,7 +165,7 @@ def _print_poses(poses: "list[LivePose]") -> None:
 
 
 def _print_motion(motion: "Motion") -> None:
-    """Who was seen how long, what was done when, and what is not to be trusted."""
+    """Print who was seen how long, what was done when, and what is not to be trusted."""
     stop_s = motion.start_s + motion.frames / motion.fps
     about = motion.about
     console.say(

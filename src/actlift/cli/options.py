@@ -30,15 +30,17 @@ def read_options(path: Path, app: cyclopts.App) -> tuple[Config, ...]:
             option that it does not have.
     """
     try:
-        options = yaml.safe_load(path.read_bytes())
+        text = path.read_bytes()
     except FileNotFoundError:
         raise UsageError(f"{path}: no such file; --config takes a YAML file of options") from None
     except OSError as error:
         raise UsageError(f"{path}: cannot be read ({error.strerror}); --config takes a YAML file of options") from error
-    except (yaml.YAMLError, ValueError) as error:  # a date or number that there is not is a plain ValueError
-        raise UsageError(f"{path}: not valid YAML: {error}") from error
+    try:
+        options = yaml.safe_load(text)
     except RecursionError:
         raise UsageError(f"{path}: lists within lists; an option has one value, or a list of them") from None
+    except Exception as error:  # of dates and numbers that there are not, and of tags that do not fit, in any way
+        raise UsageError(f"{path}: not valid YAML: {error}") from error
     options = {} if options is None else options
     if not isinstance(options, dict):
         raise UsageError(f"{path}: wanted options such as `seed: 1`, one a line; got {type(options).__name__}")

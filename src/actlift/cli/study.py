@@ -132,7 +132,7 @@ def study_verb(
 
 
 def demo(out: Path = Path("out/demo"), *, steps: int = 800, seeds: tuple[int, ...] = (0, 1)) -> None:
-    """The whole comparison on motions that actlift makes itself: a few minutes, no download, a report to open.
+    """Run the whole comparison on motions that actlift makes itself: a few minutes, no download, a report to open.
 
     For example:
 
@@ -217,7 +217,7 @@ def advise(
     steps
         Optimizer steps of the generalist, within the numbers studied.
     labels
-        Which action networks are told. oracle: the true one, where somebody knows it beforehand. predicted: the one
+        Which action networks are told. oracle: the true one, where it is known beforehand. predicted: the one
         recognized in the 2D keypoints; chosen where it was scored and this is left out.
     out
         Folder for advice.json and figures; the first study's where left out.
