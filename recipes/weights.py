@@ -33,15 +33,9 @@ from actlift.geometry.skeleton import COCO_17, H36M_17, remap
 from actlift.lifting.conditional import UNKNOWN, ConditionalLifter, lift_labeled
 from actlift.lifting.predict import LifterPredictor, load_lifter
 from actlift.models.tensors import of_member, read_tensors, write_tensors
-from actlift.recognition.recognizer import (
-    EVERYBODY,
-    LIFTER,
-    ActionRecognizer,
-    load_recognizer,
-    measure,
-    recognized_labels,
-    train_recognizer,
-)
+from actlift.recognition.prediction import EVERYBODY, LIFTER, ActionRecognizer, load_recognizer, recognized_labels
+from actlift.recognition.accuracy import measure
+from actlift.recognition.training import train_recognizer
 from actlift.study.plan import GENERALIST
 from actlift.training.budget import Budget
 from actlift.training.frozen_bn import finish

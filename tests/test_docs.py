@@ -21,6 +21,8 @@ from actlift.cli.study import study_verb
 from actlift.cli.train import evaluate_verb
 from actlift.data.sources import SOURCES
 from actlift.evaluation.metrics import METRICS
+from actlift.models.base import ARCHITECTURES
+from actlift.models.options import Network
 from actlift.motion.trc import write_trc
 from actlift.study.plan import Plan
 from actlift.video.detectors import DETECTORS
@@ -274,6 +276,11 @@ def test_lists_of_what_lifting_takes_and_makes():
     assert first_column(video, "keypoints") == list(FORMATS)
     assert option(lift_verb, "video").endswith(f"keypoints of {', '.join(FORMATS)}.")
     assert option(lift_verb, "layout").endswith(f": {', '.join(LAYOUTS)}.")
+
+
+def test_the_list_of_architectures():
+    (listed,) = re.findall(r"architecture: of `actlift\.models\.base\.ARCHITECTURES`: (.+)\.$", Network.__doc__, re.M)
+    assert listed.split(", ") == list(ARCHITECTURES)
 
 
 def test_lists_of_sources_and_metrics():

@@ -397,12 +397,18 @@ def test_a_config_file_holds_a_study(actlift, corpus_folder, tmp_path):
     [
         ("stepz: 3", ["unknown option [stepz]", "did you mean steps?", "`actlift train --help`"]),
         ("budget: [1, 2]", ["unknown option [budget]"]),
-        ("budget: {steps: 3}", ["[budget]", "a value or a list of values", "side by side"]),
-        ("channels: {}", ["[channels]", "a value or a list of values"]),
-        ("actions: [[Walking]]", ["[actions]", "a value or a list of values", "a list within the list"]),
+        ("budget: {steps: 3}", ["unknown option [budget]"]),
+        ("network: {channels: 3}", ["unknown option [network]"]),
+        ("channels: {wide: 3}", ["[channels]", "wide"]),
+        ("channels: {1: 3}", ["[channels]", "no text"]),
+        ("extra: 3", ["[extra]"]),
+        ("extra: [3]", ["[extra]"]),
+        ("extra: {joints: {a: 3}}", ["[extra]", "a dict within another"]),
+        ("actions: [[Walking]]", ["[actions]", "a list within another"]),
+        ("actions: [{a: 3}]", ["[actions]", "a dict within another"]),
         ("actions: [2020-02-02]", ["[actions]", "date", "quote it"]),
         ("actions: [2020-02-31]", ["not valid YAML", "day"]),
-        ("actions: &a [*a]", ["[actions]", "a list within the list"]),
+        ("actions: &a [*a]", ["[actions]", "a list within another"]),
         ("actions: " + "[" * 5000 + "]" * 5000, ["lists within lists", "one value, or a list"]),
         ("1: 5", ["[1]", "no name of an option", "int"]),
         ("on: 5", ["[True]", "no name of an option", "bool"]),
@@ -741,7 +747,7 @@ def other_corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_run_folder_of_another_corpus_is_not_resumed(actlift, run_folder, other_corpus):
     before = tree(run_folder)
     result = actlift("train", other_corpus, run_folder, "--test-subjects", "syn3", "syn4", *TINY)
-    assert_refused(result, f"{run_folder} holds another run (corpus: there", "another folder, or delete this one")
+    assert_refused(result, f"{run_folder} holds another run (", "corpus: there", "another folder, or delete this one")
     assert tree(run_folder) == before
 
 

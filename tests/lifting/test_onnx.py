@@ -86,7 +86,7 @@ def test_another_skeleton_is_told(tmp_path):
 
 def test_what_cannot_be_written(tmp_path):
     network, path = network_of((3,)), tmp_path / "a.onnx"
-    with pytest.raises(ValueError, match=r"float32, this network is folded to torch\.bfloat16: give the TCN"):
+    with pytest.raises(ValueError, match=r"float32, this form is in torch\.bfloat16: give the network"):
         export_onnx(FoldedTCN(network, torch.bfloat16), path)
     with pytest.raises(ValueError, match="takes 17 joints and gives 17, the skeleton halpe_26 has 26"):
         export_onnx(network, path, skeleton=HALPE_26)

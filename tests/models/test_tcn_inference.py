@@ -135,7 +135,7 @@ def test_lifting_takes_a_folded_network():
 
 def test_what_cannot_be_folded():
     network = network_of((3,))
-    with pytest.raises(ValueError, match=r"stack of 2 networks; fold one of them: actlift\.models\.tcn\.member"):
+    with pytest.raises(ValueError, match="stack of 2 networks; fold one of them: member"):
         FoldedTCN(stack([network, network]))
     with pytest.raises(ValueError, match=r"runs in torch\.float32 or torch\.bfloat16, got torch\.float16"):
         FoldedTCN(network, torch.float16)
@@ -160,11 +160,6 @@ def test_a_network_that_takes_conditions_is_folded_for_one_of_them():
     for condition in range(3):
         told = network(x, condition=torch.full((4,), condition))
         torch.testing.assert_close(FoldedTCN(network.given(condition))(x), told, atol=1e-5, rtol=1e-4)
-    weights = torch.tensor([0.25, 0.75, 0.0])
-    mixed = network.given(weights)
-    expected = 0.25 * network.layers[0].bias[0] + 0.75 * network.layers[0].bias[1]
-    factor = 1 + 0.25 * network.layers[0].gain[0] + 0.75 * network.layers[0].gain[1]
-    torch.testing.assert_close(mixed.layers[0].beta, network.layers[0].beta * factor + expected)
     for wrong in (3, -1):
         with pytest.raises(ValueError, match="conditions are 0 to 2"):
             network.given(wrong)

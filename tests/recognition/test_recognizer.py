@@ -21,23 +21,15 @@ from actlift.data.corpus import Corpus
 from actlift.data.windows import rows_of
 from actlift.lifting.predict import RoutedPredictor, lift, load_lifter
 from actlift.models.tcn import TCN
-from actlift.recognition import recognizer as module
+from actlift.models.tensors import read_tensors, write_tensors
+from actlift.recognition import training as module
+from actlift.recognition.accuracy import calibration_error, confusion, measure, temperature_of
+from actlift.recognition.folds import leave_out
 from actlift.recognition.network import RecognizerNetwork
-from actlift.recognition.recognizer import (
-    ActionRecognizer,
-    calibration_error,
-    confusion,
-    describe,
-    leave_out,
-    load_recognizer,
-    measure,
-    smoothed,
-    steady_labels,
-    temperature_of,
-    train_recognizer,
-)
+from actlift.recognition.prediction import ActionRecognizer, describe, load_recognizer, smoothed, steady_labels
+from actlift.recognition.training import train_recognizer
 from actlift.training.budget import Budget
-from actlift.training.loop import ModelSpec, train
+from actlift.training.loop import Interrupted, ModelSpec, train
 from actlift.training.run import Run
 
 MODEL = {"receptive_field": 9, "channels": 16}
@@ -83,20 +75,29 @@ def test_two_calls_give_the_same_bits(tmp_path, training):
     assert seeded.weights.read_bytes() != one.weights.read_bytes()
 
 
-def test_stopped_and_resumed_is_unbroken(tmp_path, training):
-    def stop(step: int, _: float) -> None:
-        if step == 4:
-            raise KeyboardInterrupt
+def interrupt_at(step: int, monkeypatch) -> None:
+    """Ctrl-C during the training's step of this number."""
+    plain = module.RecognizerLearner.step
 
+    def interrupted(learner, number: int) -> None:
+        plain(learner, number)
+        if number == step - 1:
+            signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(module.RecognizerLearner, "step", interrupted)
+
+
+def test_stopped_and_resumed_is_unbroken(tmp_path, training, monkeypatch):
     whole = train_recognizer(tmp_path / "whole", training, **TINY)
-    with pytest.raises(KeyboardInterrupt, match="the same command resumes .*broken from its last saved state"):
-        train_recognizer(tmp_path / "broken", training, **TINY, save_every_s=0.0, on_progress=stop)
+    interrupt_at(4, monkeypatch)
+    with pytest.raises(Interrupted, match="stopped at step 4 of 6; the same command resumes .*broken"):
+        train_recognizer(tmp_path / "broken", training, **TINY)
     assert not Run.open(tmp_path / "broken").done
-    steps = []
-    broken = train_recognizer(tmp_path / "broken", training, **TINY, on_progress=lambda step, _: steps.append(step))
-    assert steps == [4, 5, 6]  # step 4 was not saved any more
+    assert Run.open(tmp_path / "broken").state.exists()
+    monkeypatch.undo()
+    broken = train_recognizer(tmp_path / "broken", training, **TINY)
     assert broken.weights.read_bytes() == whole.weights.read_bytes()
-    logs = [run.log().drop(columns="seconds") for run in (whole, broken)]
+    logs = [run.log().drop(columns=["seconds", "cpu_seconds"]) for run in (whole, broken)]
     assert logs[0].equals(logs[1])
     assert list(logs[0]["member"][:3]) == ["everybody", "fold0", "fold1"]
     assert logs[0]["loss_nats"].between(0.5, 2).all()
@@ -108,7 +109,7 @@ def test_killed_and_resumed_is_unbroken(tmp_path, training, corpus_folder):
     script = (
         "import sys, torch; torch.set_num_threads(int(sys.argv[3]))\n"
         "from actlift.training.budget import Budget; from actlift.data.corpus import Corpus\n"
-        "from actlift.recognition.recognizer import train_recognizer\n"
+        "from actlift.recognition.training import train_recognizer\n"
         "training = Corpus.open(sys.argv[1]).split(['syn4'])[0]\n"
         f"train_recognizer(__import__('pathlib').Path(sys.argv[2]), training, model={MODEL}, "
         "budget=Budget(150, 16), folds=2, save_every_s=0.0)\n"
@@ -139,12 +140,11 @@ def test_what_is_done_is_returned_and_what_differs_is_refused(tmp_path, training
         train_recognizer(tmp_path / "run", training, **TINY | {"budget": Budget(7, 16)})
 
 
-def test_members_never_draw_from_people_they_leave_out(tmp_path, training):
+def test_members_never_draw_from_people_they_leave_out(training):
     """By the windows that each member's batches hold."""
     folds = leave_out(training, 2)
     members = {"everybody": frozenset(), **{f"fold{i}": people for i, people in enumerate(folds)}}
-    run = Run.create(tmp_path / "run", {"members": [*members], "model": MODEL, "seed": 0})
-    loop = module._Loop(run, training, members, Budget(6, 16), None)
+    loop = module.RecognizerLearner(training, members, Budget(6, 16), {**MODEL, "lifted": False}, None, 0)
     windows = [np.arange(v.frames)[:: module.EVERY] for v in training.views]
     of_row = np.repeat(np.arange(len(windows)), [len(w) for w in windows])
     assert loop.described.shape[1] == len(of_row)
@@ -216,14 +216,12 @@ def test_one_action_is_refused(tmp_path, training):
         train_recognizer(tmp_path / "run", training.select(actions=["Walking"]), **TINY)
 
 
-def test_a_damaged_state_is_refused(tmp_path, training):
-    def halt(step: int, _: float) -> None:
-        if step == 3:
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        train_recognizer(tmp_path / "run", training, **TINY, save_every_s=0.0, on_progress=halt)
-    module.write_tensors(tmp_path / "run" / "state.safetensors", {"network/head": torch.zeros(1)}, {"step": 2})
+def test_a_damaged_state_is_refused(tmp_path, training, monkeypatch):
+    interrupt_at(3, monkeypatch)
+    with pytest.raises(Interrupted):
+        train_recognizer(tmp_path / "run", training, **TINY)
+    monkeypatch.undo()
+    write_tensors(tmp_path / "run" / "state.safetensors", {"network/head": torch.zeros(1)}, {"step": 2})
     with pytest.raises(ValueError, match=r"holds no state of this run (?s:.*) Delete it to train from the start"):
         train_recognizer(tmp_path / "run", training, **TINY)
 
@@ -313,10 +311,10 @@ def test_runs_that_are_no_recognizers_are_refused(learnt, tmp_path):
         load_recognizer(learnt, "somebody")
     with pytest.raises(ValueError, match="does not fit the network that config.json describes"):
         load_lifter(learnt, "everybody")
-    unfinished = Run.create(tmp_path / "run", learnt.config["identity"])
+    unfinished = Run.create(tmp_path / "run", learnt.identity)
     with pytest.raises(FileNotFoundError, match="its training has not ended. Run it again to resume"):
         load_recognizer(unfinished)
-    module.write_tensors(unfinished.weights, {"everybody/head": torch.zeros(1)}, {})
+    write_tensors(unfinished.weights, {"everybody/head": torch.zeros(1)}, {})
     with pytest.raises(ValueError, match=r"holds no recognizer (?s:.*): `actlift recognize` trains one"):
         load_recognizer(unfinished)
 
@@ -368,7 +366,7 @@ def test_calibration_is_on_held_out_people_whose_clips_weigh_the_same(learnt, co
                 labels.append(np.full(view.frames, recognized.actions.index(view.action)))
                 weights.append(np.full(view.frames, 1 / view.frames))
     logits, labels = np.concatenate(logits), np.concatenate(labels)
-    noted = module.read_tensors(learnt.weights)[1]
+    noted = read_tensors(learnt.weights)[1]
     assert len(labels) == noted["held_out"]["frames"]["count"] == 1080
     assert noted["temperature"] == pytest.approx(temperature_of(logits, labels, np.concatenate(weights)))
     assert nll(logits, labels, noted["temperature"]) == pytest.approx(noted["held_out"]["frames"]["nll"], rel=1e-4)
@@ -546,5 +544,5 @@ def test_long_sequences_in_blocks_are_what_they_are_at_once(monkeypatch, causal,
     recognized = ActionRecognizer(recognizer, ["a", "b", "c"])
     pose2d = np.random.default_rng(0).normal(size=(40, 17, 2)).astype(np.float32)
     whole = recognized.logits(pose2d, 30.0)
-    monkeypatch.setattr("actlift.recognition.recognizer.BLOCK", block)
+    monkeypatch.setattr("actlift.recognition.prediction.BLOCK", block)
     np.testing.assert_allclose(recognized.logits(pose2d, 30.0), whole, atol=1e-4)

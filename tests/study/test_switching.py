@@ -20,7 +20,8 @@ from actlift.lifting.predict import LifterPredictor
 from actlift.lifting.stream import RoutedStream
 from actlift.models.options import Network
 from actlift.recognition.network import RecognizerNetwork
-from actlift.recognition.recognizer import ActionRecognizer, recognized_labels, train_recognizer
+from actlift.recognition.prediction import ActionRecognizer, recognized_labels
+from actlift.recognition.training import train_recognizer
 from actlift.study.experiment import run_study
 from actlift.study.plan import Plan
 from actlift.study.switching import DRAWN, JOINED, TO_NOTHING, TO_WRONG, interrupted, joined, measure_switching

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from actlift.training.device import ONE_THREAD, choose_threads, threads_of
-from actlift.training.run import Run
+from actlift.training.run import Identity, Run
 
 IDENTITY = {"members": {"one": {}}, "model": {}, "seed": 0}
 
@@ -41,7 +41,7 @@ def test_what_the_environment_asks_for_is_taken(monkeypatch):
 
 @pytest.mark.usefixtures("unasked", "two_threads")
 def test_a_run_goes_on_with_its_own_threads(tmp_path):
-    run = Run.create(tmp_path, IDENTITY | {"threads": 1})
+    run = Run.create(tmp_path, Identity.read(IDENTITY | {"threads": 1}))
     with threads_of(run, 2):
         assert torch.get_num_threads() == 1
     assert torch.get_num_threads() == 2
@@ -50,7 +50,7 @@ def test_a_run_goes_on_with_its_own_threads(tmp_path):
 @pytest.mark.usefixtures("two_threads")
 def test_unless_the_environment_asks_for_others_and_then_it_says_what_changes(tmp_path, monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "2")
-    run = Run.create(tmp_path, IDENTITY | {"threads": 1})
+    run = Run.create(tmp_path, Identity.read(IDENTITY | {"threads": 1}))
     with pytest.warns(RuntimeWarning, match="begun with 1 thread.* goes on with 2, .*last bit"), threads_of(run, 2):
         assert torch.get_num_threads() == 2
 

@@ -1,5 +1,6 @@
 """Finishing networks in evaluation mode, alone and as arms of a study."""
 
+import signal
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,8 +20,8 @@ from actlift.recognition.discriminant import ClipRecognizer
 from actlift.study.experiment import FINISH, plan_jobs, run_study
 from actlift.study.plan import FINISHED, Plan
 from actlift.training.budget import Budget
-from actlift.training.frozen_bn import finish
-from actlift.training.loop import ModelSpec
+from actlift.training.frozen_bn import FrozenLearner, tune_frozen
+from actlift.training.loop import Interrupted, ModelSpec
 from actlift.training.run import Run
 
 CPU = {"device": "cpu", "precision": "float32"}
@@ -54,7 +55,7 @@ def error(network: TCN, training: Corpus, action: str) -> float:
 
 def test_each_copy_learns_its_part_best_and_statistics_stay(tmp_path, training):
     own = members(training, 120)
-    run = finish(tmp_path / "run", training, own, {m.name: start() for m in own}, **CPU)
+    run = tune_frozen(tmp_path / "run", training, own, {m.name: start() for m in own}, **CPU)
     found = {m.name: load_lifter(run, m.name) for m in own}
     for action in training.actions:
         errors = {name: error(network, training, action) for name, network in found.items()}
@@ -67,21 +68,40 @@ def test_each_copy_learns_its_part_best_and_statistics_stay(tmp_path, training):
 
 def test_the_same_call_gives_the_same_bits_and_what_is_done_is_returned(tmp_path, training):
     own = members(training, 5)
-    runs = [finish(tmp_path / str(i), training, own, {m.name: start() for m in own}, **CPU) for i in range(2)]
+    runs = [tune_frozen(tmp_path / str(i), training, own, {m.name: start() for m in own}, **CPU) for i in range(2)]
     one, other = (run.weights.read_bytes() for run in runs)
     assert one == other
     before = runs[0].weights.stat().st_mtime_ns
-    again = finish(tmp_path / "0", training, own, {m.name: start() for m in own}, **CPU)
+    again = tune_frozen(tmp_path / "0", training, own, {m.name: start() for m in own}, **CPU)
     assert again.weights.stat().st_mtime_ns == before
     assert list(again.log().columns)[:2] == ["step", "progress"]
     with pytest.raises(ValueError, match="holds another run"):
-        finish(tmp_path / "0", training, own, {m.name: network_of((3, 3), seed=1) for m in own}, **CPU)
+        tune_frozen(tmp_path / "0", training, own, {m.name: network_of((3, 3), seed=1) for m in own}, **CPU)
+
+
+def test_what_is_stopped_resumes_to_the_same_bits(tmp_path, training, monkeypatch):
+    own = members(training, 8)
+    whole = tune_frozen(tmp_path / "whole", training, own, {m.name: start() for m in own}, **CPU)
+    plain = FrozenLearner.step
+
+    def interrupted(learner, number: int) -> None:
+        plain(learner, number)
+        if number == 4:
+            signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(FrozenLearner, "step", interrupted)
+    with pytest.raises(Interrupted, match="stopped at step 5 of 8; the same command resumes"):
+        tune_frozen(tmp_path / "run", training, own, {m.name: start() for m in own}, **CPU)
+    monkeypatch.undo()
+    resumed = tune_frozen(tmp_path / "run", training, own, {m.name: start() for m in own}, **CPU)
+    assert resumed.weights.read_bytes() == whole.weights.read_bytes()
+    assert resumed.log()["loss_mm"].tolist() == whole.log()["loss_mm"].tolist()
 
 
 def test_members_of_several_budgets_are_refused(tmp_path, training):
     own = [*members(training, 5)[:1], *members(training, 6)[1:]]
     with pytest.raises(ValueError, match="give members of one budget, got 2 of 3"):
-        finish(tmp_path / "run", training, own, {m.name: start() for m in own}, **CPU)
+        tune_frozen(tmp_path / "run", training, own, {m.name: start() for m in own}, **CPU)
     assert not (tmp_path / "run").exists()
 
 

@@ -15,7 +15,7 @@ from safetensors import SafetensorError
 from actlift import files
 from actlift.files import read_json, remove_leftovers, replacing, write_json
 from actlift.models.tensors import of_member, read_tensors, write_tensors
-from actlift.training.run import Run
+from actlift.training.run import Identity, Run
 
 IDENTITY = {"corpus": "abc", "members": {"a": {"steps": 3}, "b": {"steps": 3}}, "model": {"widths": [3]}, "seed": 0}
 
@@ -167,8 +167,8 @@ def test_tensors_of_others_have_no_metadata_of_ours(tmp_path):
 
 def test_a_run_is_made_once_and_opened_again(tmp_path):
     folder = tmp_path / "runs" / "one"
-    made = Run.create(folder, IDENTITY | {"range": (1, 2)})  # what JSON keeps is what counts
-    opened, again = Run.open(str(folder)), Run.create(folder, IDENTITY | {"range": [1, 2]})
+    made = Run.create(folder, Identity.read(IDENTITY | {"loss": {"range": (1, 2)}}))  # what JSON keeps is what counts
+    opened, again = Run.open(str(folder)), Run.create(folder, Identity.read(IDENTITY | {"loss": {"range": [1, 2]}}))
     assert made.config == opened.config == again.config
     assert made.members == ("a", "b")
     assert not made.done
@@ -178,8 +178,8 @@ def test_a_run_is_made_once_and_opened_again(tmp_path):
 
 
 def test_the_config_says_what_ran(tmp_path):
-    config = Run.create(tmp_path / "run", IDENTITY).config
-    assert config["identity"] == IDENTITY
+    config = Run.create(tmp_path / "run", Identity.read(IDENTITY)).config
+    assert config["identity"] == IDENTITY | {"trained_on": {"subjects": [], "actions": []}}
     assert config["versions"].keys() == {"python", "actlift", "torch", "numpy"}
     assert config["versions"]["torch"].split("+")[0] == torch.__version__.split("+")[0]
     assert config["command"] == " ".join(sys.argv)
@@ -199,38 +199,38 @@ def test_the_config_says_what_ran(tmp_path):
     ],
 )
 def test_another_run_in_the_folder_is_refused_by_what_differs(tmp_path, change, told):
-    Run.create(tmp_path / "run", IDENTITY)
+    Run.create(tmp_path / "run", Identity.read(IDENTITY))
     before = (tmp_path / "run" / "config.json").read_bytes()
     with pytest.raises(ValueError, match=rf"run holds another run \(.*{told}.*\)\. Choose another folder, or delete"):
-        Run.create(tmp_path / "run", IDENTITY | change)
+        Run.create(tmp_path / "run", Identity.read(IDENTITY | change))
     assert (tmp_path / "run" / "config.json").read_bytes() == before
 
 
 @pytest.mark.parametrize("done", [True, False])
 def test_no_run_is_refused_for_its_threads(tmp_path, done):
-    run = Run.create(tmp_path, IDENTITY | {"threads": 4})
+    run = Run.create(tmp_path, Identity.read(IDENTITY | {"threads": 4}))
     if done:
         run.weights.touch()
-    assert Run.create(tmp_path, IDENTITY | {"threads": 2}).config == run.config
+    assert Run.create(tmp_path, Identity.read(IDENTITY | {"threads": 2})).config == run.config
     with pytest.raises(ValueError, match="seed: there 0, asked for 1"):
-        Run.create(tmp_path, IDENTITY | {"threads": 2, "seed": 1})
+        Run.create(tmp_path, Identity.read(IDENTITY | {"threads": 2, "seed": 1}))
 
 
 def test_a_foreign_folder_is_refused_and_left_alone(tmp_path):
     (tmp_path / "holiday.jpg").write_text("")
     with pytest.raises(ValueError, match=f"{tmp_path} is not empty and holds no run: choose another folder"):
-        Run.create(tmp_path, IDENTITY)
+        Run.create(tmp_path, Identity.read(IDENTITY))
     assert names(tmp_path) == ["holiday.jpg"]
     with pytest.raises(ValueError, match=r"holiday\.jpg is a file, a run needs a folder: choose another name"):
-        Run.create(tmp_path / "holiday.jpg", IDENTITY)
+        Run.create(tmp_path / "holiday.jpg", Identity.read(IDENTITY))
 
 
 def test_what_a_killed_process_half_wrote_is_no_obstacle(tmp_path):
     (tmp_path / ".config.json.123.part").write_text("{")
-    Run.create(tmp_path, IDENTITY)
+    Run.create(tmp_path, Identity.read(IDENTITY))
     for name in (".state.safetensors.123.part", ".tmp0rgQvr"):  # ours, safetensors'
         (tmp_path / name).write_text("")
-    Run.create(tmp_path, IDENTITY)
+    Run.create(tmp_path, Identity.read(IDENTITY))
     assert names(tmp_path) == ["config.json"]
 
 
@@ -238,7 +238,7 @@ def test_what_a_killed_process_half_wrote_is_no_obstacle(tmp_path):
 def test_a_run_folder_that_cannot_be_made_is_named(tmp_path, parent):
     (tmp_path / "a file").write_text("")
     with pytest.raises(OSError, match=f"could not write {tmp_path / parent / 'run'}/config.json .*another folder"):
-        Run.create(tmp_path / parent / "run", IDENTITY)
+        Run.create(tmp_path / parent / "run", Identity.read(IDENTITY))
 
 
 def test_no_run_folder(tmp_path):
@@ -264,14 +264,14 @@ def test_no_run_folder(tmp_path):
 def test_damaged_configs_are_named(tmp_path, content, message):
     path = tmp_path / "config.json"
     path.write_text(content)
-    for door in (Run.open, lambda folder: Run.create(folder, IDENTITY)):
+    for door in (Run.open, lambda folder: Run.create(folder, Identity.read(IDENTITY))):
         with pytest.raises(ValueError, match=f"{path} is.*{message.removeprefix('is ')}"):
             door(tmp_path)
     assert path.read_text() == content
 
 
 def test_the_log_is_a_table_of_lines_and_members(tmp_path):
-    run = Run.create(tmp_path, IDENTITY)
+    run = Run.create(tmp_path, Identity.read(IDENTITY))
     line = {
         "step": 1,
         "progress": 0.5,

@@ -77,7 +77,7 @@ class Progress:
 
     def training(self, label: str, at: "TrainProgress", whole: tuple[int, int] | None = None) -> None:
         """Show a training; ``whole`` is windows seen and to see in all, where it is one of several."""
-        note = f"{at.loss_mm:.1f} mm {at.windows_per_second:,.0f} windows/s"
+        note = f"{at.loss:.1f} {at.unit} {at.windows_per_second:,.0f} windows/s"
         self(label, at.windows, at.windows_total, note, row="training", whole=whole)
 
     def _bar(self, row: str, label: str, done: int, total: int | None, note: str = "") -> None:

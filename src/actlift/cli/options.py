@@ -73,17 +73,14 @@ def _check(path: Path, app: cyclopts.App, key: object, value: object) -> None:
         raise UsageError(f"{path}: unknown option [{key}]; the options of one verb stand there, without its name")
     if key.startswith(("no-", "no_")):
         raise UsageError(f"{path}: unknown option [{key}]; write `{key[3:]}: false`")
-    for each in value if isinstance(value, list) else [value]:
+    inner = [*value, *value.values()] if isinstance(value, dict) else value if isinstance(value, list) else [value]
+    for each in inner:
+        if isinstance(each, list | dict):
+            raise UsageError(f"{path}: [{key}] holds a {type(each).__name__} within another; no option goes so deep")
         if not isinstance(each, VALUES):
-            raise UsageError(f"{path}: [{key}] wants a value or a list of values, got {_kind(each)}")
-
-
-def _kind(value: object) -> str:
-    if isinstance(value, dict):
-        return "options below it; all stand side by side, as in `steps: 6000`"
-    return (
-        "a list within the list" if isinstance(value, list) else f"a {type(value).__name__}; quote it to make it text"
-    )
+            raise UsageError(f"{path}: [{key}] holds a {type(each).__name__}; quote it to make it text")
+    if isinstance(value, dict) and not all(isinstance(name, str) for name in value):
+        raise UsageError(f"{path}: [{key}] has keys that are no text; quote them")
 
 
 def whole_numbers_only(_app: cyclopts.App, _commands: tuple[str, ...], arguments: Any) -> None:

@@ -303,7 +303,7 @@ def switching(
     from actlift.data.corpus import Corpus
     from actlift.lifting.conditional import ConditionalLifter
     from actlift.lifting.predict import LifterPredictor, load_lifter
-    from actlift.recognition.recognizer import load_recognizer
+    from actlift.recognition.prediction import load_recognizer
     from actlift.report.figures import save_drawing
     from actlift.report.study_page import data_note
     from actlift.report.switching_page import drawing, print_switching

@@ -316,12 +316,13 @@ def export(run: Path, *, out: Path, member: str | None = None) -> None:
     """
     from actlift.lifting.onnx import export_onnx
     from actlift.lifting.predict import load_lifter
+    from actlift.models.base import parameter_count
     from actlift.training.run import Run
 
     lifter = load_lifter(Run.open(run), member)
     export_onnx(lifter, out)
     console.say(
-        f"{out}: {lifter.receptive_field} frames receptive field, {lifter.parameters_per_member:,} parameters",
+        f"{out}: {lifter.receptive_field} frames receptive field, {parameter_count(lifter):,} parameters",
     )
 
 
@@ -381,7 +382,9 @@ def recognize_verb(
     """
     from actlift.data.corpus import Corpus
     from actlift.lifting.predict import load_lifter
-    from actlift.recognition.recognizer import load_recognizer, measure, train_recognizer
+    from actlift.recognition.accuracy import measure
+    from actlift.recognition.prediction import load_recognizer
+    from actlift.recognition.training import train_recognizer
     from actlift.report.study_page import data_note
     from actlift.training.run import Run
 
@@ -399,7 +402,7 @@ def recognize_verb(
             folds=folds,
             seed=seed,
             save_every_s=save_every_s,
-            on_progress=lambda step, loss: progress(f"training {out}", step, steps, f"loss {loss:.2f} nats"),
+            on_progress=lambda at: progress.training(f"training {out}", at),
         )
     recognized = load_recognizer(run)
     found = measure(recognized([v.keypoints for v in test.views]), test.views, recognized.actions)

@@ -16,6 +16,8 @@ from actlift.evaluation.metrics import METRICS, metric
 from actlift.evaluation.scores import ALL_JOINTS, Scores
 from actlift.geometry.skeleton import H36M_17, Skeleton, root_relative
 from actlift.lifting.predict import Poses, Predictor
+from actlift.models.base import trained_on
+from actlift.training.run import refuse_seen
 
 
 def evaluate(
@@ -27,13 +29,23 @@ def evaluate(
     run: str = "",
     metrics: Sequence[str] = tuple(METRICS),
     skeleton: Skeleton = H36M_17,
+    known_people: bool = False,
 ) -> Scores:
-    """Predict these views and score the root-relative poses; see :func:`score_poses`."""
+    """Predict these views and score the root-relative poses; see :func:`score_poses`.
+
+    Args:
+        known_people: also score people on whose other clips the predictor was trained, which whoever shows the scores
+            has to say.
+
+    Raises:
+        InputError: as :func:`score_poses`, and for views of people whom the predictor was trained on.
+    """
     for name in metrics:
         metric(name)
-    return score_poses(
-        predictor([v.keypoints for v in views]), views, arm=arm, seed=seed, run=run, metrics=metrics, skeleton=skeleton
-    )
+    if not known_people:
+        refuse_seen(trained_on(predictor), {v.subject for v in views}, run or arm)
+    poses = predictor([v.keypoints for v in views])
+    return score_poses(poses, views, arm=arm, seed=seed, run=run, metrics=metrics, skeleton=skeleton)
 
 
 def score_poses(

@@ -17,7 +17,7 @@ from actlift.errors import InputError
 from actlift.geometry.skeleton import root_relative
 from actlift.lifting.predict import LifterPredictor, Poses, Predictor, route
 from actlift.lifting.stream import fade_window
-from actlift.models.tcn import TCN
+from actlift.models.base import Lifter, given, unconditioned
 
 UNKNOWN = "unknown"
 FADE_S = 0.25
@@ -37,13 +37,13 @@ class ConditionalLifter:
     unknown: Predictor
 
     @classmethod
-    def from_network(cls, network: TCN, actions: Sequence[str]) -> "ConditionalLifter":
+    def from_network(cls, network: Lifter, actions: Sequence[str]) -> "ConditionalLifter":
         """One network that takes conditions, numbered as ``actions`` are."""
-        given = {action: LifterPredictor(network.given(i)) for i, action in enumerate(actions)}
-        return cls(given, LifterPredictor(network.given(network.conditions)))
+        of_action = {action: LifterPredictor(given(network, i)) for i, action in enumerate(actions)}
+        return cls(of_action, LifterPredictor(unconditioned(network)))
 
     @classmethod
-    def from_experts(cls, experts: Mapping[str, TCN], generalist: TCN) -> "ConditionalLifter":
+    def from_experts(cls, experts: Mapping[str, Lifter], generalist: Lifter) -> "ConditionalLifter":
         """One network per action, and a generalist where no action is known."""
         return cls({action: LifterPredictor(expert) for action, expert in experts.items()}, LifterPredictor(generalist))
 

@@ -25,14 +25,12 @@ from dataclasses import asdict
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
 
 from actlift import __version__
 from actlift.errors import InputError, MissingPackageError
 from actlift.files import replacing
 from actlift.geometry.skeleton import H36M_17, Skeleton
-from actlift.models.tcn import TCN
-from actlift.models.tcn_inference import Affine, FoldedTCN
+from actlift.models.base import InferenceForm, Lifter, graph, inference_form
 
 UNITS = {
     "pose2d": "screen: x in [-1, 1] over the image's width, y down in the same unit, both 0 in the middle",
@@ -40,7 +38,7 @@ UNITS = {
 }
 
 
-def export_onnx(lifter: TCN | FoldedTCN, path: Path | str, *, skeleton: Skeleton = H36M_17) -> None:
+def export_onnx(lifter: Lifter | InferenceForm, path: Path | str, *, skeleton: Skeleton = H36M_17) -> None:
     """Write a network as one ONNX file, whole or not at all, in float32.
 
     Args:
@@ -50,7 +48,7 @@ def export_onnx(lifter: TCN | FoldedTCN, path: Path | str, *, skeleton: Skeleton
 
     Raises:
         ModuleNotFoundError: where the packages for it are missing, and how to install them.
-        ValueError: for a stack of networks, one folded to bfloat16, or a skeleton of another number of joints.
+        ValueError: for a stack of networks, an inference form in bfloat16, or a skeleton of another number of joints.
         OSError: where the file cannot be written; what lay there stays.
     """
     try:
@@ -60,20 +58,20 @@ def export_onnx(lifter: TCN | FoldedTCN, path: Path | str, *, skeleton: Skeleton
         raise MissingPackageError(
             f"writing ONNX files needs the package {error.name}: pip install actlift[onnx]", name=error.name
         ) from error
-    folded = lifter if isinstance(lifter, FoldedTCN) else FoldedTCN(lifter)
-    if folded.dtype != torch.float32:
-        raise InputError(f"ONNX files are written in float32, this network is folded to {folded.dtype}: give the TCN")
-    if not folded.joints_in == folded.joints_out == len(skeleton):
+    form = inference_form(lifter)
+    if form.dtype != torch.float32:
+        raise InputError(f"ONNX files are written in float32, this form is in {form.dtype}: give the network")
+    if not form.joints_in == form.joints_out == len(skeleton):
         raise InputError(
-            f"the network takes {folded.joints_in} joints and gives {folded.joints_out}, "
+            f"the network takes {form.joints_in} joints and gives {form.joints_out}, "
             f"the skeleton {skeleton.name} has {len(skeleton)}"
         )
-    graph = _Convolutions(folded).eval()
-    frames = torch.export.Dim("frames", min=folded.receptive_field)
+    module = graph(form).eval()
+    frames = torch.export.Dim("frames", min=form.receptive_field)
     with _quiet():
         program = torch.onnx.export(
-            graph,
-            (torch.zeros(2, folded.receptive_field + 2, folded.joints_in, 2),),
+            module,
+            (torch.zeros(2, form.receptive_field + 2, form.joints_in, 2),),
             dynamo=True,
             input_names=["pose2d"],
             output_names=["pose3d"],
@@ -85,44 +83,15 @@ def export_onnx(lifter: TCN | FoldedTCN, path: Path | str, *, skeleton: Skeleton
     for part in (program.model.graph, *program.model.graph):  # the exporter's notes name files of this machine
         part.metadata_props.clear()
     program.model.metadata_props.update(
-        receptive_field=str(folded.receptive_field),
-        causal=json.dumps(folded.causal),
+        receptive_field=str(form.receptive_field),
+        causal=json.dumps(form.causal),
         skeleton=json.dumps(asdict(skeleton)),
-        trajectory=json.dumps(folded.trajectory),
+        trajectory=json.dumps(form.trajectory),
         units=json.dumps(UNITS),
         producer=f"actlift {__version__}",
     )
     with replacing(Path(path)) as beside:
         program.save(beside)
-
-
-class _Convolutions(nn.Module):
-    """A folded network from convolutions over time, which exporters and runtimes know best."""
-
-    def __init__(self, folded: FoldedTCN) -> None:
-        super().__init__()
-        self.first = _convolution(folded.first)
-        self.wide = nn.ModuleList(_convolution(block.wide) for block in folded.blocks)
-        self.narrow = nn.ModuleList(_convolution(block.narrow) for block in folded.blocks)
-        self.head = _convolution(folded.head)
-        self.kept = [block.kept_tap * block.wide.dilation for block in folded.blocks]
-
-    def forward(self, pose2d: Tensor) -> Tensor:
-        x = pose2d.flatten(2).transpose(1, 2)  # (b, c, t)
-        x = torch.relu(self.first(x))
-        for wide, narrow, kept in zip(self.wide, self.narrow, self.kept, strict=True):
-            y = torch.relu(wide(x))
-            x = x[:, :, kept : kept + y.shape[2]] + torch.relu(narrow(y))
-        out: Tensor = self.head(x).transpose(1, 2).unflatten(2, (-1, 3))
-        return out
-
-
-def _convolution(affine: Affine) -> nn.Conv1d:
-    k, c = affine.weight.shape
-    result = nn.Conv1d(k // affine.width, c, affine.width, dilation=affine.dilation)
-    result.weight = nn.Parameter(affine.weight.reshape(affine.width, -1, c).permute(2, 1, 0).cpu().contiguous())
-    result.bias = nn.Parameter(affine.shift.cpu())
-    return result
 
 
 @contextmanager

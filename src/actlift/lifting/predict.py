@@ -16,8 +16,7 @@ from torch import Tensor
 from actlift.data.keypoints2d import Keypoints2D
 from actlift.errors import InputError
 from actlift.geometry.skeleton import H36M_17, Skeleton
-from actlift.models.tcn import TCN
-from actlift.models.tcn_inference import FoldedTCN
+from actlift.models.base import InferenceForm, Lifter, inference_form, make_network, trained_on
 from actlift.models.tensors import of_member, read_tensors
 from actlift.training.run import Run
 
@@ -44,9 +43,10 @@ class LifterPredictor:
     """
 
     def __init__(
-        self, lifter: TCN, *, skeleton: Skeleton = H36M_17, flip: bool = True, dtype: torch.dtype = torch.float32
+        self, lifter: Lifter, *, skeleton: Skeleton = H36M_17, flip: bool = True, dtype: torch.dtype = torch.float32
     ) -> None:
-        self.lifter = FoldedTCN(lifter, dtype)
+        self.lifter = inference_form(lifter, dtype)
+        self.trained_on = trained_on(lifter)
         self.skeleton = skeleton
         self.flip = flip
 
@@ -65,6 +65,7 @@ class RoutedPredictor:
     def __init__(self, predictors: Mapping[str, Predictor], part_of: Callable[[Keypoints2D], str]) -> None:
         self.predictors = predictors
         self.part_of = part_of
+        self.trained_on = frozenset[str]().union(*(trained_on(p) for p in predictors.values()))
 
     def __call__(self, sequences: Sequence[Keypoints2D]) -> Poses:
         return route(self.predictors, sequences, [self.part_of(s) for s in sequences])
@@ -85,7 +86,7 @@ def route(predictors: Mapping[str, Predictor], sequences: Sequence[Keypoints2D],
     return [poses[i] for i in range(len(sequences))]
 
 
-def load_lifter(run: Run, member: str | None = None) -> TCN:
+def load_lifter(run: Run, member: str | None = None) -> Lifter:
     """The network of a finished run, in evaluation mode. The member may be left out where there is one.
 
     Raises:
@@ -99,16 +100,18 @@ def load_lifter(run: Run, member: str | None = None) -> TCN:
     run.check_member(member)
     tensors, _ = read_tensors(run.weights)
     try:
-        network = TCN(**run.config["identity"]["model"])
+        network = make_network(run.identity.model)
         network.load_state_dict(of_member(tensors, member))
-    except (TypeError, RuntimeError) as error:
+    except (InputError, RuntimeError) as error:  # of torch, for tensors of other shapes
         raise InputError(f"{run.weights} does not fit the network that config.json describes: {error}") from error
-    return network.eval()
+    network.eval()
+    network.trained_on = frozenset(run.identity.subjects)  # type: ignore[attr-defined]
+    return network
 
 
 @torch.inference_mode()
 def lift(
-    lifter: TCN | FoldedTCN,
+    lifter: Lifter | InferenceForm,
     sequences: Sequence[Float[np.ndarray, "_ j 2"]],
     *,
     skeleton: Skeleton = H36M_17,
@@ -122,29 +125,29 @@ def lift(
         sequences: keypoints.
         skeleton: of keypoints (for flips) and poses.
         flip: as for :class:`LifterPredictor`.
-        dtype: of the computation, float32 or bfloat16; a folded network has its own.
+        dtype: of the computation, float32 or bfloat16; an inference form has its own.
 
     Raises:
         ValueError: for an empty sequence or another number of joints.
     """
-    folded = lifter if isinstance(lifter, FoldedTCN) else FoldedTCN(lifter, dtype)
+    form = inference_form(lifter, dtype)
     for sequence in sequences:
-        folded.check_joints(sequence.shape[1])
+        form.check_joints(sequence.shape[1])
         if not len(sequence):
             raise InputError("a sequence of no frames cannot be lifted")
-    context = folded.receptive_field - 1
-    before = context if folded.causal else context // 2
+    context = form.receptive_field - 1
+    before = context if form.causal else context // 2
     poses: dict[int, Float[np.ndarray, "_ j2 3"]] = {}
     for pack in _packs([len(s) for s in sequences], context):
         longest = len(sequences[pack[-1]])
         position = np.arange(-before, longest + context - before)
         padded = np.stack([sequences[i].take(position.clip(0, len(sequences[i]) - 1), axis=0) for i in pack])
-        pose2d = torch.from_numpy(padded).to(folded.device, torch.float32)
+        pose2d = torch.from_numpy(padded).to(form.device, torch.float32)
         if flip:
-            both = folded(torch.stack([pose2d, mirrored(pose2d, skeleton)]))[..., : folded.joints_out, :]
+            both = form(torch.stack([pose2d, mirrored(pose2d, skeleton)]))[..., : form.joints_out, :]
             lifted = (both[0] + mirrored(both[1], skeleton)) / 2
         else:
-            lifted = folded(pose2d)[..., : folded.joints_out, :]
+            lifted = form(pose2d)[..., : form.joints_out, :]
         poses |= {i: pose[: len(sequences[i])] for i, pose in zip(pack, lifted.cpu().numpy(), strict=True)}
     return [poses[i] for i in range(len(sequences))]
 

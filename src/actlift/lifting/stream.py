@@ -1,31 +1,14 @@
-"""Lifting frame by frame: a new frame costs one row per layer, not a receptive field.
+"""Lifting frame by frame, to what whole sequences are lifted to.
 
-A convolution of w taps that lie d frames apart needs, for a new row, its inputs of now, d frames ago, 2 d frames ago,
-and so on. Each convolution keeps its inputs in a ring of d phases with w slots each: frame t lies in phase t mod d, and
-there in slot floor(t / d) mod w, so that one phase holds the taps of one output. Each phase is kept twice, end to end,
-here for w = 3 (in units of d frames)::
-
-    slot       0   1   2   0   1   2
-    frame      6   7   5   6   7   5          7 has just been written, to both slots 1
-                       '---------'            its taps, oldest first: always one unbroken run
-
-A row of a layer is then one product of that run, a view made beforehand, with the layer's weight, whatever the frame;
-several streams are as many rows. Before a stream's first frame lie copies of it, which is how sequences are padded
-(:mod:`actlift.lifting.predict`): a constant sequence has constant activations, so its first row of each layer fills
-the ring.
-
-A frame reads all weights once, and where these outgrow the cache (34 MB in float32 for 27 frames of 1024 channels)
-that is what takes the time; bfloat16 halves it. In smaller networks the calls do, and float32 is faster: a frame on one
-core took 0.05 ms in float32 and 0.14 in bfloat16 with 128 channels, 2.1 and 1.5 ms with 1024.
+How a network takes a new frame is its own business (:func:`actlift.models.base.stepper`): the temporal network keeps
+activations in rings, so that a frame costs one row per layer; others lift the last receptive field again.
 
 Where frames are labeled, each with the lifter it wants (:class:`RoutedStream`), lifters that are not wanted do not
-run, and the rings of one that comes into use are cold. It replays the last receptive field of keypoints: rings are
-filled from one batch, layer by layer, and hold what they would hold had it run all along.
+run, and one that comes into use knows nothing of what was. It replays the last receptive field of keypoints.
 """
 
 from collections import deque
 from collections.abc import Mapping
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -34,19 +17,18 @@ from torch import Tensor
 
 from actlift.errors import InputError
 from actlift.geometry.skeleton import H36M_17, Skeleton, mirror_points
-from actlift.models.tcn import TCN
-from actlift.models.tcn_inference import Affine, FoldedTCN
+from actlift.models.base import InferenceForm, Lifter, inference_form, stepper
 
 
 class Stream:
     """Lifts 2D keypoints as they come, to what :func:`actlift.lifting.predict.lift` makes of the whole sequences.
 
     Args:
-        lifter: a network, or one that is folded already.
+        lifter: a network, or its inference form.
         streams: how many run side by side, say one per person; a frame is then a frame of each.
         flip: averages with the prediction for the mirrored input.
         skeleton: of keypoints (for flips) and poses.
-        dtype: of the computation, float32 or bfloat16; a folded network has its own.
+        dtype: of the computation, float32 or bfloat16; an inference form has its own.
 
     Attributes:
         delay: by how many frames poses come late: half the receptive field, or 0 where causal.
@@ -58,7 +40,7 @@ class Stream:
     @torch.inference_mode()
     def __init__(
         self,
-        lifter: TCN | FoldedTCN,
+        lifter: Lifter | InferenceForm,
         *,
         streams: int = 1,
         flip: bool = False,
@@ -67,24 +49,16 @@ class Stream:
     ) -> None:
         if streams < 1:
             raise InputError(f"there is at least one stream, got {streams}")
-        network = lifter if isinstance(lifter, FoldedTCN) else FoldedTCN(lifter, dtype)
+        network = inference_form(lifter, dtype)
         self.streams = streams
         self.delay = 0 if network.causal else network.receptive_field // 2
         self._network = network
         self._flip = flip
         self._skeleton = skeleton
         rows = streams * (1 + flip)  # the mirrored streams behind the others
-        frame = torch.zeros(rows, 1, network.joints_in * 2)
-        self._frame = frame
-        self._keypoints = frame.numpy().reshape(1 + flip, streams, network.joints_in, 2)
-        self._first = _Ring(rows, network.first, 0)
-        self._rings = [_Ring(rows, block.wide, block.kept_tap) for block in network.blocks]
-        like = network.head.weight
-        self._expanded = like.new_empty(rows, network.channels)
-        self._z, self._y = like.new_empty(2, rows, network.channels, dtype=network.dtype)
-        self._last = self._z.new_empty(rows, 2, network.channels)
-        self._out = like.new_empty(rows, like.shape[1])
-        self._time = 0
+        self._frame = torch.zeros(rows, network.joints_in, 2)
+        self._keypoints = self._frame.numpy().reshape(1 + flip, streams, network.joints_in, 2)
+        self._stepper = stepper(network, rows)
         self._seen = np.zeros(streams, np.int64)  # frames of each stream, exact up to the delay
         self.reset()
 
@@ -134,22 +108,9 @@ class Stream:
         network, t = self._network, len(frames)
         last = frames[np.arange(t - network.receptive_field, t).clip(0)].reshape(-1, *self._keypoints.shape[1:])
         both = [last, mirror_points(last, self._skeleton)] if self._flip else [last]
-        rows = torch.from_numpy(np.stack(both, axis=1)).to(self._frame)
-        n = len(self._frame)
-
-        def layer(affine: Affine, rows: Float[Tensor, "n c"]) -> Float[Tensor, "n2 c2"]:
-            return affine.rectified(rows, n, rows.new_empty(len(rows), network.channels))
-
-        rows = rows.view(-1, self._frame.shape[-1])  # frame by frame and in a frame stream by stream
-        self._first.remember(rows)
-        rows = layer(network.first, rows).to(network.dtype)
-        for block, ring in zip(network.blocks, self._rings, strict=True):
-            ring.remember(rows)
-            y = layer(block.narrow, layer(block.wide, rows))
-            kept = rows[block.kept_tap * block.wide.dilation * n :]
-            rows = y.add_(kept[: len(y)])
+        rows = torch.from_numpy(np.stack(both, axis=1)).to(self._network.device, torch.float32)
+        self._stepper.replay(rows.flatten(1, 2))
         self.reset()
-        self._time = 0
         self._seen[:] = t
 
     def check(self, frame: Float[np.ndarray, "*streams j 2"]) -> None:
@@ -181,30 +142,15 @@ class Stream:
     @torch.inference_mode()
     def _advance(self) -> Float[np.ndarray, "*streams j2 3"] | None:
         """One step of time with the keypoints that lie there."""
-        network, time = self._network, self._time
         begun = self._begun()
-        views = [ring.views[time % len(ring.views)] for ring in self._rings]
-        targets = [*(view.slot for view in views), self._last]  # what each block reads, and the head
-
-        first = self._first.views[time % len(self._first.views)]
-        first.slot.copy_(self._frame)
-        self._first.fill(begun, first)
-        torch.addmm(network.first.shift, first.taps, network.first.weight, out=self._expanded).relu_()
-        targets[0].copy_(self._expanded[:, None])
-        for block, ring, view, target in zip(network.blocks, self._rings, views, targets[1:], strict=True):
-            ring.fill(begun, view)
-            torch.addmm(block.wide.shift, view.taps, block.wide.weight, out=self._z).relu_()
-            torch.addmm(block.narrow.shift, self._z, block.narrow.weight, out=self._y).relu_()
-            torch.add(view.kept, self._y[:, None].expand_as(target), out=target)
-        self._time += 1
+        lifted = self._stepper.push(self._frame.to(self._network.device), begun)
         silent = self._silent()
         if silent is not None and silent.all():
             return None
-        torch.addmm(network.head.shift, self._last[:, 0].float(), network.head.weight, out=self._out)
-        straight, *mirrored = self._out.cpu().numpy().reshape(1 + self._flip, self.streams, -1, 3)
-        poses = straight[:, : network.joints_out].copy()
+        straight, *mirrored = lifted.cpu().numpy().reshape(1 + self._flip, self.streams, -1, 3)
+        poses = straight[:, : self._network.joints_out].copy()
         if mirrored:
-            poses += mirror_points(mirrored[0][:, : network.joints_out], self._skeleton)
+            poses += mirror_points(mirrored[0][:, : self._network.joints_out], self._skeleton)
             poses /= 2
         if silent is not None:
             poses[silent] = np.nan
@@ -249,7 +195,7 @@ class RoutedStream:
     ``ahead``. Only lifters run whose labels stand within the fade: one where the label is steady, two around a change.
 
     Args:
-        lifters: by label; networks, or folded ones, of one receptive field and skeleton.
+        lifters: by label; networks, or their inference forms, of one receptive field and skeleton.
         fade_frames: within which one lifter gives way to the next; 0 switches at once.
         flip, skeleton, dtype: as for :class:`Stream`.
 
@@ -264,7 +210,7 @@ class RoutedStream:
 
     def __init__(
         self,
-        lifters: Mapping[str, TCN | FoldedTCN],
+        lifters: Mapping[str, Lifter | InferenceForm],
         *,
         fade_frames: int,
         flip: bool = False,
@@ -338,40 +284,3 @@ class RoutedStream:
         poses = [pose for _ in range(steps) if (pose := self.push(self._frames[-1], self._labels[-1])) is not None]
         self.reset()
         return np.stack(poses) if poses else np.empty((0, self._joints, 3), np.float32)
-
-
-class _View(NamedTuple):
-    """Where the frame of one time is written, twice, what its product reads, and what the residual connection keeps."""
-
-    slot: Tensor  # (n, 2, c)
-    taps: Tensor  # (n, width * c)
-    kept: Tensor  # (n, 2, c), one row seen twice
-
-
-class _Ring:
-    """The inputs of one convolution, as the module's docstring draws them."""
-
-    def __init__(self, rows: int, layer: Affine, kept_tap: int) -> None:
-        width, dilation = layer.width, layer.dilation
-        c = layer.weight.shape[0] // width
-        self.memory = torch.zeros(rows, dilation, 2, width, c, dtype=layer.weight.dtype, device=layer.weight.device)
-        runs = self.memory.view(rows, dilation, 2 * width, c)
-        self.views = []  # by time modulo width * dilation
-        for slot in range(width):
-            for phase in range(dilation):
-                taps = runs[:, phase, slot + 1 : slot + 1 + width]
-                kept = taps[:, kept_tap, None].expand(rows, 2, c)
-                self.views.append(_View(self.memory[:, phase, :, slot], taps.view(rows, width * c), kept))
-
-    def remember(self, rows: Float[Tensor, "n c"]) -> None:
-        """Hold these time-major rows as those of the last frames before time 0."""
-        n, dilation, _, width, c = self.memory.shape
-        frames = rows.view(-1, n, c)[-width * dilation :]
-        time = torch.arange(-len(frames), 0, device=frames.device)
-        slot = time.div(dilation, rounding_mode="floor") % width
-        self.memory[:, time % dilation, :, slot] = frames[:, :, None]
-
-    def fill(self, rows: Int[Tensor, " n"] | None, view: _View) -> None:
-        """Copy what was just written for these rows to every slot, as if it had always been so."""
-        if rows is not None:
-            self.memory[rows] = view.slot[rows, 0, None, None, None]

@@ -23,7 +23,7 @@ runs it. One further condition, the last, means "unknown".
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
@@ -166,8 +166,18 @@ class TCN(nn.Module):
         return math.prod(self.widths)
 
     @property
-    def parameters_per_member(self) -> int:
-        return sum(p.numel() for p in self.parameters()) // (self.members or 1)
+    def keywords(self) -> dict[str, Any]:
+        """What makes a network like this one, but for its members."""
+        return {
+            "widths": self.widths,
+            "channels": self.channels,
+            "joints_in": self.joints_in,
+            "joints_out": self.joints_out,
+            "causal": self.causal,
+            "dropout": self.dropout,
+            "trajectory": self.trajectory,
+            "conditions": self.conditions,
+        }
 
     @property
     def multiply_adds(self) -> int:
@@ -262,36 +272,28 @@ class TCN(nn.Module):
             raise InputError("this network takes no conditions")
 
     @torch.no_grad()
-    def given(self, condition: int | Float[Tensor, " conditions"]) -> "TCN":
+    def given(self, condition: int) -> "TCN":
         """The plain network that this one is for one condition, as it is now.
 
         Args:
-            condition: its number, ``conditions`` for "unknown"; or a weight for each, "unknown" last, by which gains
-                and biases are averaged.
+            condition: its number, ``conditions`` for "unknown".
 
         Raises:
-            ValueError: for a condition there is not, a stack, or a network that takes none.
+            InputError: for a condition there is not, a stack, or a network that takes none.
         """
         if not self.conditions or self.members is not None:
             raise InputError("only one network, which takes conditions, can be given one")
-        if isinstance(condition, int):
-            if not 0 <= condition <= self.conditions:
-                raise InputError(f"conditions are 0 to {self.conditions} (unknown), got {condition}")
-            weights = torch.nn.functional.one_hot(torch.tensor(condition), self.conditions + 1)
-        elif condition.shape != (self.conditions + 1,):
-            raise InputError(f"wanted a weight for each of {self.conditions + 1} conditions, got {condition.shape}")
-        else:
-            weights = condition
-        plain = TCN(**{**shape_of(self), "conditions": 0}).to(self.head.device)
+        if not 0 <= condition <= self.conditions:
+            raise InputError(f"conditions are 0 to {self.conditions} (unknown), got {condition}")
+        plain = TCN(**{**self.keywords, "conditions": 0}).to(self.head.device)
         plain.load_state_dict({k: v for k, v in self.state_dict().items() if k in plain.state_dict()})
         for layer, own in zip(plain.layers, self.layers, strict=True):
             assert isinstance(layer, Layer)
             assert isinstance(own, Layer)
             assert own.gain is not None
             assert own.bias is not None
-            w = weights.to(own.gain)
-            layer.gamma.mul_(1 + w @ own.gain)
-            layer.beta.mul_(1 + w @ own.gain).add_(w @ own.bias)
+            layer.gamma.mul_(1 + own.gain[condition])
+            layer.beta.mul_(1 + own.gain[condition]).add_(own.bias[condition])
         return plain.train(self.training)
 
     def _outputs(self, b: int, t: int, strided: bool) -> list[int]:
@@ -338,18 +340,6 @@ def _uniform(parameter: nn.Parameter, fan_in: int) -> None:
     nn.init.uniform_(parameter, -bound, bound)
 
 
-def check_network(keywords: Mapping[str, Any]) -> None:
-    """Raise what :class:`TCN` raises of keywords that make no network, without the cost of making one."""
-    with torch.device("meta"):
-        TCN(**keywords)
-
-
-def multiply_adds(keywords: Mapping[str, Any]) -> int:
-    """:attr:`TCN.multiply_adds` of a network of these keywords, without the cost of making one."""
-    with torch.device("meta"):
-        return TCN(**keywords).multiply_adds
-
-
 def stack(networks: Sequence[TCN]) -> TCN:
     """Networks of one shape as the members of one network, in their order."""
     first = networks[0]
@@ -368,19 +358,57 @@ def member(network: TCN, index: int) -> TCN:
     return result.train(network.training)
 
 
-def shape_of(network: TCN) -> dict[str, Any]:
-    """The keywords of a network like this, but for its members."""
-    return {
-        "widths": network.widths,
-        "channels": network.channels,
-        "joints_in": network.joints_in,
-        "joints_out": network.joints_out,
-        "causal": network.causal,
-        "dropout": network.dropout,
-        "trajectory": network.trajectory,
-        "conditions": network.conditions,
-    }
-
-
 def _like(network: TCN, members: int | None) -> TCN:
-    return TCN(**shape_of(network), members=members).to(network.head.device)
+    return TCN(**network.keywords, members=members).to(network.head.device)
+
+
+class StackedTCN:
+    """Networks of one shape as one with a leading axis of members; see :class:`actlift.models.base.Stacked`."""
+
+    def __init__(self, networks: Sequence[TCN]) -> None:
+        self.network = stack(networks)
+        self.trajectory, self.joints_out = self.network.trajectory, self.network.joints_out
+
+    def __call__(
+        self, pose2d: Float[Tensor, "e b t j 2"], *, condition: Int64[Tensor, "e b"] | None = None
+    ) -> Float[Tensor, "e b t2 j2 3"]:
+        poses: Tensor = self.network(pose2d, condition=condition)
+        return poses
+
+    @property
+    def batch_norm_momentum(self) -> float | Tensor:
+        return self.network.batch_norm_momentum
+
+    @batch_norm_momentum.setter
+    def batch_norm_momentum(self, momentum: float | Tensor) -> None:
+        self.network.batch_norm_momentum = momentum
+
+    def parameters(self) -> Iterator[nn.Parameter]:
+        return self.network.parameters()
+
+    def member(self, index: int) -> TCN:
+        """One of them, as it is now."""
+        return member(self.network, index)
+
+    def member_state(self, index: int) -> dict[str, Tensor]:
+        """Its state."""
+        return {key: value[index] for key, value in self.network.state_dict().items()}
+
+    def views_of(self, flat: Float[Tensor, "e n"]) -> Iterator[tuple[nn.Parameter, Tensor]]:
+        """Every parameter, and its place in a buffer of the parameters of each member, one behind the other."""
+        offset = 0
+        for p in self.network.parameters():
+            size = p.numel() // len(flat)
+            yield p, flat[:, offset : offset + size].view(p.shape)
+            offset += size
+
+    def train(self, mode: bool = True) -> "StackedTCN":
+        self.network.train(mode)
+        return self
+
+    def eval(self) -> "StackedTCN":
+        return self.train(False)
+
+    def to(self, device: torch.device) -> "StackedTCN":
+        self.network.to(device)
+        return self

@@ -31,7 +31,7 @@ from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 
 from actlift.errors import InputError
 from actlift.models.tcn import EPS, TCN, Layer
@@ -101,9 +101,7 @@ class FoldedTCN:
     @torch.no_grad()
     def __init__(self, network: TCN, dtype: torch.dtype = torch.float32) -> None:
         if network.members is not None:
-            raise InputError(
-                f"this is a stack of {network.members} networks; fold one of them: actlift.models.tcn.member(stack, 0)"
-            )
+            raise InputError(f"this is a stack of {network.members} networks; fold one of them: member(stack, 0)")
         if network.conditions:
             raise InputError(
                 f"this network takes one of {network.conditions} conditions: fold the network of one, or of none "
@@ -192,3 +190,32 @@ class FoldedTCN:
             y += h[start : start + len(y)]
             h, held, spare = y, spare, held
         return torch.addmm(self.head.shift, h.float(), self.head.weight)
+
+
+class Convolutions(nn.Module):
+    """A folded network from convolutions over time, which exporters and runtimes know best."""
+
+    def __init__(self, folded: FoldedTCN) -> None:
+        super().__init__()
+        self.first = _convolution(folded.first)
+        self.wide = nn.ModuleList(_convolution(block.wide) for block in folded.blocks)
+        self.narrow = nn.ModuleList(_convolution(block.narrow) for block in folded.blocks)
+        self.head = _convolution(folded.head)
+        self.kept = [block.kept_tap * block.wide.dilation for block in folded.blocks]
+
+    def forward(self, pose2d: Tensor) -> Tensor:
+        x = pose2d.flatten(2).transpose(1, 2)  # (b, c, t)
+        x = torch.relu(self.first(x))
+        for wide, narrow, kept in zip(self.wide, self.narrow, self.kept, strict=True):
+            y = torch.relu(wide(x))
+            x = x[:, :, kept : kept + y.shape[2]] + torch.relu(narrow(y))
+        out: Tensor = self.head(x).transpose(1, 2).unflatten(2, (-1, 3))
+        return out
+
+
+def _convolution(affine: Affine) -> nn.Conv1d:
+    k, c = affine.weight.shape
+    result = nn.Conv1d(k // affine.width, c, affine.width, dilation=affine.dilation)
+    result.weight = nn.Parameter(affine.weight.reshape(affine.width, -1, c).permute(2, 1, 0).cpu().contiguous())
+    result.bias = nn.Parameter(affine.shift.cpu())
+    return result

@@ -36,15 +36,14 @@ that fills it); and dropout by ``threshold_backward(a, b, t)``, torch's one vect
 with the activations' bits and random integers it drops, with gradients and activations it is ReLU's backward.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 from jaxtyping import Float, Int16, Int64
 from torch import Tensor
 
-from actlift.errors import InputError
-from actlift.models.tcn import EPS, TCN, Layer, per_condition
+from actlift.models.tcn import EPS, TCN, Layer, StackedTCN, per_condition
 
 INTEGERS = {2: torch.int16, 4: torch.int32, 8: torch.int64}
 select = torch.ops.aten.threshold_backward
@@ -56,20 +55,21 @@ class StridedPass:
     """Forward and backward of a network with members, for batches of one size.
 
     Args:
-        network: in training mode, with a members axis; its running statistics are moved by each forward pass.
-        gradients: where to write the gradient of each of the network's parameters, in their order.
+        stacked: in training mode; its running statistics are moved by each forward pass.
+        gradient: where to write gradients, (e, parameters of a member).
         batch: windows per member.
         dtype: of activations and products.
     """
 
-    def __init__(self, network: TCN, gradients: Sequence[Tensor], batch: int, dtype: torch.dtype) -> None:
-        if network.members is None:
-            raise InputError("a training pass takes a network with a members axis: stack([network])")
-        self.network = network
+    capturable = True  # by a CUDA graph
+
+    def __init__(self, stacked: StackedTCN, gradient: Tensor, batch: int, dtype: torch.dtype) -> None:
+        self.network = network = stacked.network
+        self.noise_size = network.noise_size(batch) if network.dropout else 0
         self.dtype = dtype
         self.batch = batch
         self.layers = [layer for layer in network.layers if isinstance(layer, Layer)]
-        of = dict(zip((id(p) for p in network.parameters()), gradients, strict=True))
+        of = {id(p): own for p, own in stacked.views_of(gradient)}
         self._head_gradients = of[id(network.head)], of[id(network.head_bias)]
         self._states = []
         rows = batch * network.receptive_field
@@ -88,8 +88,10 @@ class StridedPass:
         pose2d: Float[Tensor, "e b t j 2"],
         noise: Int16[Tensor, "e units"] | None,
         condition: Int64[Tensor, "e b"] | None = None,
+        keys: Sequence[tuple[int, ...]] = (),
     ) -> Float[Tensor, "e b j2 3"]:
-        """Lift the windows' target frames; see :meth:`TCN.forward` for the arguments."""
+        """Lift the windows' target frames; see :meth:`TCN.forward` for the arguments. Keys are not needed."""
+        del keys
         e, b = pose2d.shape[:2]
         network, states = self.network, self._states
         network.check_condition(condition)
@@ -217,12 +219,3 @@ class _Conditioning:
             for own, of_condition, part in zip(gradient, self.condition, of_window, strict=True):
                 own.index_add_(0, of_condition, part, alpha=factor)
         dh.view(self._windows).mul_(self.factor)
-
-
-def views_of(network: TCN, flat: Tensor) -> Iterator[Tensor]:
-    """Views of a flat buffer (e, parameters per member), one for each parameter of the network, in its shape."""
-    offset = 0
-    for p in network.parameters():
-        size = p.numel() // len(flat)
-        yield flat[:, offset : offset + size].view(p.shape)
-        offset += size

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from scipy.special import softmax
 
 from actlift.data.corpus import Corpus
@@ -15,14 +15,9 @@ from actlift.data.keypoints2d import Keypoints2D
 from actlift.errors import InputError
 from actlift.geometry.skeleton import H36M_17, Skeleton
 from actlift.models.tensors import read_tensors, write_tensors
+from actlift.recognition.accuracy import Accuracy, accuracy, confidence_for, temperature_of
+from actlift.recognition.folds import leave_out, people_to_leave_out
 from actlift.recognition.network import features
-from actlift.recognition.recognizer import (
-    Accuracy,
-    accuracy,
-    leave_out,
-    people_to_leave_out,
-    temperature_of,
-)
 
 SHRINKAGES = (0.02, 0.05, 0.1, 0.2, 0.5)
 FOLDS = 5  # with fewer, what is chosen suits a recognizer of fewer people than it will learn from
@@ -94,7 +89,7 @@ class ClipRecognizer:
         held_out, temperature, shrinkage, posterior = min(found, key=lambda one: one[0].nll)
         center, scale, moments = _moments(straight, mirrored, labels, len(actions))
         weights, offsets = _solve(*moments, shrinkage)
-        sure = _confidence_for(posterior, labels[tested], SURE)
+        sure = confidence_for(posterior, labels[tested], SURE)
         return cls(actions, center, scale, weights, offsets, temperature, sure, shrinkage, held_out)
 
     @staticmethod
@@ -174,12 +169,3 @@ def _solve(
     drawn[np.diag_indices_from(drawn)] += shrinkage * np.trace(covariance) / len(covariance)
     weights = np.linalg.solve(drawn, means.T)
     return weights, np.where(present, -0.5 * np.einsum("kd,dk->k", means, weights), -1e9)
-
-
-def _confidence_for(posterior: Float[np.ndarray, "n actions"], labels: Int[np.ndarray, " n"], share: float) -> float:
-    """The least confidence such that the clips of at least that confidence are right in this share; 1 if none is."""
-    confidence = posterior.max(axis=1)
-    order = np.argsort(-confidence, kind="stable")
-    right = (posterior.argmax(axis=1) == labels)[order]
-    enough = np.flatnonzero(np.cumsum(right) >= share * np.arange(1, len(right) + 1))
-    return float(confidence[order][enough[-1]]) if len(enough) else 1.0

@@ -45,15 +45,15 @@ from actlift.files import read_json, remove_leftovers, replacing, write_json
 from actlift.geometry.skeleton import root_relative
 from actlift.lifting.conditional import ConditionalLifter, Gate
 from actlift.lifting.predict import LifterPredictor, Poses, load_lifter, route
+from actlift.models.base import Lifter, check_network, given, multiply_adds, unconditioned
 from actlift.models.options import Network
-from actlift.models.tcn import TCN, check_network
 from actlift.recognition.discriminant import ClipRecognizer
 from actlift.study.labels import TOLD_METRICS, score_labels
 from actlift.study.partitions import PARTITIONS, Partition
 from actlift.study.plan import ARMS, CONDITIONED, EXPERTS, FINISHED, GENERALIST, Plan
 from actlift.training.budget import Stepwise, expert_epochs, frame_share, shared
 from actlift.training.device import resolve_device
-from actlift.training.frozen_bn import finish
+from actlift.training.frozen_bn import tune_frozen
 from actlift.training.loop import EvaluationCallback, ModelSpec, TrainProgress, train
 from actlift.training.run import Run, environment
 
@@ -184,18 +184,18 @@ def _run(
             seed=job.seed,
             precision=plan.precision,
             device=plan.device,
-            callback=_evaluation_callback(job, test.views, plan.snapshots) if plan.snapshots else None,
+            evaluation=_evaluation_callback(job, test.views, plan.snapshots) if plan.snapshots else None,
             on_progress=on_progress,
         )
     (network,) = _lifters(_run(folder, job.base, training, test, plan, on_progress)).values()
     numbers = {part: number for number, part in enumerate(job.base.conditions)}
-    starts = {m.name: network.given(numbers[m.name]) if m.name in numbers else network for m in job.members}
+    starts = {m.name: given(network, numbers[m.name]) if m.name in numbers else network for m in job.members}
     before = job.base.windows
 
     def on_rest_progress(moment: TrainProgress) -> None:
         on_progress(replace(moment, windows=before + moment.windows, windows_total=job.windows))
 
-    return finish(
+    return tune_frozen(
         at,
         training,
         job.members,
@@ -248,7 +248,7 @@ def _conditioned(everything: ModelSpec, partition: Partition, training: Corpus, 
         part_of_row[rows_of(views)] = number
     budget = plan.budget
     if plan.labels:
-        step = 3 * TCN(**plan.network.keywords()).multiply_adds * budget.batch
+        step = 3 * multiply_adds(plan.network.keywords()) * budget.batch
         charge = -(-ClipRecognizer.multiply_adds(training) // step)
         if charge >= budget.steps:
             raise InputError(
@@ -312,7 +312,7 @@ def _experts(partition: Partition, plan: Plan, equality: str, seed: int) -> tupl
 def _evaluation_callback(job: Job, views: Sequence[View], times: int) -> EvaluationCallback:
     """Errors of every action along training."""
 
-    def measure(lifters: Mapping[str, TCN]) -> list[dict[str, Any]]:
+    def measure(lifters: Mapping[str, Lifter]) -> list[dict[str, Any]]:
         poses = poses_of(lifters, job, views)
         scores = score_poses(poses, views, arm=job.label, metrics=CURVE_METRICS)
         return [
@@ -330,7 +330,7 @@ def some_rows(views: Sequence[View], frames: int, seed: int) -> Int[np.ndarray, 
     return rows_of([views[i] for i in order])[:frames]
 
 
-def poses_of(lifters: Mapping[str, TCN], job: Job, views: Sequence[View]) -> Poses:
+def poses_of(lifters: Mapping[str, Lifter], job: Job, views: Sequence[View]) -> Poses:
     """The poses of views by one lifter, one that is told its part, or experts, routed by the job's partition."""
     seen = [v.keypoints for v in views]
     if job.partition is None:
@@ -339,20 +339,20 @@ def poses_of(lifters: Mapping[str, TCN], job: Job, views: Sequence[View]) -> Pos
     networks = dict(lifters)
     if job.conditions:
         (lifter,) = lifters.values()
-        networks = {part: lifter.given(number) for number, part in enumerate(job.conditions)}
+        networks = {part: given(lifter, number) for number, part in enumerate(job.conditions)}
     predictors = {part: LifterPredictor(network) for part, network in networks.items()}
     return route(predictors, seen, [job.partition.part_of(v) for v in views])
 
 
-def _lifters(run: Run) -> dict[str, TCN]:
+def _lifters(run: Run) -> dict[str, Lifter]:
     return {name: load_lifter(run, name) for name in run.members}
 
 
-def _untold_base(folder: Path, job: Job) -> TCN:
+def _untold_base(folder: Path, job: Job) -> Lifter:
     """What an arm that finishes begins from, without a label."""
     assert job.base is not None
     (network,) = _lifters(Run.open(folder / "runs" / job.base.folder)).values()
-    return network.given(network.conditions) if network.conditions else network
+    return unconditioned(network)
 
 
 def _score_mean(folder: Path, job: Job, poses: Poses, test: Corpus) -> Scores:

@@ -18,9 +18,9 @@ from actlift.evaluation.evaluate import evaluate
 from actlift.evaluation.scores import MEAN_OVER_ACTIONS, Scores
 from actlift.files import write_json
 from actlift.lifting.predict import LifterPredictor, load_lifter
-from actlift.models.tcn import TCN
+from actlift.models.base import Lifter, unconditioned
 from actlift.training.budget import Budget, Schedule
-from actlift.training.frozen_bn import LEARNING_RATE, finish
+from actlift.training.frozen_bn import LEARNING_RATE, tune_frozen
 from actlift.training.loop import ModelSpec, TrainProgress
 from actlift.training.run import Run
 
@@ -79,9 +79,7 @@ def specialise(
     """
     if action not in corpus.actions:
         raise InputError(f"there are no clips of {action!r}; the corpus has {', '.join(corpus.actions)}")
-    network = load_lifter(base)
-    if network.conditions:
-        network = network.given(network.conditions)
+    network = unconditioned(load_lifter(base))
     identity = base.config["identity"]
     seen = set(identity["trained_on"]["subjects"]) if identity["corpus"] == corpus.digest else set()
     if known := sorted(seen & set(test_subjects)):
@@ -89,7 +87,7 @@ def specialise(
     own = [v for v in corpus.views if v.action == action]
     training, test = _split(own, test_subjects, test_share, seed)
     met = seen | {v.subject for v in training}
-    run = finish(
+    run = tune_frozen(
         folder,
         corpus.select(subjects=[s for s in corpus.subjects if s in met]),
         [ModelSpec(action, rows_of(training), budget)],
@@ -138,9 +136,11 @@ def _split(views: Sequence[View], subjects: Sequence[str], share: float, seed: i
     return training, test
 
 
-def _compared(networks: dict[str, TCN], views: Sequence[View], seed: int, folder: Path) -> Scores:
+def _compared(networks: dict[str, Lifter], views: Sequence[View], seed: int, folder: Path) -> Scores:
     parts = [
-        evaluate(LifterPredictor(network), views, arm=arm, seed=seed, run=str(folder), metrics=METRICS)
+        evaluate(
+            LifterPredictor(network), views, arm=arm, seed=seed, run=str(folder), metrics=METRICS, known_people=True
+        )
         for arm, network in networks.items()
     ]
     return Scores.concat(parts)

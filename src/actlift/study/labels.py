@@ -28,7 +28,7 @@ from actlift.evaluation.evaluate import score_poses
 from actlift.evaluation.scores import ALL_JOINTS, Scores
 from actlift.lifting.conditional import UNKNOWN, ConditionalLifter, Gate, mixture
 from actlift.lifting.predict import Poses
-from actlift.recognition.recognizer import accuracy, confusion
+from actlift.recognition.accuracy import accuracy, confusion
 
 TOLD_METRICS = ("mpjpe", "n_mpjpe", "mpjve")
 

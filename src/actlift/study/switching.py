@@ -25,7 +25,7 @@ from actlift.files import write_json
 from actlift.geometry.skeleton import root_relative
 from actlift.lifting.conditional import FADE_S, UNKNOWN, ConditionalLifter, lift_labeled
 from actlift.lifting.predict import Predictor
-from actlift.recognition.recognizer import SURE, ActionRecognizer, recognized_labels
+from actlift.recognition.prediction import SURE, ActionRecognizer, recognized_labels
 from actlift.study.plan import GENERALIST
 
 FADES_S: tuple[float, ...] = (0.0, 0.1, 0.25, 0.5)  # what is compared

@@ -65,7 +65,7 @@ def threads_of(run: Run, chosen: int | None) -> Iterator[None]:
     if chosen is None:  # a GPU computes
         yield
         return
-    begun = run.config["identity"].get("threads") or chosen
+    begun = run.identity.threads or chosen
     if begun != chosen and any(name in os.environ for name in ASKED):
         warnings.warn(
             f"{run.folder} was begun with {begun} thread(s) and goes on with {chosen}, as the environment asks: its "

@@ -6,8 +6,7 @@ forward, backward and optimizer, is captured once as a CUDA graph and replayed, 
 kernels one by one takes longer than running them.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
@@ -16,8 +15,7 @@ from torch import Tensor
 
 from actlift.errors import InputError
 from actlift.geometry.skeleton import H36M_17
-from actlift.models.tcn import TCN, stack
-from actlift.models.tcn_training import StridedPass, views_of
+from actlift.models.base import Lifter, TrainingPass, stack, training_pass
 from actlift.models.tensors import of_member
 from actlift.training.options import Loss
 
@@ -44,7 +42,7 @@ class Ensemble:
     def __init__(
         self,
         names: Sequence[str],
-        networks: Sequence[TCN],
+        networks: Sequence[Lifter],
         keys: Sequence[tuple[int, int]],
         *,
         dtype: torch.dtype,
@@ -60,11 +58,13 @@ class Ensemble:
         self.device = device
         self.network = stack(networks).to(device).train()
         e = len(names)
-        self.master = torch.cat([p.detach().reshape(e, -1) for p in self.network.parameters()], dim=1)
-        for p, own in zip(self.network.parameters(), views_of(self.network, self.master), strict=True):
+        self.master = torch.zeros(e, sum(p.numel() for p in self.network.parameters()) // e, device=device)
+        for p, own in self.network.views_of(self.master):
+            own.copy_(p.detach())
             p.data = own
         self.gradient = torch.zeros_like(self.master)
-        self._pass: StridedPass | None = None
+        self._pass: TrainingPass | None = None
+        self._batch = 0
         self.leaves = [row.detach().requires_grad_() for row in self.master]
         for leaf, gradient in zip(self.leaves, self.gradient, strict=True):
             leaf.grad = gradient
@@ -102,42 +102,54 @@ class Ensemble:
         """
         self._rates.copy_(torch.tensor(rates))
         self._momenta.copy_(torch.tensor(momenta)[:, None])
-        size = self.network.noise_size(pose2d.shape[1])
+        run = self._pass_for(pose2d.shape[1])
+        own = [(*key, number) for key in self.keys]
         if self.device.type == "cpu":
             for group, rate in zip(self.adam.param_groups, rates, strict=True):
                 group["lr"] = rate
-            noise = random_integers(self.keys, number, size) if self.network.dropout else None
-            self._compute(pose2d, target, condition, noise)
-        elif self._eager < EAGER_STEPS:
+            noise = random_integers(self.keys, number, run.noise_size) if run.noise_size else None
+            self._compute(run, pose2d, target, condition, noise, own)
+        elif self._eager < EAGER_STEPS or not run.capturable:
             self._eager += 1
-            self._compute(pose2d, target, condition, self._hashed(torch.tensor(number, device=self.device), size))
+            noise = self._hashed(torch.tensor(number, device=self.device), run.noise_size)
+            self._compute(run, pose2d, target, condition, noise, own)
         else:
             if self._replay is None:
-                self._replay = _Replay(self, pose2d, target, condition, size)
+                self._replay = _Replay(self, run, pose2d, target, condition)
             self._replay(number, pose2d, target, condition)
 
-    def _compute(self, pose2d: Tensor, target: Tensor, condition: Tensor | None, noise: Tensor | None) -> None:
-        if self._pass is None or self._pass.batch != pose2d.shape[1]:
-            own = list(views_of(self.network, self.gradient))
-            self._pass = StridedPass(self.network, own, pose2d.shape[1], self.dtype)
-        predicted = self._pass.forward(pose2d, noise, condition).requires_grad_()  # (e, b, j, 3)
+    def _pass_for(self, batch: int) -> TrainingPass:
+        if self._pass is None or self._batch != batch:
+            self._pass, self._batch = training_pass(self.network, self.gradient, batch, self.dtype), batch
+        return self._pass
+
+    def _compute(
+        self,
+        run: TrainingPass,
+        pose2d: Tensor,
+        target: Tensor,
+        condition: Tensor | None,
+        noise: Tensor | None,
+        keys: Sequence[tuple[int, ...]],
+    ) -> None:
+        predicted = run.forward(pose2d, noise, condition, keys).requires_grad_()  # (e, b, j, 3)
         loss = lifting_loss(predicted, target, trajectory=self.network.trajectory, weights=self._weights)
         if self._velocity:
             loss = loss + self._velocity * velocity_loss(predicted, target, joints=self.network.joints_out)
         (slope,) = torch.autograd.grad(loss.sum(), predicted)
-        self._pass.backward(slope)
+        run.backward(slope)
         self.adam.step()
         self.loss += loss.detach() * 1000
 
     def _hashed(self, number: Tensor, size: int) -> Tensor | None:
-        return hashed_integers(self._hash_keys, number, size) if self.network.dropout else None
+        return hashed_integers(self._hash_keys, number, size) if size else None
 
     def state(self) -> dict[str, Tensor]:
         """Weights and moments of every member, by "name/tensor"."""
         tensors = {}
         for e, name in enumerate(self.names):
-            for key, value in self.network.state_dict().items():
-                tensors[f"{name}/{key}"] = value[e]
+            for key, value in self.network.member_state(e).items():
+                tensors[f"{name}/{key}"] = value
             for key, value in self.adam.state[self.leaves[e]].items():
                 tensors[f"{name}/adam.{key}"] = value
         return tensors
@@ -154,7 +166,9 @@ class Ensemble:
 class _Replay:
     """A step captured as a CUDA graph, with the buffers that it reads its inputs from."""
 
-    def __init__(self, owner: Ensemble, pose2d: Tensor, target: Tensor, condition: Tensor | None, size: int) -> None:
+    def __init__(
+        self, owner: Ensemble, run: TrainingPass, pose2d: Tensor, target: Tensor, condition: Tensor | None
+    ) -> None:
         self.inputs = [None if given is None else given.clone() for given in (pose2d, target, condition)]
         self.number = torch.zeros((), dtype=torch.int64, device=owner.device)
         self.graph = torch.cuda.CUDAGraph()
@@ -162,7 +176,8 @@ class _Replay:
         assert held2d is not None
         assert held_target is not None
         with torch.cuda.graph(self.graph):
-            owner._compute(held2d, held_target, held_condition, owner._hashed(self.number, size))
+            noise = owner._hashed(self.number, run.noise_size)
+            owner._compute(run, held2d, held_target, held_condition, noise, [])
 
     def __call__(self, number: int, pose2d: Tensor, target: Tensor, condition: Tensor | None) -> None:
         self.number.fill_(number)
@@ -215,14 +230,6 @@ def joint_weights(kind: str, joints: int) -> Float[Tensor, " joints"]:
         raise InputError(f"the weights {kind!r} are those of {H36M_17.name}, the network has {joints} joints")
     weights = torch.tensor([EXTREMITIES.get(name.lstrip("LR"), 1.0) for name in H36M_17.joints])
     return weights / weights.mean()
-
-
-@contextmanager
-def seeded(key: tuple[int, int]) -> Iterator[None]:
-    """Within, what torch draws on the CPU is a function of the key; its generator is as it was afterwards."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(int(np.random.SeedSequence((*key, 3)).generate_state(1, np.uint64)[0] >> 1))
-        yield
 
 
 def random_integers(keys: Sequence[tuple[int, int]], step: int, size: int) -> Int16[Tensor, "e size"]:

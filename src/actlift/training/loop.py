@@ -1,4 +1,8 @@
-"""The one training loop: one lifter, or several of one shape side by side, within their budgets, into a run folder.
+"""The one training loop: whatever learns (a learner), within budgets of steps, into a run folder.
+
+A learner trains several members side by side: lifters of one shape (:func:`train`), the same from given networks and in
+evaluation mode (:mod:`actlift.training.frozen_bn`), recognizers (:mod:`actlift.recognition.training`). The loop gives
+it its steps, keeps the log, the clock and the saved state, and takes members out whose budget is spent.
 
 Every random number is a function of (seed, member's name, step), and the weights of a member do not depend on who
 trains beside it (to rounding). On a CPU the same call gives the same bits; a run that was killed resumes from its last
@@ -13,8 +17,9 @@ import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -25,13 +30,13 @@ from actlift.data.corpus import Corpus
 from actlift.data.windows import Sampler, Windows
 from actlift.errors import InputError
 from actlift.files import replacing
-from actlift.models.tcn import TCN, check_network, member, multiply_adds
+from actlift.models.base import Lifter, check_network, make_network, multiply_adds, seeded
 from actlift.models.tensors import of_member, read_tensors, write_tensors
 from actlift.training.budget import Budget, Exponential, Schedule
 from actlift.training.device import choose_threads, resolve_device, resolve_precision, threads_of
-from actlift.training.ensemble import PLAIN, Ensemble, seeded
+from actlift.training.ensemble import PLAIN, Ensemble
 from actlift.training.options import Loss
-from actlift.training.run import Run
+from actlift.training.run import Identity, Run
 
 LEARNING_RATE = Exponential(5e-3, 5e-4)
 BATCH_NORM_MOMENTUM = Exponential(0.1, 0.001)  # Pavllo et al. 2019, section 5
@@ -62,6 +67,18 @@ class ModelSpec:
     learning_rate: Schedule = LEARNING_RATE
     conditions: Int[np.ndarray, " n"] | None = None
 
+    def record(self) -> dict[str, Any]:
+        """What of it determines the weights, as a run's identity holds it."""
+        record: dict[str, Any] = {
+            "frames": len(self.rows),
+            "rows": f"{zlib.crc32(self.rows.tobytes()):08x}",
+            "steps": self.budget.steps,
+            "learning_rate": asdict(self.learning_rate),
+        }
+        if self.conditions is not None:
+            record["conditions"] = f"{zlib.crc32(self.conditions.tobytes()):08x}"
+        return record
+
 
 @dataclass(frozen=True)
 class EvaluationCallback:
@@ -74,7 +91,7 @@ class EvaluationCallback:
     """
 
     times: int
-    measure: Callable[[Mapping[str, TCN]], Any]
+    measure: Callable[[Mapping[str, Lifter]], Any]
 
     def due(self, step: int, longest: int) -> bool:
         """Whether to measure when ``step`` steps of ``longest`` are done."""
@@ -83,18 +100,75 @@ class EvaluationCallback:
 
 @dataclass(frozen=True)
 class TrainProgress:
-    """What a progress display is told: windows seen and to see over all members, their mean loss, windows a second."""
+    """What a progress display is told: windows seen and to see over all members, their mean loss, windows a second.
+
+    ``loss`` is in ``unit``: mm, or nats of a recognizer.
+    """
 
     windows: int
     windows_total: int
-    loss_mm: float
+    loss: float
     windows_per_second: float
+    unit: str = "mm"
+
+
+OnProgress = Callable[[TrainProgress], None]
+
+
+@runtime_checkable
+class Learner(Protocol):
+    """What the loop trains.
+
+    Attributes:
+        names: members in training, in order.
+        loss: (e,) sum of each one's loss over the steps since it was last set to zero, in ``unit``.
+        unit: mm or nats.
+    """
+
+    unit: str
+
+    @property
+    def names(self) -> list[str]: ...
+    @property
+    def loss(self) -> Tensor: ...
+
+    def begin(self) -> None:
+        """Make all members as they are before their first step."""
+        ...
+
+    def step(self, number: int) -> None:
+        """One optimizer step of every member in training."""
+        ...
+
+    def learning_rate(self, number: int) -> float:
+        """Of the first member in training, at a step."""
+        ...
+
+    def state(self) -> dict[str, Tensor]:
+        """Everything of the members in training that the next step depends on, by "name/tensor"."""
+        ...
+
+    def load(self, active: list[str], tensors: Mapping[str, Tensor]) -> None:
+        """Go on from a state of these members."""
+        ...
+
+    def weights(self, name: str) -> dict[str, Tensor]:
+        """A member's weights, as they are now."""
+        ...
+
+    def keep(self, names: list[str]) -> None:
+        """Go on with these members alone, at least one."""
+        ...
+
+    def network(self, weights: Mapping[str, Tensor]) -> Any:
+        """A member of these weights in evaluation mode, on the CPU."""
+        ...
 
 
 def train(
     folder: Path,
     corpus: Corpus,
-    members: Sequence[ModelSpec],
+    specs: Sequence[ModelSpec],
     *,
     model: Mapping[str, Any],
     loss: Loss = PLAIN,
@@ -102,81 +176,118 @@ def train(
     precision: str = "auto",
     device: str = "auto",
     save_every_s: float = 30.0,
-    callback: EvaluationCallback | None = None,
-    on_progress: Callable[[TrainProgress], None] = lambda _: None,
+    evaluation: EvaluationCallback | None = None,
+    on_progress: OnProgress = lambda _: None,
 ) -> Run:
-    """Train, or resume, or return what is done.
+    """Train lifters, or resume, or return what is done.
 
     Args:
         folder: the run folder; made, or resumed where it holds the same run unfinished.
-        corpus: the training selection that the members' rows lie in.
-        members: what to train side by side. Budgets may differ in steps, not in batch size.
-        model: keywords of :class:`TCN`, shared by all members.
-        loss: what is minimized, by all members alike.
+        corpus: the training selection that the specs' rows lie in.
+        specs: what to train side by side. Budgets may differ in steps, not in batch size.
+        model: what makes the networks, see :func:`actlift.models.base.make_network`; shared by all.
+        loss: what is minimized, by all alike.
         precision: "float32", "bfloat16" (activations and products; masters stay float32), or "auto": bfloat16 where
             the processor multiplies it natively.
         device: "cpu", "cuda", or "auto": a GPU where there is one.
         save_every_s: seconds between saved states.
-        callback: what to measure along training; its time is not counted as training's.
+        evaluation: what to measure along training; its time is not counted as training's.
         on_progress: called now and then with the :class:`TrainProgress`.
 
     Raises:
-        ValueError: for members of unequal batch or none, no frames, a negative seed, a network that cannot be,
+        InputError: for specs of unequal batch or none, no frames, a negative seed, a network that cannot be,
             conditions that do not fit network or rows, a damaged state, or a folder that holds another run. Nothing is
             written then.
         OSError: where the folder cannot be written; the last saved state stays.
         Interrupted: after Ctrl-C, once the state is saved.
     """
-    if not members:
+    batch = common_batch(specs)
+    if seed < 0:
+        raise InputError(f"a seed is 0 or more, got {seed}")
+    if loss.velocity and batch % 2:
+        raise InputError(f"a velocity loss takes pairs of frames: give an even batch, got {batch}")
+    check_network(model)
+    where = resolve_device(device)
+    learner = LifterLearner(corpus, specs, model, loss, seed, resolve_precision(precision, where), where)
+    identity = Identity(
+        corpus=corpus.digest,
+        members={spec.name: spec.record() for spec in specs},
+        batch=batch,
+        subjects=corpus.subjects,
+        actions=corpus.actions,
+        model=dict(model),
+        loss=None if loss.plain else asdict(loss),
+        seed=seed,
+        precision=str(learner.dtype).removeprefix("torch."),
+        device=where.type,
+        threads=choose_threads(multiply_adds(model) * batch * len(specs)) if where.type == "cpu" else None,
+    )
+    budgets = {spec.name: spec.budget for spec in specs}
+    return run_loop(
+        folder, identity, learner, budgets, save_every_s=save_every_s, evaluation=evaluation, on_progress=on_progress
+    )
+
+
+def common_batch(specs: Sequence[ModelSpec]) -> int:
+    """The batch size of specs that may train side by side.
+
+    Raises:
+        InputError: for none, several batch sizes, or a name that comes twice.
+    """
+    if not specs:
         raise InputError("there is nothing to train: give at least one member")
-    if len(batches := {m.budget.batch for m in members}) != 1:
+    if len(batches := {spec.budget.batch for spec in specs}) != 1:
         raise InputError(
             f"members that train side by side need the same batch size, got {', '.join(map(str, sorted(batches)))}"
         )
-    if len({m.name for m in members}) != len(members):
-        raise InputError(f"members need different names, got {', '.join(m.name for m in members)}")
-    if seed < 0:
-        raise InputError(f"a seed is 0 or more, got {seed}")
-    frames = members[0].budget.batch // (2 if loss.velocity else 1)
-    if loss.velocity and members[0].budget.batch % 2:
-        raise InputError(f"a velocity loss takes pairs of frames: give an even batch, got {members[0].budget.batch}")
-    samplers = {m.name: Sampler(m.rows, frames, seed=seed, name=m.name) for m in members}
-    check_network(model)
-    draws = {m.name: conditions_of(m, int(model.get("conditions", 0)), seed) for m in members}
-    where = resolve_device(device)
-    threads = (
-        choose_threads(multiply_adds(model) * members[0].budget.batch * len(members)) if where.type == "cpu" else None
-    )
-    identity = {
-        "corpus": corpus.digest,
-        "members": {
-            m.name: {
-                "frames": len(m.rows),
-                "rows": f"{zlib.crc32(m.rows.tobytes()):08x}",
-                "steps": m.budget.steps,
-                "learning_rate": asdict(m.learning_rate),
-                **({} if m.conditions is None else {"conditions": f"{zlib.crc32(m.conditions.tobytes()):08x}"}),
-            }
-            for m in members
-        },
-        "batch": members[0].budget.batch,
-        "trained_on": {"subjects": list(corpus.subjects), "actions": list(corpus.actions)},
-        "model": dict(model),
-        **({} if loss.plain else {"loss": asdict(loss)}),
-        "seed": seed,
-        "precision": str(resolve_precision(precision, where)).removeprefix("torch."),
-        "device": where.type,
-        "threads": threads,
-    }
+    if len({spec.name for spec in specs}) != len(specs):
+        raise InputError(f"members need different names, got {', '.join(spec.name for spec in specs)}")
+    return batches.pop()
+
+
+def run_loop(
+    folder: Path,
+    identity: Identity,
+    learner: Learner,
+    budgets: Mapping[str, Budget],
+    *,
+    save_every_s: float = 30.0,
+    evaluation: EvaluationCallback | None = None,
+    on_progress: OnProgress = lambda _: None,
+    log_lines: int | None = None,
+    conclude: Callable[[Mapping[str, Any]], tuple[Mapping[str, Tensor], Mapping[str, Any]]] | None = None,
+) -> Run:
+    """Train a learner into a run folder, or resume, or return what is done.
+
+    Args:
+        folder, save_every_s, evaluation, on_progress: as for :func:`train`.
+        identity: all that determines the weights.
+        learner: what learns, not yet begun.
+        budgets: of every member, all of one batch size.
+        log_lines: about how many lines the log gets; LOG_LINES where None.
+        conclude: from the trained networks by name, what else the weights file is to hold: tensors, metadata.
+
+    Raises:
+        InputError: for a folder that holds another run, or a damaged state.
+        OSError: where the folder cannot be written; the last saved state stays.
+        Interrupted: after Ctrl-C, once the state is saved.
+    """
     run = Run.create(folder, identity)
     if run.done:
-        if run.state.exists():  # killed between the last two file operations
-            run.state.unlink()
+        run.state.unlink(missing_ok=True)  # there where it was killed between the last two file operations
         return run
-    loop = _Loop(run, corpus, members, samplers, draws, loss, where, callback)
-    loop.resume()
-    with _interrupt_noted() as interrupted, threads_of(run, threads):
-        loop.run_to_end(interrupted, save_every_s, on_progress)
+    loop = _Loop(run, learner, budgets, evaluation, log_lines or LOG_LINES)
+    with threads_of(run, identity.threads):
+        loop.resume()
+        with _interrupt_noted() as interrupted:
+            loop.run_to_end(interrupted, save_every_s, on_progress)
+        tensors, metadata = loop.finished, {"steps": loop.longest}
+        if conclude is not None:
+            networks = {name: learner.network(of_member(loop.finished, name)) for name in budgets}
+            more, words = conclude(networks)
+            tensors, metadata = {**tensors, **more}, {**metadata, **words}
+    write_tensors(run.weights, tensors, metadata)
+    run.state.unlink(missing_ok=True)
     return run
 
 
@@ -184,33 +295,20 @@ class _Loop:
     def __init__(
         self,
         run: Run,
-        corpus: Corpus,
-        members: Sequence[ModelSpec],
-        samplers: Mapping[str, Sampler],
-        conditions: Mapping[str, "Conditions | None"],
-        loss: Loss,
-        device: torch.device,
-        callback: EvaluationCallback | None,
+        learner: Learner,
+        budgets: Mapping[str, Budget],
+        evaluation: EvaluationCallback | None,
+        log_lines: int,
     ) -> None:
-        identity = run.config["identity"]
         self.run = run
-        self.members = {m.name: m for m in members}
-        self.device = device
-        self.callback = callback
-        self.dtype = getattr(torch, identity["precision"])
-        self.seed: int = identity["seed"]
-        self.batch = members[0].budget.batch
-        model = identity["model"]
-        self.model = model
-        receptive_field = TCN(**model).receptive_field
-        causal, self.trajectory = model.get("causal", False), model.get("trajectory", False)
-        self.windows = Windows(corpus, receptive_field, causal=causal, trajectory=self.trajectory, device=device)
-        self.samplers = samplers
-        self.conditions = conditions
-        self.loss = loss
-        self.keys = {m.name: (self.seed, zlib.crc32(m.name.encode())) for m in members}
+        self.learner = learner
+        self.budgets = budgets
+        self.evaluation = evaluation
+        self.batch = next(iter(budgets.values())).batch
+        self.longest = max(budget.steps for budget in budgets.values())
+        self.log_every = max(1, self.longest // log_lines)
         self.step = 0
-        self.longest = max(m.budget.steps for m in members)
+        self.active = list(budgets)
         self.spent = (0.0, 0.0)  # seconds of training, by the clock and of all threads
         self.finished: dict[str, Tensor] = {}
         self.losses = 0
@@ -221,59 +319,47 @@ class _Loop:
         if not self.run.state.exists():
             for log in logs:
                 log.unlink(missing_ok=True)
-            self._stack(list(self.members), [self._fresh(name) for name in self.members])
+            self.learner.begin()
             return
         tensors, metadata = read_tensors(self.run.state)
         try:
-            self._load_state(tensors, metadata)
-        except (KeyError, RuntimeError) as error:
+            self.step, self.losses, self.spent = metadata["step"], metadata["losses"], tuple(metadata["spent"])
+            self.active = metadata["active"]
+            self.learner.load(self.active, tensors)
+            self.learner.loss.copy_(tensors["/loss"])
+        except (KeyError, RuntimeError) as error:  # of torch, for tensors of other shapes
             raise InputError(
                 f"{self.run.state} holds no state of this run ({error}). Delete it to train from the start."
             ) from error
+        over = [name for name in self.budgets if name not in self.active]
+        self.finished = {f"{name}/{k}": v for name in over for k, v in of_member(tensors, name).items()}
         for log in logs:
             if log.exists():
                 with replacing(log) as beside:
                     beside.write_text("".join(f"{line}\n" for line in _lines_up_to(log, self.step)), encoding="utf-8")
 
-    def _load_state(self, tensors: Mapping[str, Tensor], metadata: Mapping[str, Any]) -> None:
-        self.step, self.losses, self.spent = metadata["step"], metadata["losses"], tuple(metadata["spent"])
-        active: list[str] = metadata["active"]
-        own = {name: of_member(tensors, name) for name in self.members}
-        self._stack(active, [self._network(own[name]) for name in active])
-        self.stack.load_moments(tensors)
-        self.stack.loss.copy_(tensors["/loss"])
-        self.finished = {f"{name}/{k}": v for name in self.members if name not in active for k, v in own[name].items()}
-
-    def run_to_end(
-        self, interrupted: threading.Event, save_every_s: float, on_progress: Callable[[TrainProgress], None]
-    ) -> None:
-        total = sum(m.budget.windows for m in self.members.values())
-        log_every = max(1, self.longest // LOG_LINES)
-        last_saved = last_watched = time.perf_counter()
+    def run_to_end(self, interrupted: threading.Event, save_every_s: float, on_progress: OnProgress) -> None:
+        total = sum(budget.windows for budget in self.budgets.values())
+        last_saved = last_shown = time.perf_counter()
         clock = _Clock(self.spent)
-        before = self.spent[0]
-        seen_before = self._windows_seen()
+        before, seen_before = self.spent[0], self._windows_seen()
         recent = 0.0
-        while True:
-            self._retire()
-            if not self.stack.names:
-                break
-            self._one_step()
+        while self._retire():
+            self.learner.step(self.step)
+            self.losses += 1
             self.step += 1
             self.spent = clock.read()
-            if self.step % log_every == 0 or self.step == self.longest:
+            if self.step % self.log_every == 0 or self.step == self.longest:
                 recent = self._write_log()
-            if self.callback is not None and self.callback.due(self.step, self.longest):
-                self._measure(self.callback)
+            if self.evaluation is not None and self.evaluation.due(self.step, self.longest):
+                self._measure(self.evaluation)
                 clock = _Clock(self.spent)
             now = time.perf_counter()
-            if now - last_watched > 0.2 and self.step < self.longest:
-                seen = self._windows_seen()
-                rate = (seen - seen_before) / (self.spent[0] - before)
-                on_progress(
-                    TrainProgress(seen, total, recent or float(self.stack.loss.mean()) / max(1, self.losses), rate)
-                )
-                last_watched = now
+            if now - last_shown > 0.2 and self.step < self.longest:
+                rate = (self._windows_seen() - seen_before) / (self.spent[0] - before)
+                shown = recent or float(self.learner.loss.mean()) / max(1, self.losses)
+                on_progress(TrainProgress(self._windows_seen(), total, shown, rate, self.learner.unit))
+                last_shown = now
             if interrupted.is_set():
                 self._save()
                 raise Interrupted(
@@ -282,91 +368,30 @@ class _Loop:
             if now - last_saved > save_every_s:
                 self._save()
                 last_saved = time.perf_counter()
-        write_tensors(self.run.weights, self.finished, {"steps": self.longest})
-        self.run.state.unlink(missing_ok=True)
-        on_progress(TrainProgress(total, total, recent, (total - seen_before) / max(1e-9, self.spent[0] - before)))
+        rate = (total - seen_before) / max(1e-9, self.spent[0] - before)
+        on_progress(TrainProgress(total, total, recent, rate, self.learner.unit))
 
-    def _one_step(self) -> None:
-        names = self.stack.names
-        budgets = [self.members[name].budget for name in names]
-        progress = [budget.progress(self.step) for budget in budgets]
-        picks = [self._picks(name) for name in names]
-        rows, flips = (np.concatenate(part) for part in zip(*picks, strict=True))
-        pose2d, target = self.windows.gather(rows, flips)
-        e, b = len(names), self.batch
-        pairs = self.loss.velocity > 0
-        told = [
-            draw(self.step, own, pairs=pairs)
-            for name, (own, _) in zip(names, picks, strict=True)
-            if (draw := self.conditions[name])
-        ]
-        self.stack.step(
-            self.step,
-            pose2d.reshape(e, b, *pose2d.shape[1:]),
-            target.reshape(e, b, *target.shape[1:]),
-            torch.from_numpy(np.stack(told)).to(self.device) if told else None,
-            rates=[self.members[n].learning_rate(p) for n, p in zip(names, progress, strict=True)],
-            momenta=[BATCH_NORM_MOMENTUM(p) for p in progress],
-        )
-        self.losses += 1
-
-    def _picks(self, name: str) -> tuple[Int[np.ndarray, " b"], Bool[np.ndarray, " b"]]:
-        """Target rows and flips of a member's batch; pairs of neighbors where their velocity counts."""
-        rows, flips = self.samplers[name](self.step)
-        if not self.loss.velocity:
-            return rows, flips
-        return np.concatenate([rows, self.windows.following(rows)]), np.tile(flips, 2)
-
-    def _fresh(self, name: str) -> TCN:
-        """A member's network before its first step: its weights depend on the seed and its name alone."""
-        with seeded(self.keys[name]):
-            return TCN(**self.model)
-
-    def _network(self, tensors: Mapping[str, Tensor]) -> TCN:
-        """A network of a member's tensors, which may stand among its moments."""
-        network = TCN(**self.model)
-        network.load_state_dict({k: v for k, v in tensors.items() if not k.startswith("adam.")})
-        return network
-
-    def _stack(self, names: list[str], networks: list[TCN]) -> None:
-        keys = [self.keys[name] for name in names]
-        self.stack = Ensemble(names, networks, keys, dtype=self.dtype, device=self.device, loss=self.loss)
-
-    def _retire(self) -> None:
-        """Take members whose budget is spent out of the stack."""
-        stays = [n for n in self.stack.names if self.members[n].budget.steps > self.step]
-        if len(stays) == len(self.stack.names):
-            return
-        state = self.stack.state()
-        for name in self.stack.names:
+    def _retire(self) -> bool:
+        """Take members whose budget is spent out of training; gives whether any are left."""
+        stays = [name for name in self.active if self.budgets[name].steps > self.step]
+        for name in self.active:
             if name not in stays:
-                own = of_member(state, name)
-                self.finished |= {f"{name}/{k}": v.clone() for k, v in own.items() if not k.startswith("adam.")}
-        index = [self.stack.names.index(n) for n in stays]
-        if not stays:
-            self.stack.names = []
-            return
-        loss = self.stack.loss[index]
-        self._stack(stays, [member(self.stack.network, i) for i in index])
-        self.stack.load_moments(state)
-        self.stack.loss.copy_(loss)
+                self.finished |= {f"{name}/{k}": v.clone() for k, v in self.learner.weights(name).items()}
+        if stays and len(stays) < len(self.active):
+            self.learner.keep(stays)
+        self.active = stays
+        return bool(stays)
 
     def _windows_seen(self) -> int:
-        return sum(min(self.step, m.budget.steps) * self.batch for m in self.members.values())
+        return sum(min(self.step, budget.steps) * self.batch for budget in self.budgets.values())
 
     def _write_log(self) -> float:
         """Append a line with the mean loss since the last; gives the members' mean."""
-        means = (self.stack.loss / self.losses).tolist()
-        first = self.members[self.stack.names[0]]
-        _append(
-            self.run.log_path,
-            {
-                **self._where(),
-                "learning_rate": first.learning_rate(first.budget.progress(self.step - 1)),
-                "loss_mm": dict(zip(self.stack.names, (round(m, 4) for m in means), strict=True)),
-            },
-        )
-        self.stack.loss.zero_()
+        means = (self.learner.loss / self.losses).tolist()
+        shown = dict(zip(self.learner.names, (round(m, 4) for m in means), strict=True))
+        rate = self.learner.learning_rate(self.step - 1)
+        _append(self.run.log_path, {**self._where(), "learning_rate": rate, f"loss_{self.learner.unit}": shown})
+        self.learner.loss.zero_()
         self.losses = 0
         return float(np.mean(means))
 
@@ -376,20 +401,164 @@ class _Loop:
         progress = self.step / self.longest
         return {"step": self.step, "progress": progress, "seconds": seconds, "cpu_seconds": cpu_seconds}
 
-    def _measure(self, callback: EvaluationCallback) -> None:
-        tensors = {**self.stack.state(), **self.finished}
-        networks = {name: self._network(of_member(tensors, name)).eval() for name in self.members}
-        _append(self.run.curve_path, {**self._where(), "measured": callback.measure(networks)})
+    def _measure(self, evaluation: EvaluationCallback) -> None:
+        weights = {name: self.learner.weights(name) for name in self.active}
+        weights |= {name: of_member(self.finished, name) for name in self.budgets if name not in self.active}
+        networks = {name: self.learner.network(weights[name]) for name in self.budgets}
+        _append(self.run.curve_path, {**self._where(), "measured": evaluation.measure(networks)})
 
     def _save(self) -> None:
-        tensors = {**self.stack.state(), **self.finished, "/loss": self.stack.loss}
-        metadata = {
-            "step": self.step,
-            "spent": self.spent,
-            "losses": self.losses,
-            "active": self.stack.names,
-        }
+        tensors = {**self.learner.state(), **self.finished, "/loss": self.learner.loss}
+        metadata = {"step": self.step, "spent": self.spent, "losses": self.losses, "active": self.active}
         write_tensors(self.run.state, tensors, metadata)
+
+
+class LifterLearner:
+    """Lifters of one shape in training, from scratch; see :class:`Learner`."""
+
+    unit = "mm"
+
+    def __init__(
+        self,
+        corpus: Corpus,
+        specs: Sequence[ModelSpec],
+        model: Mapping[str, Any],
+        loss: Loss,
+        seed: int,
+        dtype: torch.dtype,
+        device: torch.device,
+    ) -> None:
+        self.specs = {spec.name: spec for spec in specs}
+        self.keys = {name: (seed, zlib.crc32(name.encode())) for name in self.specs}
+        self.model, self.objective, self.dtype, self.device = dict(model), loss, dtype, device
+        self.draws = Batches(corpus, specs, make_on_meta(model), loss, seed, device)
+        self.names = list(self.specs)
+        self.loss = torch.zeros(len(specs), device=device)
+
+    def begin(self) -> None:
+        """Every member's first weights depend on the seed and its name alone."""
+        networks = []
+        for key in self.keys.values():
+            with seeded(key):
+                networks.append(make_network(self.model))
+        self._stack(list(self.specs), networks)
+
+    def step(self, number: int) -> None:
+        names = self.names
+        own = [self.specs[name] for name in names]
+        progress = [spec.budget.progress(number) for spec in own]
+        pose2d, target, condition = self.draws(names, number)
+        self.ensemble.step(
+            number,
+            pose2d,
+            target,
+            condition,
+            rates=[spec.learning_rate(p) for spec, p in zip(own, progress, strict=True)],
+            momenta=[BATCH_NORM_MOMENTUM(p) for p in progress],
+        )
+
+    def learning_rate(self, number: int) -> float:
+        first = self.specs[self.names[0]]
+        return first.learning_rate(first.budget.progress(number))
+
+    def state(self) -> dict[str, Tensor]:
+        return self.ensemble.state()
+
+    def load(self, active: list[str], tensors: Mapping[str, Tensor]) -> None:
+        own = {name: of_member(tensors, name) for name in active}
+        self._stack(active, [self.network(_weights(own[name])) for name in active])
+        self.ensemble.load_moments(tensors)
+
+    def weights(self, name: str) -> dict[str, Tensor]:
+        state: dict[str, Tensor] = self.ensemble.network.member_state(self.names.index(name))
+        return state
+
+    def keep(self, names: list[str]) -> None:
+        index = [self.names.index(name) for name in names]
+        state, loss = self.ensemble.state(), self.loss[index]
+        self._stack(names, [self.ensemble.network.member(i) for i in index])
+        self.ensemble.load_moments(state)
+        self.ensemble.loss.copy_(loss)
+
+    def network(self, weights: Mapping[str, Tensor]) -> Lifter:
+        network = make_network(self.model)
+        network.load_state_dict(weights)
+        network.eval()
+        return network
+
+    def _stack(self, names: list[str], networks: Sequence[Lifter]) -> None:
+        keys = [self.keys[name] for name in names]
+        self.ensemble = Ensemble(names, networks, keys, dtype=self.dtype, device=self.device, loss=self.objective)
+        self.names, self.loss = names, self.ensemble.loss
+
+
+class Batches:
+    """The windows of every step of specs that train side by side.
+
+    Raises:
+        InputError: for a spec without frames, or conditions that do not fit network or rows.
+    """
+
+    def __init__(
+        self,
+        corpus: Corpus,
+        specs: Sequence[ModelSpec],
+        network: Lifter,
+        loss: Loss,
+        seed: int,
+        device: torch.device,
+    ) -> None:
+        self.pairs = loss.velocity > 0
+        self.batch = specs[0].budget.batch
+        self.device = device
+        frames = self.batch // (2 if self.pairs else 1)
+        self.samplers = {spec.name: Sampler(spec.rows, frames, seed=seed, name=spec.name) for spec in specs}
+        self.conditions = {spec.name: conditions_of(spec, network.conditions, seed) for spec in specs}
+        self._make_windows = partial(
+            Windows,
+            corpus,
+            network.receptive_field,
+            causal=network.causal,
+            trajectory=network.trajectory,
+            device=device,
+        )
+
+    @cached_property
+    def windows(self) -> Windows:
+        """Made at the first step: of a run that is done nothing is read."""
+        return self._make_windows()
+
+    def __call__(self, names: Sequence[str], number: int) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Windows (e, b, t, j, 2), targets (e, b, j2, 3) and conditions (e, b) of these members at a step."""
+        picks = [self._picks(name, number) for name in names]
+        rows, flips = (np.concatenate(part) for part in zip(*picks, strict=True))
+        pose2d, target = self.windows.gather(rows, flips)
+        e, b = len(names), self.batch
+        told = [
+            draw(number, own, pairs=self.pairs)
+            for name, (own, _) in zip(names, picks, strict=True)
+            if (draw := self.conditions[name])
+        ]
+        condition = torch.from_numpy(np.stack(told)).to(self.device) if told else None
+        return pose2d.reshape(e, b, *pose2d.shape[1:]), target.reshape(e, b, *target.shape[1:]), condition
+
+    def _picks(self, name: str, number: int) -> tuple[Int[np.ndarray, " b"], Bool[np.ndarray, " b"]]:
+        """Target rows and flips of a member's batch; pairs of neighbors where their velocity counts."""
+        rows, flips = self.samplers[name](number)
+        if not self.pairs:
+            return rows, flips
+        return np.concatenate([rows, self.windows.following(rows)]), np.tile(flips, 2)
+
+
+def make_on_meta(model: Mapping[str, Any]) -> Lifter:
+    """A network without weights, to ask what it takes."""
+    with torch.device("meta"):
+        return make_network(model)
+
+
+def _weights(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """A member's weights among its optimizer's moments."""
+    return {k: v for k, v in tensors.items() if not k.startswith("adam.")}
 
 
 class Conditions:

@@ -15,9 +15,9 @@ A run has one member (a generalist) or several of one shape (experts), named in 
 import json
 import subprocess
 import sys
-from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import cache
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, fields, is_dataclass
+from functools import cache, cached_property
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -33,11 +33,79 @@ FILES = ("config.json", "log.jsonl", "curve.jsonl", "weights.safetensors", "stat
 
 
 @dataclass(frozen=True)
+class Identity:
+    """All that determines a run's weights.
+
+    Attributes:
+        members: of each by name, what it is trained on and for how long.
+        model: what makes the networks, see :func:`actlift.models.base.make_network`; no "architecture" means tcn.
+        seed: of initial weights, order, flips and dropout.
+        corpus: digest of the corpus.
+        subjects, actions: whom and what the training selection holds.
+        batch: windows of a step.
+        loss: what is minimized, where that is not the mean distance alone.
+        mode: "evaluation" where normalization statistics were frozen.
+        precision, device: of the computation.
+        threads: that computed it; None on a GPU. No reason to refuse a run, see :mod:`actlift.training.device`.
+        clips, budget, lifter: of a recognizer: what it saw, its budget, and the network whose poses it sees.
+    """
+
+    members: Mapping[str, Mapping[str, Any]]
+    model: Mapping[str, Any]
+    seed: int
+    corpus: str = ""
+    subjects: tuple[str, ...] = ()
+    actions: tuple[str, ...] = ()
+    batch: int | None = None
+    loss: Mapping[str, Any] | None = None
+    mode: str | None = None
+    precision: str | None = None
+    device: str | None = None
+    threads: int | None = None
+    clips: str | None = None
+    budget: Mapping[str, Any] | None = None
+    lifter: Mapping[str, Any] | None = None
+
+    def record(self) -> dict[str, Any]:
+        """As config.json holds it."""
+        kept = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("subjects", "actions")}
+        kept["trained_on"] = {"subjects": self.subjects, "actions": self.actions}
+        plain: dict[str, Any] = written({key: value for key, value in kept.items() if value is not None})
+        return plain
+
+    @classmethod
+    def read(cls, record: Any) -> "Identity":
+        """From what :meth:`record` made.
+
+        Raises:
+            InputError: where it lacks members, a model or a seed, or holds what is not known.
+        """
+        if not isinstance(record, dict) or not {"members", "model", "seed"} <= record.keys():
+            raise InputError("an identity has members, a model and a seed")
+        known = {f.name for f in fields(cls)} | {"trained_on"}
+        if foreign := sorted(record.keys() - known):
+            raise InputError(f"an identity has no {', '.join(foreign)}")
+        on = record.get("trained_on", {})
+        rest = {key: value for key, value in record.items() if key != "trained_on"}
+        return cls(**rest, subjects=tuple(on.get("subjects", ())), actions=tuple(on.get("actions", ())))
+
+
+@dataclass(frozen=True)
 class Run:
-    """A run folder, opened. ``config["identity"]`` holds all that determines the weights."""
+    """A run folder, opened.
+
+    Attributes:
+        folder: where it lies.
+        config: its config.json.
+    """
 
     folder: Path
     config: dict[str, Any]
+
+    @cached_property
+    def identity(self) -> Identity:
+        """All that determines its weights."""
+        return Identity.read(self.config["identity"])
 
     @classmethod
     def open(cls, folder: Path | str) -> "Run":
@@ -52,20 +120,27 @@ class Run:
         if not path.is_file():
             raise MissingInputError(f"{folder} is no run folder: it has no config.json. `actlift train` makes one.")
         config = read_json(path)
-        if not isinstance(config, dict) or config.get("format") != FORMAT or not _is_identity(config.get("identity")):
+        if not isinstance(config, dict) or config.get("format") != FORMAT:
             raise InputError(
                 f"{path} is not the config of a run of format {FORMAT}: was it made by another version of actlift?"
             )
+        try:
+            Identity.read(config.get("identity"))
+        except InputError as error:
+            raise InputError(
+                f"{path} is not the config of a run of format {FORMAT}: {error}; was it made by another version of "
+                "actlift?"
+            ) from None
         return cls(folder, config)
 
     @classmethod
-    def create(cls, folder: Path, identity: Mapping[str, Any]) -> "Run":
+    def create(cls, folder: Path, identity: Identity) -> "Run":
         """Make a run folder, or reopen the one there if all that determines its weights is the same.
 
         Raises:
             ValueError: if another run lies there; it tells what differs.
         """
-        identity = json.loads(json.dumps(identity))
+        record = identity.record()
         if folder.exists() and not folder.is_dir():
             raise InputError(f"{folder} is a file, a run needs a folder: choose another name")
         for name in FILES:
@@ -73,7 +148,7 @@ class Run:
         if (folder / "config.json").exists():
             run = cls.open(folder)
             # threads are no reason to refuse: a run goes on with those that it was begun with (actlift.training.device)
-            differing = [d for d in _differences(run.config["identity"], identity) if d[0] != "threads"]
+            differing = [d for d in _differences(run.config["identity"], record) if d[0] != "threads"]
             if differing:
                 shown = "; ".join(f"{key}: there {old!r}, asked for {new!r}" for key, old, new in differing)
                 raise InputError(f"{folder} holds another run ({shown}). Choose another folder, or delete this one.")
@@ -82,13 +157,13 @@ class Run:
             return run
         if folder.exists() and any(folder.iterdir()):
             raise InputError(f"{folder} is not empty and holds no run: choose another folder")
-        config = {"format": FORMAT, "identity": identity, **environment()}
+        config = {"format": FORMAT, "identity": record, **environment()}
         write_json(folder / "config.json", config)
         return cls(folder, config)
 
     @property
     def members(self) -> tuple[str, ...]:
-        return tuple(self.config["identity"]["members"])
+        return tuple(self.identity.members)
 
     @property
     def log_path(self) -> Path:
@@ -175,8 +250,27 @@ def commit() -> str:
         return "unknown"
 
 
-def _is_identity(found: Any) -> bool:
-    return isinstance(found, dict) and {"members", "model", "seed"} <= found.keys()
+def refuse_seen(trained_on: Iterable[str], subjects: Iterable[str], who: str) -> None:
+    """Refuse to score people on whose motion something was trained, whatever the corpus or clips.
+
+    Args:
+        trained_on: the people it was trained on.
+        subjects: the people to score.
+        who: what was trained, for the message.
+
+    Raises:
+        InputError: where somebody is among both.
+    """
+    known = set(trained_on)
+    if seen := sorted(set(subjects) & known):
+        unseen = sorted(set(subjects) - known)
+        others = f" Unseen: {', '.join(unseen)}." if unseen else ""
+        raise InputError(f"{who} was trained on {', '.join(seen)}: scores on them say nothing.{others}")
+
+
+def written(value: Any) -> Any:
+    """What JSON makes of a value: tuples become lists, dataclasses mappings."""
+    return json.loads(json.dumps(asdict(value) if is_dataclass(value) and not isinstance(value, type) else value))
 
 
 def _differences(old: Any, new: Any, prefix: str = "") -> list[tuple[str, Any, Any]]:

@@ -31,7 +31,7 @@ from actlift.lifting.conditional import UNKNOWN, ConditionalLifter, lift_labeled
 from actlift.lifting.predict import LifterPredictor, load_lifter
 from actlift.lifting.pretrained import AWARE, CAUSAL, GENERALIST, RECOGNIZER, pretrained, read_card
 from actlift.motion.motion import Motion, Segment
-from actlift.recognition.recognizer import ActionRecognizer, load_recognizer, recognized_labels, steady_labels
+from actlift.recognition.prediction import ActionRecognizer, load_recognizer, recognized_labels, steady_labels
 from actlift.video.clean import preprocess
 from actlift.video.decode import EPSILON_S, is_live, open_source
 from actlift.video.detection_cache import DetectionCache
