@@ -49,9 +49,7 @@ def test_people_can_be_held_out_and_others_of_them_tell_what_would_be_lost(tmp_p
     assert set(found.others.table["subject"]) == {"syn4"}
     assert set(found.others.table["action"]) == {"Walking", "Squat"}
     views = [v for v in corpus.views if v.subject == "syn4" and v.action != "Waving"]
-    before = evaluate(
-        LifterPredictor(load_lifter(base)), views, arm="again", metrics=("mpjpe",), known_people=True
-    ).per_action("mpjpe")
+    before = evaluate(LifterPredictor(load_lifter(base)), views, arm="again", metrics=("mpjpe",)).per_action("mpjpe")
     found_before = found.others.per_action("mpjpe").loc[BEFORE, MEAN_OVER_ACTIONS]
     assert before.loc["again", MEAN_OVER_ACTIONS] == pytest.approx(found_before)
 
