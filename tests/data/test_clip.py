@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actlift.data.clip import Clip
+from actlift.data.clip import Clip, take_of
 
 
 def clip(joints_world=None, frames=50, fps=50.0, **fields):
@@ -102,3 +102,17 @@ def test_lines_stay_lines_at_any_length_and_keep_their_first_frame(frames, fps, 
 def test_absurd_ratio():
     with pytest.raises(ValueError, match="under a thousandth"):
         clip(fps=50.0).resampled(0.001)
+
+
+@pytest.mark.parametrize(
+    ("clip", "take"),
+    [
+        ("CMU13/13_18[0:118]", "CMU13/13_18"),
+        ("CMU05/05_20a", "CMU05/05_20"),
+        ("CMU05/05_20b[3:40]", "CMU05/05_20"),
+        ("HDMmm/squat1Reps_037", "HDMmm/squat1Reps_037"),
+        ("syn1/Walking_a", "syn1/Walking_a"),
+    ],
+)
+def test_pieces_of_one_take_are_known_by_their_names(clip, take):
+    assert take_of(clip) == take

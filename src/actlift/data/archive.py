@@ -18,7 +18,7 @@ LARGEST = 4 << 30  # bytes of all arrays of an archive
 
 
 def read_npz(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
-    """Every array of an .npz file, by name, read whole.
+    """Read every array of an .npz file, by name.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -30,7 +30,7 @@ def read_npz(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
 
 
 def read_nested_npz(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """As `read_npz`, but where an array holds Python objects, the plain data that they are (see `pickled`).
+    """Read as `read_npz` does, but where an array holds Python objects, the plain data that they are (see `pickled`).
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -41,7 +41,7 @@ def read_nested_npz(path: str | os.PathLike[str]) -> dict[str, Any]:
 
 
 def npz_names(path: str | os.PathLike[str]) -> list[str]:
-    """The names of the arrays of an .npz file, without reading them.
+    """List the names of the arrays of an .npz file, without reading them.
 
     Raises:
         FileNotFoundError, ValueError: there is no such file; it is no .npz, or cut short.

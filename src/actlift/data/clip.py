@@ -1,6 +1,7 @@
 """Clip: one piece of motion capture, a person's joints in world coordinates."""
 
 import math
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -12,6 +13,14 @@ from scipy import signal
 from actlift.errors import InputError
 from actlift.geometry.camera import Camera
 from actlift.geometry.skeleton import H36M_17
+
+
+def take_of(clip: str) -> str:
+    """The take that a clip is, or was cut from: pieces are named like slices, `13_18[0:118]`, or by letters, `05_20a`.
+
+    Pieces of one take show one person in one go: a split keeps them on one side.
+    """
+    return re.sub(r"(?<=\d)[a-z]$", "", re.sub(r"\[\d+:\d+\]$", "", clip))
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,11 +116,11 @@ class Clip:
         return len(self.joints_world)
 
     def piece(self, first: int, stop: int) -> "Clip":
-        """Frames first to stop - 1, named like a slice: `13_18[0:118]`."""
+        """Cut out frames first to stop - 1, named like a slice: `13_18[0:118]`."""
         return self._changed(lambda points: points[first:stop], name=f"{self.name}[{first}:{stop}]")
 
     def resampled(self, fps: float) -> "Clip":
-        """The same motion at another frame rate; frame 0 keeps its time, and the same rate gives the clip itself.
+        """Resample to another frame rate; frame 0 keeps its time, and the same rate gives the clip itself.
 
         Band-limited resampling with a symmetric (zero-phase) Kaiser low-pass at the lower of the two Nyquist
         frequencies (`scipy.signal.resample_poly`), also for whole ratios: taking every fifth frame of a fast wave would

@@ -205,7 +205,7 @@ class Corpus:
         clips: Iterable[str] | None = None,
         predicate: Callable[[View], bool] | None = None,
     ) -> "Corpus":
-        """The views that meet every condition given; names are compared by equality.
+        """Select the views that meet every condition given; names are compared by equality.
 
         Raises:
             ValueError: a name is not in this selection (the message lists those that are), or no view is left.

@@ -31,7 +31,7 @@ class Exact:
         fps: float,
         seed: int | Sequence[int],  # noqa: ARG002  nothing is drawn
     ) -> tuple[Float[np.ndarray, "t j 2"], Float[np.ndarray, "t j"]]:
-        """The points as they are, as float64, and ones.
+        """Give the points as they are, as float64, and ones.
 
         Raises:
             ValueError: points are not finite or not of this skeleton, or fps is not positive.
@@ -57,7 +57,7 @@ class IndependentNoise:
     def observe(
         self, points_px: Float[np.ndarray, "t j 2"], skeleton: Skeleton, fps: float, seed: int | Sequence[int]
     ) -> tuple[Float[np.ndarray, "t j 2"], Float[np.ndarray, "t j"]]:
-        """The points with noise, and ones.
+        """Give the points with noise, and ones.
 
         Raises:
             ValueError: as `Exact.observe`.
@@ -132,7 +132,7 @@ class DetectorNoise:
     def observe(
         self, points_px: Float[np.ndarray, "t j 2"], skeleton: Skeleton, fps: float, seed: int | Sequence[int]
     ) -> tuple[Float[np.ndarray, "t j 2"], Float[np.ndarray, "t j"]]:
-        """What the detector reports of a person: points in pixels, and confidences.
+        """Make what the detector reports of a person: points in pixels, and confidences.
 
         Raises:
             ValueError: as `Exact.observe`.

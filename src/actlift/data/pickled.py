@@ -24,7 +24,7 @@ class Refused(ValueError):
 
 
 def load_plain(file: Any) -> Any:
-    """The plain data that an open binary file holds as a pickle.
+    """Load the plain data that an open binary file holds as a pickle.
 
     Bytes in pickles of Python 2 are read as Latin-1. Arrays are read-only. An array of objects becomes its item where
     it has no axis, a list where it has one.

@@ -85,7 +85,7 @@ def prepare(
 
 
 def read_exclusions(path: str | os.PathLike[str]) -> tuple[Exclusion, ...]:
-    """Exclusions from a CSV table with the columns clip, camera, first, last, reason (see `Exclusion`).
+    """Read exclusions from a CSV table with the columns clip, camera, first, last, reason (see `Exclusion`).
 
     Raises:
         FileNotFoundError: there is no such file.

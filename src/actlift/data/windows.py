@@ -16,7 +16,7 @@ from torch import Tensor
 
 from actlift.data.corpus import Corpus, View
 from actlift.errors import InputError
-from actlift.geometry.skeleton import Skeleton
+from actlift.geometry.skeleton import Skeleton, mirror_points
 
 
 def rows_of(views: Sequence[View]) -> Int[np.ndarray, " n"]:
@@ -112,14 +112,11 @@ class Windows:
 
 
 def _mirror_matrix(skeleton: Skeleton, axes: int) -> Tensor:
-    """What flattened joints x axes are multiplied with to give the mirror image: left and right change places, x its
-    sign. Each column holds one number, so products are exact."""
-    columns = np.asarray(skeleton.mirror)[:, None] * axes + np.arange(axes)
-    signs = np.ones((len(skeleton), axes), np.float32)
-    signs[:, 0] = -1
-    matrix = np.zeros((columns.size, columns.size), np.float32)
-    matrix[columns.ravel(), np.arange(columns.size)] = signs.ravel()
-    return torch.from_numpy(matrix)
+    """What flattened joints x axes are multiplied with to give the mirror image. Each column holds one number, so
+    products are exact."""
+    n = len(skeleton) * axes
+    units = np.eye(n, dtype=np.float32).reshape(n, len(skeleton), axes)
+    return torch.from_numpy(mirror_points(units, skeleton).reshape(n, n) + 0.0)  # no negative zeros
 
 
 def _mirror(x: Tensor, mirrored: Tensor, matrix: Tensor) -> Tensor:

@@ -158,7 +158,7 @@ class Metric:
         return self.function(pred, true, skeleton) if self.of_bones else self.function(pred, true)
 
     def parts(self, skeleton: Skeleton) -> tuple[str, ...]:
-        """The names of the columns that a call returns: the joints, or `child-parent` of every bone."""
+        """Name the columns that a call returns: the joints, or `child-parent` of every bone."""
         if self.of_bones:
             return tuple(f"{skeleton.joints[child]}-{skeleton.joints[parent]}" for child, parent in skeleton.bones)
         return skeleton.joints
@@ -181,7 +181,7 @@ METRICS: dict[str, Metric] = {
 
 
 def metric(name: str) -> Metric:
-    """The metric of this name; a ValueError listing the known names otherwise."""
+    """Find the metric of this name; a ValueError lists the known names otherwise."""
     if name not in METRICS:
         raise InputError(f"unknown metric {name!r}; known: {', '.join(METRICS)}")
     return METRICS[name]

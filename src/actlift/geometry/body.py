@@ -105,7 +105,7 @@ class Body:
 
 
 def body_from_joints(joints_world: Float[np.ndarray, "t 17 3"], fps: float) -> Body:
-    """The rig that fits a motion: bones as long as the median over frames, rotations that point them where they point.
+    """Fit the rig to a motion: bones as long as the median over frames, rotations that point them where they point.
 
     Forward kinematics of the result has every bone of `H36M_17` in its direction of every frame, but for the hips if
     they move within the pelvis: these are a fit. Positions differ by as much as the bones change their lengths.

@@ -99,24 +99,24 @@ class Camera:
         return self.cam_to_world(np.zeros(3))
 
     def world_to_cam(self, points_world: Float[np.ndarray, "*lead 3"]) -> Float[np.ndarray, "*lead 3"]:
-        """Meters in the world to meters in the camera frame."""
+        """Transform meters in the world to meters in the camera frame."""
         points_cam: Float[np.ndarray, "*lead 3"] = _float64(points_world) @ self.R_cam_world.T + self.t_cam_world
         return points_cam
 
     def cam_to_world(self, points_cam: Float[np.ndarray, "*lead 3"]) -> Float[np.ndarray, "*lead 3"]:
-        """Meters in the camera frame to meters in the world."""
+        """Transform meters in the camera frame to meters in the world."""
         points_world: Float[np.ndarray, "*lead 3"] = (_float64(points_cam) - self.t_cam_world) @ self.R_cam_world
         return points_world
 
     def cam_to_px(self, points_cam: Float[np.ndarray, "*lead 3"]) -> Float[np.ndarray, "*lead 2"]:
-        """Meters in the camera frame to pixels, inside the image or not; NaN for points at or behind the camera."""
+        """Project meters in the camera frame to pixels, inside the image or not; NaN at or behind the camera."""
         points_px: Float[np.ndarray, "*lead 2"] = self._distort(_pinhole(points_cam)) * self.focal_px + self.center_px
         return points_px
 
     def px_to_cam(
         self, points_px: Float[np.ndarray, "*lead 2"], depth: Float[np.ndarray, "*lead"]
     ) -> Float[np.ndarray, "*lead 3"]:
-        """Pixels, and their z in the camera frame in meters, to points in the camera frame; undoes `cam_to_px`.
+        """Unproject pixels, with their z in meters, to points in the camera frame; undoes `cam_to_px`.
 
         The distortion is inverted by Newton's method to 1e-12 of a focal length. NaN pixels give NaN points.
 
@@ -129,17 +129,17 @@ class Camera:
         return np.concatenate([self._undistort(distorted) * z, z], axis=-1)
 
     def px_to_screen(self, points_px: Float[np.ndarray, "*lead 2"]) -> Float[np.ndarray, "*lead 2"]:
-        """Pixels to screen: x in [-1, 1] over the width, y in [-height/width, height/width] over the height."""
+        """Scale pixels to screen: x in [-1, 1] over the width, y in [-height/width, height/width] over the height."""
         half = self.width / 2
         return (_float64(points_px) - (half, self.height / 2)) / half
 
     def screen_to_px(self, points_screen: Float[np.ndarray, "*lead 2"]) -> Float[np.ndarray, "*lead 2"]:
-        """Screen to pixels; undoes `px_to_screen`."""
+        """Scale screen to pixels; undoes `px_to_screen`."""
         half = self.width / 2
         return _float64(points_screen) * half + (half, self.height / 2)
 
     def to_dict(self) -> dict[str, Any]:
-        """Name, numbers and nested lists of numbers, for JSON; `from_dict` gives back the same bits."""
+        """Give name, numbers and nested lists of numbers, for JSON; `from_dict` gives back the same bits."""
         return {
             field.name: value.tolist() if isinstance(value := getattr(self, field.name), np.ndarray) else value
             for field in fields(self)
@@ -147,7 +147,7 @@ class Camera:
 
     @classmethod
     def from_dict(cls, record: Mapping[str, Any]) -> "Camera":
-        """A camera from what `to_dict` wrote.
+        """Make a camera of what `to_dict` wrote.
 
         Raises:
             ValueError: entries are missing or unknown, or are no camera.
@@ -256,7 +256,7 @@ def look_at(
 
 
 def human36m_like_ring(joints_world: Float[np.ndarray, "t j 3"], seed: int | Sequence[int], n: int = 4) -> list[Camera]:
-    """Cameras like those of Human3.6M around a person: ring0, ring1, ...
+    """Place cameras like those of Human3.6M around a person: ring0, ring1, ...
 
     They stand evenly around the middle of the motion, up to 10 degrees off, 4 to 6 m away along the floor and 1.3 to
     1.8 m above it, and look at the middle; they step back where the person would leave the image. Focal lengths (1143
@@ -294,7 +294,7 @@ def human36m_like_ring(joints_world: Float[np.ndarray, "t j 3"], seed: int | Seq
 
 
 def random_rig(joints_world: Float[np.ndarray, "t j 3"], seed: int | Sequence[int], n: int = 4) -> list[Camera]:
-    """Cameras of all kinds that see the person from anywhere: random0, random1, ...
+    """Place cameras of all kinds that see the person from anywhere: random0, random1, ...
 
     Drawn uniformly: azimuth; height above the floor, 0.3 to 3 m; horizontal distance from the middle of the motion, 2.5
     to 8 m, more where the person would leave the image; one of five image sizes, landscape, portrait and square; focal

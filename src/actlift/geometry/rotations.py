@@ -14,7 +14,7 @@ def forward_kinematics(
     rotations: Float[np.ndarray, "*lead j 3 3"],
     root: Float[np.ndarray, "*lead 3"],
 ) -> Float[np.ndarray, "*lead j 3"]:
-    """Positions of the joints of a posed skeleton.
+    """Compute the positions of the joints of a posed skeleton.
 
     A joint's rotation turns all that hangs on it: with `G` the product of the rotations from the root to a joint,
     `joint = parent + G[parent] @ offset[joint]` and `G[joint] = G[parent] @ rotation[joint]`.

@@ -114,7 +114,7 @@ class Skeleton:
         return tuple(self.mirror[j] for j in self.left)
 
     def index(self, joint: str) -> int:
-        """The index of a joint.
+        """Find the index of a joint.
 
         Raises:
             ValueError: no joint has that name; the message lists those that exist.
@@ -286,7 +286,7 @@ _RECIPES: dict[str, tuple[dict[str, float], ...]] = {
 
 
 def remapping(source: Skeleton, target: Skeleton) -> Float[np.ndarray, "j_target j_source"]:
-    """The weights with which the joints of `source` add up to those of `target`; every row sums to one.
+    """Find the weights with which the joints of `source` add up to those of `target`; every row sums to one.
 
     Raises:
         ValueError: joints of the target can neither be found in the source nor derived from it; they are listed.
@@ -320,7 +320,7 @@ def _weights(joint: str, source: Skeleton) -> Float[np.ndarray, " j_source"] | N
 def remap(
     points: Float[np.ndarray, "*lead j_source c"], source: Skeleton, target: Skeleton
 ) -> Float[np.ndarray, "*lead j_target c"]:
-    """Points (2D or 3D, any unit) of the source layout as points of the target layout, in the dtype that came.
+    """Turn points (2D or 3D, any unit) of the source layout into points of the target layout, in the dtype that came.
 
     Raises:
         ValueError: as `remapping`; or the joint axis of `points` is not that of the source.
@@ -333,7 +333,7 @@ def remap(
 def remap_confidence(
     confidence: Float[np.ndarray, "*lead j_source"], source: Skeleton, target: Skeleton
 ) -> Float[np.ndarray, "*lead j_target"]:
-    """Confidences in the target layout: a joint is as sure as the least sure of the joints that it is made of.
+    """Remap confidences: a joint is as sure as the least sure of the joints that it is made of.
 
     Raises:
         ValueError: as `remap`.
@@ -351,7 +351,7 @@ def _check_joints(shape: tuple[int, ...], axis: int, skeleton: Skeleton) -> None
 
 
 def mirror_points(points: Float[np.ndarray, "*lead j c"], skeleton: Skeleton) -> Float[np.ndarray, "*lead j c"]:
-    """The mirror image of points (2D or 3D, any unit): x changes sign, left and right joints change places.
+    """Mirror points (2D or 3D, any unit): x changes sign, left and right joints change places.
 
     Raises:
         ValueError: the joint axis of `points` is not that of the skeleton.
@@ -363,6 +363,6 @@ def mirror_points(points: Float[np.ndarray, "*lead j c"], skeleton: Skeleton) ->
 
 
 def root_relative(pose3d: Float[np.ndarray, "t j 3"], skeleton: Skeleton = H36M_17) -> Float[np.ndarray, "t j 3"]:
-    """The pose minus its root joint, in float64."""
+    """Take the root joint away from the pose, in float64."""
     pose = pose3d.astype(np.float64)
     return pose - pose[:, skeleton.root : skeleton.root + 1]

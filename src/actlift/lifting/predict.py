@@ -11,11 +11,10 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 import torch
 from jaxtyping import Float
-from torch import Tensor
 
 from actlift.data.keypoints2d import Keypoints2D
 from actlift.errors import InputError
-from actlift.geometry.skeleton import H36M_17, Skeleton
+from actlift.geometry.skeleton import H36M_17, Skeleton, mirror_points
 from actlift.models.base import InferenceForm, Lifter, inference_form, make_network, trained_on
 from actlift.models.tensors import of_member, read_tensors
 from actlift.training.run import Run
@@ -142,21 +141,12 @@ def lift(
         longest = len(sequences[pack[-1]])
         position = np.arange(-before, longest + context - before)
         padded = np.stack([sequences[i].take(position.clip(0, len(sequences[i]) - 1), axis=0) for i in pack])
-        pose2d = torch.from_numpy(padded).to(form.device, torch.float32)
+        both = np.stack([padded, mirror_points(padded, skeleton)]) if flip else padded[None]
+        lifted = form(torch.from_numpy(both).to(form.device, torch.float32))[..., : form.joints_out, :].cpu().numpy()
         if flip:
-            both = form(torch.stack([pose2d, mirrored(pose2d, skeleton)]))[..., : form.joints_out, :]
-            lifted = (both[0] + mirrored(both[1], skeleton)) / 2
-        else:
-            lifted = form(pose2d)[..., : form.joints_out, :]
-        poses |= {i: pose[: len(sequences[i])] for i, pose in zip(pack, lifted.cpu().numpy(), strict=True)}
+            lifted = (lifted[:1] + mirror_points(lifted[1:], skeleton)) / 2
+        poses |= {i: pose[: len(sequences[i])] for i, pose in zip(pack, lifted[0], strict=True)}
     return [poses[i] for i in range(len(sequences))]
-
-
-def mirrored(points: Float[Tensor, "*n j axes"], skeleton: Skeleton) -> Float[Tensor, "*n j axes"]:
-    """The mirror image: x changes sign, left and right joints change places."""
-    swapped = points[..., list(skeleton.mirror), :].clone()
-    swapped[..., 0] *= -1
-    return swapped
 
 
 def _packs(lengths: Sequence[int], context: int) -> Iterator[list[int]]:

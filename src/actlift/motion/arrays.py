@@ -61,7 +61,7 @@ def write_npz(motion: Motion, path: Path) -> None:
 
 
 def read_motion(path: Path | str) -> Motion:
-    """The motion that `write_npz` wrote, bit for bit.
+    """Read the motion that `write_npz` wrote, bit for bit.
 
     Raises:
         FileNotFoundError: there is no such file.

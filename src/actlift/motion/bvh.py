@@ -76,7 +76,7 @@ def _centimeters(offset_world: Float[np.ndarray, "3"]) -> str:
 
 
 def continuous_euler(rotations: Float[np.ndarray, "t 3 3"], order: Order) -> Float[np.ndarray, "t 3"]:
-    """Angles in degrees about three different axes that turn along, without jumps from frame to frame.
+    """Find angles in degrees about three different axes that turn along, without jumps from frame to frame.
 
     Every rotation has two sets of angles, (a, b, c) and (a + 180, 180 - b, c + 180), and each of the six any number of
     full turns. The first frame takes the set with b within 90 degrees, every later one what is nearest to the frame

@@ -89,7 +89,7 @@ class Motion:
         return self.start_s + np.arange(self.frames) / self.fps
 
     def cut(self, start_s: float, stop_s: float) -> "Motion":
-        """The frames from ``start_s`` to before ``stop_s``, with the segments of that time.
+        """Cut out the frames from ``start_s`` to before ``stop_s``, with the segments of that time.
 
         Raises:
             ValueError: if there is no frame in that time.
@@ -120,7 +120,7 @@ class Motion:
         )
 
     def segments(self) -> list[tuple[Segment, "Motion"]]:
-        """The segments of the timeline that hold a frame, each with its part of the motion."""
+        """List the segments of the timeline that hold a frame, each with its part of the motion."""
         found = []
         for segment in self.action_timeline:
             first, stop = np.ceil(np.round((np.array([segment.start_s, segment.stop_s]) - self.start_s) * self.fps, 6))

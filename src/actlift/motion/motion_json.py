@@ -41,7 +41,7 @@ def write_motion_json(motion: Motion, path: Path) -> None:
 
 
 def described(motion: Motion) -> dict[str, Any]:
-    """All that is true of a motion as a whole, for JSON: `meta`, `action_timeline`, `warnings`."""
+    """Collect what is true of a motion as a whole, for JSON: `meta`, `action_timeline`, `warnings`."""
     meta = {
         "producer": f"actlift {__version__}",
         "source": motion.source,

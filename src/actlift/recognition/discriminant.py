@@ -13,7 +13,7 @@ from scipy.special import softmax
 from actlift.data.corpus import Corpus
 from actlift.data.keypoints2d import Keypoints2D
 from actlift.errors import InputError
-from actlift.geometry.skeleton import H36M_17, Skeleton
+from actlift.geometry.skeleton import H36M_17, Skeleton, mirror_points
 from actlift.models.tensors import read_tensors, write_tensors
 from actlift.recognition.accuracy import Accuracy, accuracy, confidence_for, temperature_of
 from actlift.recognition.folds import leave_out, people_to_leave_out
@@ -133,9 +133,7 @@ def describe(
     """Statistics over the frames of a view: mean, spread, 10th and 90th percentile of joints about the root and of bone
     directions, and mean, spread and logarithm of the mean size of velocities; units as in
     :func:`actlift.recognition.network.features`."""
-    points = torch.from_numpy(np.asarray(pose2d)).float()
-    if mirrored:
-        points = points[:, list(skeleton.mirror)] * torch.tensor([-1.0, 1.0])
+    points = torch.from_numpy(mirror_points(pose2d, skeleton) if mirrored else np.asarray(pose2d)).float()
     if len(points) < 2:
         points = points.expand(2, -1, -1)
     each = features(points, fps, skeleton).flatten(1).double().numpy()

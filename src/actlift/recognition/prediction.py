@@ -11,8 +11,9 @@ from torch import Tensor
 
 from actlift.data.keypoints2d import Keypoints2D
 from actlift.errors import InputError
+from actlift.geometry.skeleton import mirror_points
 from actlift.lifting.conditional import UNKNOWN
-from actlift.lifting.predict import lift, mirrored
+from actlift.lifting.predict import lift
 from actlift.models.base import Lifter, inference_form, make_network
 from actlift.models.tensors import of_member, read_tensors
 from actlift.recognition.accuracy import Posteriors
@@ -195,6 +196,7 @@ def describe(
     each = []
     for points in (pose2d, pose3d):
         if points is not None:
-            own = torch.from_numpy(np.concatenate([points[:1], points])).float()  # the first frame stands still
-            each.append(features(torch.stack([own, mirrored(own, skeleton)]), fps, skeleton).flatten(-2))
+            own = np.concatenate([points[:1], points])  # the first frame stands still
+            both = torch.from_numpy(np.stack([own, mirror_points(own, skeleton)])).float()
+            each.append(features(both, fps, skeleton).flatten(-2))
     return statistics(torch.cat(each, dim=-1), network.receptive_field, causal=network.causal)

@@ -237,7 +237,7 @@ def _frame_is_complete(frame: dict[str, list[float]], channels: dict[str, tuple[
 
 
 def bone_ends(asf: AsfSkeleton, motion: Mapping[str, Float[np.ndarray, "t _"]]) -> dict[str, Float[np.ndarray, "t 3"]]:
-    """Where each bone ends in each frame, and the root: meters, y up, floor wherever the files have it."""
+    """Compute where each bone ends in each frame, and the root: meters, y up, floor wherever the files have it."""
     turns = {"root": _rotation(asf.root_dof, motion["root"], asf.degrees)}
     shift = [asf.root_dof.index(channel) for channel in ("tx", "ty", "tz")]
     ends = {"root": motion["root"][:, shift] * asf.meters_per_unit}
@@ -265,7 +265,7 @@ def read_asfamc(
     action: str = UNLABELED,
     description: str = "",
 ) -> Clip:
-    """One motion as a clip at its own frame rate, z up, named `subject/stem of the .amc`.
+    """Read one motion as a clip at its own frame rate, z up, named `subject/stem of the .amc`.
 
     The floor is put where it makes the lower ankle stand at 85 mm in the 2 %-lowest frame.
 
@@ -301,7 +301,7 @@ def is_asfamc_folder(source: str) -> bool:
 
 
 def read_asfamc_folder(folder: str | os.PathLike[str], *, fps: float = 120.0, subject: str | None = None) -> list[Clip]:
-    """All motions of a folder with one .asf and its .amc files, sorted by name, at their own frame rate.
+    """Read all motions of a folder with one .asf and its .amc files, sorted by name, at their own frame rate.
 
     Labels come from a table `labels.csv` in the folder, with the columns `amc,action` and perhaps `description`, a row
     for each motion. Without the table, every clip's action is `unlabeled`: good for a generalist, not for experts.

@@ -44,7 +44,7 @@ _CAMERAS = json.loads(Path(__file__).with_name("h36m_cameras.json").read_text(en
 
 
 def h36m_cameras(subject: str) -> tuple[Camera, ...]:
-    """The four cameras as they stood when this person was filmed, named by their serial numbers.
+    """Give the four cameras as they stood when this person was filmed, named by their serial numbers.
 
     Raises:
         ValueError: nobody of that name has cameras; the message lists who has.
@@ -73,7 +73,7 @@ def is_h36m(source: str) -> bool:
 
 
 def read_h36m(source: str | os.PathLike[str], *, detections: str | os.PathLike[str] | None = None) -> list[Clip]:
-    """All takes, named like `S9/Directions 1`, with the cameras that filmed them.
+    """Read all takes, named like `S9/Directions 1`, with the cameras that filmed them.
 
     A take that is known to be unusable (`FAULTS`) comes with its fault.
 
@@ -119,7 +119,7 @@ def read_h36m(source: str | os.PathLike[str], *, detections: str | os.PathLike[s
 
 
 def canonical_take(label: str) -> str:
-    """The name of a take by the fifteen actions: `TakingPhoto 1` is `Photo 1`.
+    """Name a take by the fifteen actions: `TakingPhoto 1` is `Photo 1`.
 
     Raises:
         ValueError: it is no action of Human3.6M; the message lists those there are.
@@ -134,7 +134,7 @@ def canonical_take(label: str) -> str:
 
 
 def read_positions(path: Path) -> dict[str, dict[str, Any]]:
-    """`positions_3d` of a file as above: subject -> take -> what stands there.
+    """Read `positions_3d` of a file as above: subject -> take -> what stands there.
 
     Raises:
         FileNotFoundError, ValueError: as `read_nested_npz`; or it is not in this layout.
@@ -143,7 +143,7 @@ def read_positions(path: Path) -> dict[str, dict[str, Any]]:
 
 
 def check_positions(name: str, positions: Any, joints: int) -> np.ndarray:
-    """The array of a take, if it is one of (t, joints, 3).
+    """Give the array of a take, if it is one of (t, joints, 3).
 
     Raises:
         ValueError: it is not; the message names the take.

@@ -39,7 +39,7 @@ def is_humaneva(source: str) -> bool:
 
 
 def read_humaneva(path: str | os.PathLike[str]) -> list[Clip]:
-    """All chunks, named like `Train/S1/Walking 1 chunk0`, subject `S1`, action `Walking`.
+    """Read all chunks, named like `Train/S1/Walking 1 chunk0`, subject `S1`, action `Walking`.
 
     Raises:
         FileNotFoundError: there is no such file.

@@ -34,7 +34,7 @@ def is_mocap_npz(source: str) -> bool:
 
 
 def read_mocap_npz(path: str | os.PathLike[str]) -> list[Clip]:
-    """All clips of a file in the layout above.
+    """Read all clips of a file in the layout above.
 
     Raises:
         FileNotFoundError: there is no such file.

@@ -313,7 +313,7 @@ def synthetic_clips(
     fps: float = 50.0,
     actions: Iterable[str] = tuple(ACTIONS),
 ) -> Iterator[Clip]:
-    """Clips of made-up people `syn1`, `syn2`, ..., each doing every action `clips` times.
+    """Make clips of made-up people `syn1`, `syn2`, ..., each doing every action `clips` times.
 
     A clip depends on the seed and its own name alone: more subjects or fewer actions leave the others as they are.
 
