@@ -15,19 +15,13 @@ from actlift.data.clip import Clip
 from actlift.data.noise import DetectorNoise
 from actlift.data.sources.mocap_npz import read_mocap_npz
 from actlift.data.sources.synthetic import synthetic_clips
-from actlift.geometry import trajectory as ground
+from actlift.geometry import floor as ground
+from actlift.geometry import trajectory as trajectory_module
 from actlift.geometry.camera import Camera, look_at, random_rig
+from actlift.geometry.floor import Floor, Rests, resting
+from actlift.geometry.sight import LIMBS, Sight, sighted
 from actlift.geometry.skeleton import COCO_17, H36M_17
-from actlift.geometry.trajectory import (
-    GlobalTrajectory,
-    Rests,
-    global_trajectory,
-    planted,
-    resting,
-    root_trajectory,
-    sighted,
-    stature,
-)
+from actlift.geometry.trajectory import GlobalTrajectory, global_trajectory, planted, root_trajectory, stature
 
 FPS = 30.0
 SEEDS = st.integers(0, 2**32 - 1)
@@ -230,7 +224,7 @@ def test_a_body_that_tells_nothing_of_gravity_is_named() -> None:
     joints += np.linspace(0, 1, 4)[:, None, None] * (1.0, 0.0, 0.0)
     camera = a_camera()
     found = global_trajectory(*seen(joints, camera), FPS, nowhere(camera))
-    assert found.up_error_deg > ground.UNSURE_DEG
+    assert found.up_error_deg > trajectory_module.UNSURE_DEG
     assert any(note.startswith("gravity: uncertain") for note in found.notes)
 
 
@@ -267,7 +261,7 @@ def test_wrong_keypoints_hardly_move_the_trajectory(walk: np.ndarray) -> None:
     px[40:, COCO_17.index("LWrist")] += 300
     wrong = root_trajectory(sighted(pose.astype(np.float64), px, confidence, FPS, camera))
     assert np.linalg.norm(wrong.root_cam - clean.root_cam, axis=-1).max() < 0.1
-    assert wrong.weight[40:, ground.LIMBS.index("LWrist")].max() < 0.1
+    assert wrong.weight[40:, LIMBS.index("LWrist")].max() < 0.1
 
 
 def test_doubtful_keypoints_count_less(walk: np.ndarray) -> None:
@@ -299,14 +293,14 @@ def test_feet_spread_over_the_floor_tell_the_way_up(seed: int) -> None:
     rays = np.concatenate([rays, np.ones((k, 1))], axis=1)
     places = rays * (1.5 / (rays @ down))[:, None]
     feet = np.repeat(places, n, axis=0)[:, None].repeat(2, axis=1)  # both in one place, one after the other
-    sight = ground.Sight(
+    sight = Sight(
         np.zeros((k * n, 13, 3)), np.repeat(feet[:, :1, :2] / feet[:, :1, 2:], 13, 1), np.ones((k * n, 13)), FPS
     )
     first = np.arange(k) * n
     rests = Rests(np.zeros(k, dtype=int), first, first + n)
-    trajectory = ground.Trajectory(np.zeros((k * n, 3)), np.zeros((0, 3)), np.ones((k * n, 13)))
+    weight = np.ones((k * n, 13))
     off = np.deg2rad(rng.uniform(-3, 3, 2))
-    floor = ground.fit_floor(np.array([pitch, roll]) + off, np.deg2rad([6.0, 6.0]), sight, trajectory, feet, rests)
+    floor = ground.fit_floor(np.array([pitch, roll]) + off, np.deg2rad([6.0, 6.0]), sight, weight, feet, rests)
     assert np.rad2deg(np.arccos(min(1.0, floor.down_cam @ down))) < 1.5
     assert floor.below_m == pytest.approx(1.5, abs=0.06)
     np.testing.assert_allclose(floor.above(places), 0, atol=0.06)
@@ -315,11 +309,10 @@ def test_feet_spread_over_the_floor_tell_the_way_up(seed: int) -> None:
 
 def test_feet_in_one_place_leave_the_way_up_to_the_body() -> None:
     feet = np.tile([[[0.0, 1.0, 5.0]]], (60, 2, 1))
-    sight = ground.Sight(np.zeros((60, 13, 3)), np.tile([0.0, 0.2], (60, 13, 1)), np.ones((60, 13)), FPS)
-    trajectory = ground.Trajectory(np.zeros((60, 3)), np.zeros((0, 3)), np.ones((60, 13)))
+    sight = Sight(np.zeros((60, 13, 3)), np.tile([0.0, 0.2], (60, 13, 1)), np.ones((60, 13)), FPS)
     expected = np.deg2rad([10.0, 2.0])
     floor = ground.fit_floor(
-        expected, np.deg2rad([4.0, 2.0]), sight, trajectory, feet, Rests.of(np.ones((60, 2), dtype=bool))
+        expected, np.deg2rad([4.0, 2.0]), sight, np.ones((60, 13)), feet, Rests.of(np.ones((60, 2), dtype=bool))
     )
     np.testing.assert_allclose(ground._pitch_and_roll(floor.down_cam), expected, atol=1e-3)
     np.testing.assert_allclose(floor.above(feet), 0, atol=1e-3)
@@ -341,8 +334,8 @@ def test_standing_bodies_tell_the_way_up(seed: int) -> None:
 
 
 def test_a_camera_that_looks_straight_down_has_a_world() -> None:
-    floor = ground.Floor(np.array([0.0, 0.0, 1.0]), 3.0, 0.0)
-    placed = ground._in_world(nowhere(a_camera()), floor, np.array([0.0, 0.0, 2.0]))
+    floor = Floor(np.array([0.0, 0.0, 1.0]), 3.0, 0.0)
+    placed = trajectory_module._in_world(nowhere(a_camera()), floor, np.array([0.0, 0.0, 2.0]))
     np.testing.assert_allclose(placed.R_cam_world, [[1, 0, 0], [0, -1, 0], [0, 0, -1]], atol=1e-9)
     np.testing.assert_allclose(placed.cam_to_world(np.array([0.0, 0.0, 2.0])), [0, 0, 1 + ground.ANKLE_M], atol=1e-9)
 
@@ -404,11 +397,11 @@ def test_planted_ankles_stand_and_nothing_jumps(walk: np.ndarray) -> None:
     moved = joints - walk
     untouched = [j for j in range(17) if H36M_17.joints[j][1:] not in ("Knee", "Ankle")]
     np.testing.assert_array_equal(moved[:, untouched], 0)
-    assert np.linalg.norm(moved, axis=-1).max() <= ground.FARTHEST_M + 1e-9
+    assert np.linalg.norm(moved, axis=-1).max() <= trajectory_module.FARTHEST_M + 1e-9
     np.testing.assert_array_equal(moved[:10, ANKLES[0]], 0)  # long before
     near = np.linalg.norm(places - joints[rests.first, np.array(ANKLES)[rests.foot]] + noise, axis=-1)
     within = np.linalg.norm(places + noise - walk[rests.first, np.array(ANKLES)[rests.foot]], axis=-1)
-    assert (near[within < ground.FARTHEST_M] < 1e-9).all()
+    assert (near[within < trajectory_module.FARTHEST_M] < 1e-9).all()
 
 
 def test_a_correction_fades_and_is_bounded() -> None:
@@ -417,7 +410,7 @@ def test_a_correction_fades_and_is_bounded() -> None:
     joints = standing(60)
     place = joints[:1, ANKLES[1]] + (1.0, 0.0, 0.0)
     moved = (planted(joints, Rests.of(contacts), place, FPS) - joints)[:, ANKLES[1], 0]
-    np.testing.assert_allclose(moved[25:35], ground.FARTHEST_M)
+    np.testing.assert_allclose(moved[25:35], trajectory_module.FARTHEST_M)
     assert (np.diff(moved[:26]) >= -1e-12).all()
     assert (np.diff(moved[34:]) <= 1e-12).all()
     np.testing.assert_array_equal(moved[:19], 0)
@@ -460,7 +453,7 @@ def test_what_cannot_be_is_refused(change: Any, message: str) -> None:
 def test_arrays_of_other_shapes_are_refused() -> None:
     pose, px, confidence = seen(standing(), a_camera())
     with pytest.raises(ValueError, match=r"pose2d_px has shape \(59, 17, 2\); wanted \(60, 17, 2\)"):
-        ground._check(pose, px[:-1], confidence, FPS, None)  # the tests check shapes before `global_trajectory` does
+        trajectory_module._check(pose, px[:-1], confidence, FPS, None)  # `global_trajectory` has its shapes checked
 
 
 # --- real motion capture ------------------------------------------------------------------------------------------

@@ -35,6 +35,11 @@ def test_all_that_is_known_is_taken(tmp_path):
         ('{"focal_px": 3}', 'no camera; width, height is missing. Wanted something like {"focal_px": 1450'),
         ('{"focal_px": -3, "width": 10, "height": 10}', "focal lengths and image size must be positive"),
         ('{"focal_px": 3, "width": 10, "height": 10, "zoom": 2}', "unknown: zoom"),
+        ('{"focal_px": "wide", "width": 10, "height": 10}', "focal_px is 'wide'; wanted a number or numbers"),
+        ('{"focal_px": 3, "width": 10, "height": null}', "height is None; wanted a number"),
+        ('{"focal_px": 3, "width": "10", "height": 10}', "width is '10'; wanted a number"),
+        ('{"focal_px": 3, "width": [10, 20], "height": 10}', "width and height are one number each"),
+        ('{"focal_px": 3, "width": 10, "height": 10, "radial": [[1], [2, 3]]}', "radial is [[1], [2, 3]]; wanted"),
     ],
 )
 def test_what_is_no_camera_is_refused(tmp_path, content, why):

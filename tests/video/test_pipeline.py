@@ -20,6 +20,7 @@ from tests.painted import Dots, Seen, film, seen, together
 import actlift as package
 from actlift import cli
 from actlift.cli import console
+from actlift.errors import UnusableKeypointsError
 from actlift.evaluation.metrics import p_mpjpe
 from actlift.geometry.framing import guessed_camera
 from actlift.geometry.skeleton import COCO_17, H36M_17
@@ -433,8 +434,27 @@ def test_one_of_whom_too_little_is_seen_does_not_cost_the_others(walker, lifters
     with pytest.warns(RuntimeWarning, match=r"person 2 of two\.mp4 cannot be lifted: no frame has keypoints that tell"):
         (motion,) = lift_video(path, keep=tmp_path / "kept", detector=Faces(), lifters=lifters)
     assert motion.person == 1
-    with pytest.raises(ValueError, match=r"person 2 of two\.mp4 cannot be lifted"):
+    with pytest.raises(UnusableKeypointsError, match=r"person 2 of two\.mp4 cannot be lifted"):
         lift_video(path, keep=tmp_path / "kept", detector=Faces(), lifters=lifters, person=2)
+
+
+def test_of_whom_a_lens_cannot_have_made_the_keypoints_does_not_cost_the_others(walker, lifters, tmp_path):
+    beyond = walker.points_px + np.array([4000, 0])
+    path = tmp_path / "two.npz"
+    np.savez(path, keypoints=np.stack([walker.points_px, beyond], axis=1))
+    lens = replace(guessed_camera(*walker.size), radial=np.array([-0.1, 0, 0]))
+    with pytest.warns(RuntimeWarning, match=r"person 2 of two\.npz cannot be lifted: .*cannot be undistorted"):
+        (motion,) = lift_video(path, keep=tmp_path / "k", lifters=lifters, fps=30.0, size=walker.size, camera=lens)
+    assert motion.person == 1
+
+
+def test_a_bug_is_no_person_of_whom_too_little_is_seen(clip, lifters, tmp_path, monkeypatch):
+    def broken(*_: object, **__: object) -> None:
+        raise ValueError("operands could not be broadcast together")
+
+    monkeypatch.setattr("actlift.video.pipeline.global_trajectory", broken)
+    with pytest.raises(ValueError, match="^operands could not be broadcast together$"):
+        lifted(clip, tmp_path / "out", lifters)
 
 
 def test_nobody_is_followed_across_a_cut(walker, lifters, tmp_path):

@@ -17,7 +17,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Float64
 from scipy.spatial.transform import Rotation
 
-from actlift.errors import InputError
+from actlift.errors import InputError, UnusableKeypointsError
 
 IMAGE_MARGIN = 0.05  # of width and height, on every side
 NEAREST_M = 1.0
@@ -198,7 +198,7 @@ class Camera:
         lost = np.isfinite(distorted) & ~((np.abs(residual) <= 1e-9) & unfolded[..., None])
         if lost.any():
             lost_px = (distorted * self.focal_px + self.center_px)[lost.any(axis=-1)]
-            raise InputError(
+            raise UnusableKeypointsError(
                 f"camera {self.name!r}: {len(lost_px)} of {lost[..., 0].size} pixels cannot be undistorted, the "
                 f"first is ({lost_px[0, 0]:.1f}, {lost_px[0, 1]:.1f}) for an image of {self.width} x {self.height}; "
                 "give pixels inside the image, or check the distortion coefficients"

@@ -17,7 +17,7 @@ from scipy import signal
 from scipy.interpolate import PchipInterpolator
 from scipy.ndimage import median_filter
 
-from actlift.errors import InputError
+from actlift.errors import InputError, UnusableKeypointsError
 from actlift.geometry.skeleton import COCO_17
 from actlift.video.track import Track, sizes
 
@@ -78,7 +78,8 @@ def preprocess(track: Track, fps: float, *, cutoff_hz: float = CUTOFF_HZ) -> Tra
         cutoff_hz: of :func:`smooth`.
 
     Raises:
-        ValueError: nothing is seen in the track, or rates are not positive.
+        UnusableKeypointsError: nothing is seen in the track.
+        InputError: rates are not positive.
     """
     return smooth(even(fill_gaps(without_jumps(repair_sides(track))), fps), cutoff_hz)
 
@@ -193,12 +194,14 @@ def fill_gaps(track: Track) -> Track:
     the detector's guesses stay. A joint that is never seen is put where it is on a person who stands upright.
 
     Raises:
-        ValueError: nothing is seen in the track.
+        UnusableKeypointsError: nothing is seen in the track.
     """
     confidence, times_s = track.confidence, track.times_s
     seen = confidence >= UNSEEN
     if not seen.any():
-        raise InputError(f"there is nothing to fill gaps from: no joint of person {track.person} is ever seen")
+        raise UnusableKeypointsError(
+            f"there is nothing to fill gaps from: no joint of person {track.person} is ever seen"
+        )
     typical = np.nanmedian(np.where(seen | ~seen.any(axis=0), confidence, np.nan), axis=0)
     trusted = seen & (confidence >= np.minimum(UNSURE, typical / 2))
     keep = trusted | (seen & (_gaps_s(trusted, times_s) > GAP_S))
@@ -281,7 +284,7 @@ def even(track: Track, fps: float) -> Track:
         fps: frames per second.
 
     Raises:
-        ValueError: for a rate that is not positive, or a track with gaps.
+        InputError: for a rate that is not positive, or a track with gaps.
     """
     if not 0 < fps < np.inf:
         raise InputError(f"{fps} frames per second: wanted a positive number")
@@ -318,7 +321,7 @@ def smooth(
             smooth at rest, the latter blunts fast motion more.
 
     Raises:
-        ValueError: for a cut-off that is not positive, or a track with gaps or uneven times.
+        InputError: for a cut-off that is not positive, or a track with gaps or uneven times.
     """
     if not cutoff_hz > 0:
         raise InputError(f"a cut-off of {cutoff_hz} Hz: wanted a positive number")
@@ -371,7 +374,7 @@ class OneEuro:
             confidence: 0 where unseen.
 
         Raises:
-            ValueError: for a time that does not increase, or a first frame in which nothing is seen.
+            InputError: for a time that does not increase, or a first frame in which nothing is seen.
         """
         if not time_s > self._time_s:
             raise InputError(f"a frame at {time_s} s cannot follow one at {self._time_s} s: times must increase")

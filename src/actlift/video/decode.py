@@ -3,14 +3,6 @@
 Times come from the source's own timestamps, so a variable frame rate is honored. They increase strictly: a frame
 without a timestamp comes one nominal frame after the one before it, a repeated timestamp half a frame after it, and
 where the timestamps jump back (joined recordings) the clock runs on.
-
-Pictures are turned as their metadata say, pixels that are not square are stretched to squares (never shrunk), and any
-pixel format becomes 8-bit RGB; where a file does not name its color matrix it is taken to be BT.709 from 720 lines on
-and BT.601 below. Brightness of HDR videos is not mapped.
-
-A picture is a cut if a camera that moved or changed its exposure does not explain it. Thumbnails of it and of the one
-before are brought to equal mean and contrast; blocks of the new one are looked for near their place in the old one;
-what is left of the differences is the surprise. A cut has a large one that is also large beside those of late.
 """
 
 import math
@@ -25,38 +17,26 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-from jaxtyping import Float32, Int64, UInt8
-from numpy.lib.stride_tricks import sliding_window_view
+from jaxtyping import Int64, UInt8
 
 from actlift.errors import InputError, MissingInputError, MissingPackageError
+from actlift.video.cuts import CutDetector
+from actlift.video.upright import Turn, square_size, turn_by, turn_of, upright
 
 if TYPE_CHECKING:
     from av import Packet, VideoFrame
     from av.container import InputContainer
-    from av.video.reformatter import VideoReformatter
     from av.video.stream import VideoStream
 
 IMAGES = (".png", ".jpg", ".jpeg", ".bmp", ".webp")
 IMAGES_FPS = 30.0  # of a folder of images, where nothing else is said
-HD_LINES = 720
-UNNAMED_COLOR = 2  # AVCOL_SPC_UNSPECIFIED
-LARGEST_ASPECT = 4.0  # of a pixel; beyond it the metadata are not believed
 BACK_S = 1.0  # timestamps that go back by more have started anew
 AHEAD_S = 10.0  # and in formats whose timestamps may jump, those that go ahead by more
 MISSING_S = 0.5  # a video that ends so much early is reported
 EPSILON_S = 1e-6
-
-THUMBNAIL = (36, 64)  # rows, columns
-BLOCK = (6, 8)
-REACH = (4, 8)  # how far a block may have moved: an eighth of the image
-BLANK = 6.0  # gray levels of contrast; a picture with less has no scene in it
-CONTRAST = 32.0  # that differences are measured by where one of two pictures is blank
-CUT = 0.4  # surprise, in standard deviations: hard cuts have 0.43 to 0.9, shaken cameras up to 0.36
-CUT_RATIO = 2.0  # and this many times the typical surprise
-TYPICAL_FRAMES = 10.0  # over which that is averaged
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,11 +89,11 @@ def open_source(path: Path | str, *, fps: float | None = None) -> Source:
         fps: frames per second of a folder of images; `IMAGES_FPS` where it is left out.
 
     Raises:
-        FileNotFoundError: if nothing is there.
+        MissingInputError: if nothing is there.
         OSError: for a file that may not be read, or a camera that does not answer.
-        ValueError: if no picture comes out of it: an empty file, one cut short before its index, no video at all, sound
+        InputError: if no picture comes out of it: an empty file, one cut short before its index, no video at all, sound
             alone, a folder without images; for images of differing sizes; for `fps` where the source has its own.
-        ModuleNotFoundError: without the extra `video`; says how to install it.
+        MissingPackageError: without the extra `video`; says how to install it.
     """
     try:
         import av  # noqa: F401
@@ -136,8 +116,8 @@ def open_source(path: Path | str, *, fps: float | None = None) -> Source:
         picture = next(_decoded(container, stream, []), None)
         if picture is None:
             raise InputError(f"{path}: none of its video can be decoded; copy it again whole, or convert it to MP4")
-        width, height = _square_size(picture, stream.sample_aspect_ratio)
-        if _turn(picture)[0]:
+        width, height = square_size(picture, stream.sample_aspect_ratio)
+        if turn_of(picture)[0]:
             width, height = height, width
         rate = _rate(container, stream)
         if is_live(path):
@@ -173,8 +153,8 @@ def read_frames(
         on_trouble: takes the message.
 
     Raises:
-        ValueError: as `open_source`; if the time ends before it starts. With the first frame: if none lies in it.
-        FileNotFoundError, OSError, ModuleNotFoundError: as `open_source`.
+        InputError: as `open_source`; if the time ends before it starts. With the first frame: if none lies in it.
+        MissingInputError, OSError, MissingPackageError: as `open_source`.
     """
     stop_s = np.inf if end_s is None else end_s
     if not 0 <= start_s < stop_s:
@@ -197,10 +177,8 @@ def _warn(message: str) -> None:
     warnings.warn(message, RuntimeWarning, stacklevel=3)
 
 
-# Whether columns and rows change places, and whether x and y then run the other way.
-_Turn = tuple[bool, bool, bool]
 # What every kind of source gives: index, time in seconds, the picture as it was decoded, and how it is to be turned.
-_Pictures = Generator[tuple[int, float, "VideoFrame", _Turn], None, None]
+_Pictures = Generator[tuple[int, float, "VideoFrame", Turn], None, None]
 
 
 def _frames(
@@ -214,7 +192,7 @@ def _frames(
     """The pictures of that time as frames; then what went wrong, unless it was left before its end."""
     from av.video.reformatter import VideoReformatter
 
-    to_rgb, is_cut = VideoReformatter(), _Cuts()  # a reformatter keeps its tables from picture to picture
+    to_rgb, is_cut = VideoReformatter(), CutDetector()  # a reformatter keeps its tables from picture to picture
     time_s, given = 0.0, False
     with closing(pictures):
         for index, time_s, picture, turn in pictures:
@@ -222,7 +200,7 @@ def _frames(
                 break
             if time_s >= start_s - EPSILON_S:
                 given = True
-                image = _upright(picture, turn, source.width, source.height, to_rgb)
+                image = upright(picture, turn, source.width, source.height, to_rgb)
                 yield Frame(index, time_s, image, is_cut(picture))
         else:
             if faults:
@@ -247,7 +225,7 @@ def _of_file(path: Path, start_s: float, faults: list[str]) -> _Pictures:
             clock.shift_s = -float(stamps[0] * _tick(stream))
         turn = None
         for position, picture in enumerate(_decoded(container, stream, faults)):
-            turn = turn or _turn(picture)
+            turn = turn or turn_of(picture)
             stamp = _stamp(container, picture)
             index = int(np.searchsorted(stamps, stamp)) if shortcut and stamp is not None else position
             time_s = clock(stamp)
@@ -267,7 +245,7 @@ def _of_folder(files: list[Path], fps: float, start_s: float, faults: list[str])
         except (av.FFmpegError, StopIteration, IndexError):
             faults.append(f"{files[index].name} cannot be decoded")
         else:
-            yield index, index / fps, picture, _turn_by(picture.rotation)
+            yield index, index / fps, picture, turn_by(picture.rotation)
 
 
 def _of_camera(path: Path, faults: list[str]) -> _Pictures:
@@ -408,88 +386,6 @@ class _Clock:
                 now_s = self.last_s + self.step_s / 2
         self.last_s = now_s
         return now_s
-
-
-class _Cuts:
-    """Tells of each picture whether it is a cut."""
-
-    def __init__(self) -> None:
-        from av.video.reformatter import VideoReformatter
-
-        self.shrink = VideoReformatter()
-        self.before: Float32[np.ndarray, "h w"] | None = None
-        self.typical = 0.0
-
-    def __call__(self, picture: "VideoFrame") -> bool:
-        rows, columns = THUMBNAIL
-        small = self.shrink.reformat(picture, columns, rows, format="gray", interpolation="AREA").to_ndarray()
-        now = small.astype(np.float32)
-        surprise = 0.0 if self.before is None else _surprise(self.before, now)
-        self.before = now
-        if surprise > max(CUT, CUT_RATIO * self.typical):
-            return True
-        self.typical += (surprise - self.typical) / TYPICAL_FRAMES
-        return False
-
-
-def _surprise(before: Float32[np.ndarray, "h w"], now: Float32[np.ndarray, "h w"]) -> float:
-    """Mean difference of two thumbnails of equal contrast, every block of the new one found again in the old one."""
-    spreads = before.std(), now.std()
-    if min(spreads) < BLANK:  # a fade from black begins with next to no contrast, which must not be blown up
-        spreads = CONTRAST, CONTRAST
-    before, now = ((image - image.mean()) / spread for image, spread in zip((before, now), spreads, strict=True))
-    unmoved = float(np.abs(now - before).mean())
-    if unmoved < CUT / CUT_RATIO:  # neither a cut nor typical of anything that could hide one
-        return unmoved
-    (rows, columns), (up, left) = BLOCK, REACH
-    height, width = now.shape
-    moved = sliding_window_view(np.pad(before, ((up, up), (left, left)), mode="edge"), now.shape)
-    apart = np.abs(moved - now).reshape(-1, height // rows, rows, width // columns, columns).mean(axis=(2, 4))
-    return float(apart.min(axis=0).mean())
-
-
-def _upright(
-    picture: "VideoFrame", turn: _Turn, width: int, height: int, to_rgb: "VideoReformatter"
-) -> UInt8[np.ndarray, "{height} {width} 3"]:
-    """The picture as RGB, turned and at that size."""
-    from av.video.reformatter import Colorspace
-
-    swap, flip_x, flip_y = turn
-    unnamed = picture.colorspace == UNNAMED_COLOR and picture.height >= HD_LINES
-    matrix = Colorspace.ITU709 if unnamed and not picture.format.is_rgb else None
-    shape = (height, width) if swap else (width, height)
-    image = to_rgb.reformat(picture, *shape, format="rgb24", src_colorspace=matrix).to_ndarray()
-    image = image.swapaxes(0, 1) if swap else image
-    return np.ascontiguousarray(image[:: -1 if flip_y else 1, :: -1 if flip_x else 1])
-
-
-def _turn(picture: "VideoFrame") -> _Turn:
-    """How the metadata of a video turn its pictures.
-
-    Ask it of one picture: PyAV ties a picture to its side data in a circle, so that it is not freed at once.
-    """
-    try:
-        data: Any = picture.side_data.get("DISPLAYMATRIX")
-    except ValueError:  # side data of kinds that PyAV does not know
-        return _turn_by(picture.rotation)
-    if data is None:
-        return False, False, False
-    (a, b), (c, d) = np.frombuffer(bytes(data), dtype=np.int32).reshape(3, 3)[:2, :2]  # x' = a x + c y, y' = b x + d y
-    return (True, bool(c < 0), bool(b < 0)) if abs(b) > abs(a) else (False, bool(a < 0), bool(d < 0))
-
-
-def _turn_by(degrees: int) -> _Turn:
-    """Counterclockwise."""
-    quarters = round(degrees / 90) % 4
-    return quarters % 2 == 1, quarters in (2, 3), quarters in (1, 2)
-
-
-def _square_size(picture: "VideoFrame", aspect: Fraction | None) -> tuple[int, int]:
-    """Width and height of the picture, as it lies, with pixels stretched to squares."""
-    wide = float(aspect or 1)
-    if not 1 / LARGEST_ASPECT <= wide <= LARGEST_ASPECT:
-        return picture.width, picture.height
-    return round(picture.width * max(wide, 1)), round(picture.height / min(wide, 1))
 
 
 def _stamp(container: "InputContainer", picture: "VideoFrame") -> int | None:

@@ -57,7 +57,7 @@ class LiveLifter:
         """Take who is in sight in the next frame, with keypoints of COCO-17; give the poses that are due.
 
         Raises:
-            ValueError: for a time that does not increase.
+            InputError: for a time that does not increase.
         """
         self._people = {n: p for n, p in self._people.items() if time_s - p.seen_s <= FORGET_S}
         poses = []

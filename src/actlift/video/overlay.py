@@ -101,10 +101,10 @@ def write_overlay(
         on_trouble: as for `read_frames`.
 
     Raises:
-        ValueError: without motions; for a file that does not end in .mp4 or is the source itself, a camera, or a source
+        InputError: without motions; for a file that does not end in .mp4 or is the source itself, a camera, or a source
             that is not as large as the one that the motions were made from; as `read_frames`.
         OSError: as `read_frames`; if the file cannot be written, and then a file that lay there is as it was.
-        ModuleNotFoundError: as `read_frames`.
+        MissingPackageError: as `read_frames`.
     """
     path = Path(path)
     if not motions:

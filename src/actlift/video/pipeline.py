@@ -22,7 +22,7 @@ from scipy.interpolate import make_interp_spline
 from scipy.ndimage import gaussian_filter1d
 
 from actlift.data.keypoints2d import Keypoints2D
-from actlift.errors import InputError
+from actlift.errors import InputError, UnusableKeypointsError
 from actlift.geometry.camera import Camera
 from actlift.geometry.framing import CausalCrop, guessed_camera, virtual_camera_crop
 from actlift.geometry.skeleton import COCO_17, H36M_17, remap, remap_confidence
@@ -127,8 +127,8 @@ def lift_track(
         source, about: for the record.
 
     Raises:
-        ValueError: for a track without a frame in which something is seen, a height or rate that is none, or a camera
-            with images of another size.
+        UnusableKeypointsError: too little is seen in the track.
+        InputError: for a height or rate that is none, or a camera with images of another size.
     """
     _check(width, height, camera, height_m, fps)
     lifters = lifters or Lifters()
@@ -318,9 +318,9 @@ def lift_video(
         live: is given poses as they come (`actlift.video.live`), while people are detected.
 
     Raises:
-        ValueError, OSError: for what is no source, and for one in which nobody is seen, or so little of everybody that
-            nobody can be lifted. Where others can, that is a RuntimeWarning.
-        ModuleNotFoundError: where a library that is needed is not installed; says how to install it.
+        InputError, OSError: for what is no source, and for one in which nobody is seen.
+        UnusableKeypointsError: too little is seen of everybody. Where others can be lifted, that is a RuntimeWarning.
+        MissingPackageError: where a library that is needed is not installed; says how to install it.
     """
     path = Path(source)
     about: dict[str, Any]
@@ -381,13 +381,13 @@ def lift_video(
                 source=path.name,
                 about=about,
             )
-        except ValueError as error:  # of somebody too little is seen, which is no reason to do without the others
+        except UnusableKeypointsError as error:  # which is no reason to do without the others
             left_out.append(f"person {track.person} of {path.name} cannot be lifted: {error}")
         else:
             motions.append(motion)
     on_progress("lifting", len(tracks), len(tracks))
     if not motions:
-        raise InputError(left_out[0])
+        raise UnusableKeypointsError(left_out[0])
     for reason in left_out:
         warnings.warn(reason, RuntimeWarning, stacklevel=2)
     return motions

@@ -17,7 +17,7 @@ def check_formats(formats: Sequence[str], video: Path | None) -> None:
     """Raise for formats that :func:`save_motions` will not write; to be asked before the work that leads to it.
 
     Raises:
-        ValueError: for an unknown format (lists the known), or an overlay without a video.
+        InputError: for an unknown format (lists the known), or an overlay without a video.
     """
     if unknown := sorted(set(formats) - set(CHOICES)):
         raise InputError(f"no format is known for {', '.join(unknown)}; known are {', '.join(CHOICES)}")
@@ -48,8 +48,8 @@ def save_motions(
         on_progress: is told the stage, how much of it is done, and how much there is where that is known.
 
     Raises:
-        ValueError: for an unknown format (lists the known), or an overlay without a video.
-        ModuleNotFoundError: for a format whose library is not installed; says how to install it.
+        InputError: for an unknown format (lists the known), or an overlay without a video.
+        MissingPackageError: for a format whose library is not installed; says how to install it.
         OSError: if a file cannot be written.
     """
     check_formats(formats, video)

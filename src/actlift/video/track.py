@@ -62,7 +62,7 @@ class Track:
         confidence: (t, 17) 0 to 1; 0 where unseen.
 
     Raises:
-        ValueError: there is no frame, shapes do not fit together, times do not increase, or confidences do not fit.
+        InputError: there is no frame, shapes do not fit together, times do not increase, or confidences do not fit.
     """
 
     person: int
@@ -156,7 +156,7 @@ class Tracker:
             cut: nobody goes on from the frame before.
 
         Raises:
-            ValueError: for a time that does not increase, or joints that are not those of `COCO_17`.
+            InputError: for a time that does not increase, or joints that are not those of `COCO_17`.
         """
         if not np.isfinite(time_s) or (self._times_s and time_s <= self._times_s[-1]):
             last = f"; the frame before is at {self._times_s[-1]} s" if self._times_s else ""
@@ -255,7 +255,7 @@ def _seen(detections: "Detections") -> tuple[Float[np.ndarray, "n 17 2"], Float[
     """Points, NaN where unseen, and confidences, 0 where unseen, without those who are too faint; the surest first.
 
     Raises:
-        ValueError: for joints that are not those of `COCO_17`.
+        InputError: for joints that are not those of `COCO_17`.
     """
     shape = detections.points_px.shape
     if shape[1:] != (len(COCO_17), 2) or detections.confidence.shape != shape[:2]:

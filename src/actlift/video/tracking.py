@@ -41,7 +41,7 @@ def detect_people(
         start_s, end_s: the part of the video.
 
     Raises:
-        ValueError, OSError: what :func:`actlift.video.decode.read_frames` raises.
+        InputError, OSError: what :func:`actlift.video.decode.read_frames` raises.
     """
     with closing(cache):
         last = None

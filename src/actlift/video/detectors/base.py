@@ -1,6 +1,5 @@
 """What a detector of 2D keypoints is: an image in, the people in it out. And what detectors share."""
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import metadata
@@ -76,11 +75,6 @@ def onnx_session(model: bytes | str) -> Any:
         return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # its classes differ from release to release
         raise InputError(str(error)) from error
-
-
-def sha256(content: bytes) -> str:
-    """Digest the content of a file, in hexadecimal."""
-    return hashlib.sha256(content).hexdigest()
 
 
 def version_of(package: str) -> str:

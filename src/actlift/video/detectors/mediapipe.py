@@ -9,7 +9,8 @@ from jaxtyping import UInt8
 
 from actlift.errors import InputError, MissingPackageError
 from actlift.geometry.skeleton import BLAZEPOSE_33, COCO_17, remap, remap_confidence
-from actlift.video.detectors.base import Detections, sha256, version_of
+from actlift.video.detectors.base import Detections, version_of
+from actlift.video.wheels import sha256
 
 MOST_PEOPLE = 4  # that MediaPipe looks for
 

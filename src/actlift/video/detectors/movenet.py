@@ -21,8 +21,8 @@ from jaxtyping import Float, UInt8
 
 from actlift.errors import InputError, MissingInputError, MissingPackageError
 from actlift.geometry.skeleton import COCO_17
-from actlift.video.detectors.base import THREADS, Detections, onnx_session, sha256, version_of
-from actlift.video.wheels import WEIGHTS
+from actlift.video.detectors.base import THREADS, Detections, onnx_session, version_of
+from actlift.video.wheels import WEIGHTS, sha256
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -286,8 +286,8 @@ def _network(name: str, content: bytes) -> Network:
     """A network from the content of its file, whose format and kind are told by what is in it.
 
     Raises:
-        ValueError: for a file that is no MoveNet.
-        ModuleNotFoundError: where the library that runs it is not installed.
+        InputError: for a file that is no MoveNet.
+        MissingPackageError: where the library that runs it is not installed.
     """
     return _tflite(name, content) if content[4:8] == b"TFL3" else _onnx(name, content)
 

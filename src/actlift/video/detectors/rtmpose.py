@@ -11,7 +11,8 @@ from jaxtyping import UInt8
 
 from actlift.errors import InputError, MissingPackageError
 from actlift.geometry.skeleton import COCO_17
-from actlift.video.detectors.base import Detections, onnx_session, sha256, version_of
+from actlift.video.detectors.base import Detections, onnx_session, version_of
+from actlift.video.wheels import sha256
 
 
 class RTMPose:
