@@ -20,7 +20,7 @@ from actlift.data.noise import IndependentNoise
 from actlift.data.prepare import prepare
 from actlift.data.windows import rows_of
 from actlift.evaluation.evaluate import evaluate
-from actlift.evaluation.scores import MEAN_OVER_ACTIONS
+from actlift.evaluation.scores import MEAN_OVER_ACTIONS, Variant
 from actlift.geometry.skeleton import H36M_17
 from actlift.lifting.predict import LifterPredictor, load_lifter
 from actlift.models.options import Network, widths_of
@@ -86,7 +86,7 @@ def _conventional(training: Corpus, test: Corpus) -> None:
 
 
 def _tell(name: str, seconds: float, network: TCN, test: Corpus) -> None:
-    scores = evaluate(LifterPredictor(network.eval()), test.views, arm="one", metrics=("mpjpe", "mpjve"))
+    scores = evaluate(LifterPredictor(network.eval()), test.views, variant=Variant("one"), metrics=("mpjpe", "mpjve"))
     errors = [scores.per_action(metric).loc["one", MEAN_OVER_ACTIONS] for metric in ("mpjpe", "mpjve")]
     print(f"{name:24s} {seconds:7.1f} s  MPJPE {errors[0]:5.1f} mm  MPJVE {errors[1]:.2f} mm/frame", flush=True)
 

@@ -1,9 +1,10 @@
 """``python -m benchmarks.averages STUDY CORPUS``: is the action worth something beside averaging networks?
 
-Takes a finished study with the arms "finished" and "finished-conditioned", and averages the poses of its networks: of
-the finished and of the unfinished generalist, which know no action, and of the mixtures of the finished and of the
-unfinished conditioned network, told the recognized action, the true one (oracle) or a wrong one. Errors of unseen
-people against the study's generalist, of the same budget; an average of networks takes as many times longer to use.
+Takes a finished study with the arms "finetuned" and "finetuned-conditioned", and averages the poses of its networks: of
+the fine-tuned generalist and of the one it began from, which know no action, and of the mixtures of the fine-tuned
+conditioned network and of the one it began from, told the recognized action, the true one (oracle) or a wrong one.
+Errors of unseen people against the study's generalist, of the same budget; an average of networks takes as many times
+longer to use.
 """
 
 import argparse
@@ -16,13 +17,14 @@ from rich.table import Table
 
 from actlift.data.corpus import Corpus
 from actlift.evaluation.evaluate import score_poses
-from actlift.evaluation.scores import MEAN_OVER_ACTIONS, Scores
+from actlift.evaluation.scores import GENERALIST, MEAN_OVER_ACTIONS, Scores, Variant
 from actlift.files import read_json
 from actlift.lifting.conditional import ConditionalLifter, Gate, mixture
 from actlift.lifting.predict import LifterPredictor, Poses, load_lifter
 from actlift.recognition.discriminant import ClipRecognizer
-from actlift.report.claims import relative_error
+from actlift.report.estimate import relative_error
 from actlift.study.experiment import GATE_EVERY
+from actlift.study.upgrade import upgrade_study
 from actlift.training.run import Run, commit
 
 METRICS = ("mpjpe", "mpjve")
@@ -50,19 +52,21 @@ def of_seed(study: Path, seed: int, training: Corpus, test: Corpus) -> Scores:
     }
     ways = {
         "generalist": lifter("generalist")(views),
-        "finished": lifter("finished")(views),
+        "fine-tuned": lifter("finetuned")(views),
     }
-    ways["finished + unfinished"] = averaged(ways["finished"], lifter("generalist-for-finished")(views))
+    ways["fine-tuned + before"] = averaged(ways["fine-tuned"], lifter("generalist-for-finetuned")(views))
     mixtures: dict[str, list[Poses]] = {label: [] for label in labels}
-    for name in ("finished-conditioned", "conditioned-for-finished-conditioned"):
+    for name in ("finetuned-conditioned", "conditioned-for-finetuned-conditioned"):
         network = load_lifter(Run.open(study / "runs" / f"{name}-seed{seed}"))
         told = ConditionalLifter.from_network(network, actions)
         gate = Gate.fit(told, training.views[::GATE_EVERY], recognizer.sure)
         untold = told.unknown(views)
         for label, posteriors in labels.items():
             mixtures[label].append(mixture(told, untold, views, posteriors, gate)[0])
-    ways |= {f"mixtures, finished + unfinished: {label}": averaged(*both) for label, both in mixtures.items()}
-    return Scores.concat([score_poses(p, views, arm=way, seed=seed, metrics=METRICS) for way, p in ways.items()])
+    ways |= {f"mixtures, fine-tuned + before: {label}": averaged(*both) for label, both in mixtures.items()}
+    return Scores.concat(
+        [score_poses(p, views, variant=Variant(way), seed=seed, metrics=METRICS) for way, p in ways.items()]
+    )
 
 
 def main() -> None:
@@ -72,22 +76,23 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     asked = parser.parse_args()
     corpus = Corpus.open(asked.corpus)
+    upgrade_study(asked.study)
     people = read_json(asked.study / "study.json")["test"]["subjects"]
     training, test = corpus.split(people, shared_actions_only=True)
     scores = Scores.concat([of_seed(asked.study, seed, training, test) for seed in asked.seeds])
-    ways = list(scores.arms)
+    ways = list(scores.variants)
     table = Table(box=SIMPLE_HEAD, title=f"{asked.study.name}; seeds {asked.seeds}; commit {commit()}; % of generalist")
     for column in ("", "MPJPE", "MPJVE", "worse by over 1 %"):
         table.add_column(column)
     for way in ways[1:]:
         cells = []
         for metric in METRICS:
-            draws = scores.draws(metric, ["generalist", way])
-            error = relative_error(draws, scores.seed_spread(metric), way, MEAN_OVER_ACTIONS, "generalist")
+            draws = scores.bootstrap(metric, [GENERALIST, way])
+            error = relative_error(draws, scores.seed_spread(metric), way, MEAN_OVER_ACTIONS, GENERALIST)
             cells.append(f"{error.effect:+.1f} [{error.low:+.1f}, {error.high:+.1f}]")
         per_action = scores.per_action("mpjpe").drop(columns=[MEAN_OVER_ACTIONS], errors="ignore")
-        worse = (per_action.loc[way] > 1.01 * per_action.loc["generalist"]).sum()
-        table.add_row(way, *cells, f"{worse} actions")
+        worse = (per_action.loc[way] > 1.01 * per_action.loc[GENERALIST]).sum()
+        table.add_row(str(way), *cells, f"{worse} actions")
     Console(width=140).print(table)
 
 

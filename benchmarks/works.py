@@ -13,6 +13,7 @@ from actlift.data.sources.synthetic import synthetic_clips
 from actlift.data.windows import Sampler, Windows, rows_of
 from actlift.evaluation.evaluate import score_poses
 from actlift.evaluation.metrics import METRICS
+from actlift.evaluation.scores import Variant
 from actlift.geometry.skeleton import H36M_17
 from actlift.lifting.predict import LifterPredictor, lift
 from actlift.lifting.stream import Stream
@@ -195,7 +196,7 @@ def evaluation(corpus: Corpus, dtype: torch.dtype, channels: int = 1024) -> Meas
     return alternate(
         f"evaluation with flips and all metrics, {name}",
         theirs,
-        lambda: score_poses(predictor(views), views, arm="one"),
+        lambda: score_poses(predictor(views), views, variant=Variant("one")),
         unit="frames",
         amount=sum(v.frames for v in views),
     )

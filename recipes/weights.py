@@ -25,7 +25,7 @@ from actlift.data.noise import DetectorNoise, Exact
 from actlift.data.sources.mocap_npz import read_mocap_npz
 from actlift.data.windows import rows_of
 from actlift.evaluation.evaluate import evaluate, score_poses
-from actlift.evaluation.scores import MEAN_OVER_ACTIONS, Scores
+from actlift.evaluation.scores import MEAN_OVER_ACTIONS, Scores, Variant
 from actlift.files import read_json, write_json
 from actlift.geometry.camera import Camera, random_rig
 from actlift.geometry.framing import CausalCrop, guessed_camera, virtual_camera_crop
@@ -33,10 +33,9 @@ from actlift.geometry.skeleton import COCO_17, H36M_17, remap
 from actlift.lifting.conditional import UNKNOWN, ConditionalLifter, lift_labeled
 from actlift.lifting.predict import LifterPredictor, load_lifter
 from actlift.models.tensors import of_member, read_tensors, write_tensors
-from actlift.recognition.prediction import EVERYBODY, LIFTER, ActionRecognizer, load_recognizer, recognized_labels
 from actlift.recognition.accuracy import measure
+from actlift.recognition.prediction import EVERYBODY, LIFTER, ActionRecognizer, load_recognizer, recognized_labels
 from actlift.recognition.training import train_recognizer
-from actlift.study.plan import GENERALIST
 from actlift.training.budget import Budget
 from actlift.training.frozen_bn import finish
 from actlift.training.loop import ModelSpec, TrainProgress, train
@@ -274,7 +273,7 @@ def aware_errors(
 
     def score(labels: list[list[str]], way: str) -> dict[str, dict[str, float]]:
         poses = [(p + lift_labeled(told, v, own)) / 2 for p, v, own in zip(untold, views, labels, strict=True)]
-        return per_action(score_poses(poses, views, arm=way, metrics=METRICS))
+        return per_action(score_poses(poses, views, variant=Variant(way), metrics=METRICS))
 
     return {way: score(labels, way) for way, labels in ways.items()}
 
@@ -311,19 +310,22 @@ def main() -> None:
         for noise in (NOISE, Exact())
     }
     told_of = corpora[False].select(actions=shared)
-    generalist = lifter(asked.work, GENERALIST, corpora[False], STEPS)
+    generalist = lifter(asked.work, "generalist", corpora[False], STEPS)
     aware = lifter(asked.work, "aware", told_of, STEPS, shared)
     causal = lifter(asked.work, "causal", corpora[True], STEPS)
     recognizer = train_recognizer(asked.work / "recognizer", told_of, model={}, lifter=load_lifter(generalist))
 
     for name, run, purpose in (
-        (GENERALIST, generalist, "any motion, offline"),
+        ("generalist", generalist, "any motion, offline"),
         ("causal", causal, "any motion, live: it does not see what comes"),
     ):
         errors = {
             kind: per_action(
                 evaluate(
-                    LifterPredictor(load_lifter(run)), tests[name == "causal", kind].views, arm=name, metrics=METRICS
+                    LifterPredictor(load_lifter(run)),
+                    tests[name == "causal", kind].views,
+                    variant=Variant(name),
+                    metrics=METRICS,
                 )
             )
             for kind in ("DetectorNoise", "Exact")

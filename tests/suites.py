@@ -2,23 +2,29 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 
-from actlift.evaluation.scores import Scores
+from actlift.evaluation.scores import GENERALIST, Scores, Variant
+from actlift.study.arms import ARMS
 from actlift.study.presets import SUITE_FORMAT
+from actlift.study.upgrade import STUDY_FORMAT
 
 ACTIONS = ("Eating", "Sitting", "Walking")
 METRICS = {"mpjpe": 60.0, "n_mpjpe": 55.0, "p_mpjpe": 45.0, "mpjve": 6.0}
 SNAPSHOTS = 20
 
-Factor = Callable[[str, str, str], float]
-"""(arm, action, metric) -> what the made-up error is multiplied with."""
+EXPERTS, EXPERTS_PER_MODEL = Variant("experts", "total"), Variant("experts", "per_model")
+RANDOM, RANDOM_PER_MODEL = Variant("random-experts", "total"), Variant("random-experts", "per_model")
+
+Factor = Callable[[Variant, str, str], float]
+"""(variant, action, metric) -> what the made-up error is multiplied with."""
 
 
-def no_difference(arm: str, action: str, metric: str) -> float:
-    del arm, action, metric
+def no_difference(variant: Variant, action: str, metric: str) -> float:
+    del variant, action, metric
     return 1.0
 
 
@@ -27,7 +33,7 @@ def make_suite(
     *,
     preset: str = "fair",
     fields: tuple[int, ...] = (1, 27),
-    arms: tuple[str, ...] = ("experts (pooled)", "experts (each)", "random-experts (pooled)", "random-experts (each)"),
+    variants: tuple[Variant, ...] = (EXPERTS, EXPERTS_PER_MODEL, RANDOM, RANDOM_PER_MODEL),
     factor: Factor = no_difference,
     by_field: Callable[[int], float] = lambda field: 1.0 if field == 1 else 0.8,
     seeds: tuple[int, ...] = (0, 1, 2),
@@ -35,19 +41,19 @@ def make_suite(
     noise: float = 0.02,
     grid: tuple[tuple[int | None, int], ...] = (),
 ) -> Path:
-    """Write a suite; under ``grid`` (frames, steps) its settings are those of the action-oriented preset, or without
+    """Write a suite; under ``grid`` (frames, steps) its studies are those of the action-oriented preset, or without
     frames of the action-aware one."""
-    settings: dict[str, str] = {}
+    studies: dict[str, str] = {}
     for field in fields:
         for frames, steps in grid or ((None, 1800),):
             name = "-".join([f"{field}f", *(str(n) for n in (frames, steps) if grid and n is not None)])
-            settings[name] = name
-            _study(folder / name, field, frames, steps, arms, factor, by_field(field), seeds, clips, noise)
+            studies[name] = name
+            _study(folder / name, field, frames, steps, variants, factor, by_field(field), seeds, clips, noise)
     about = {
         "format": SUITE_FORMAT,
         "preset": preset,
         "scale": 1.0,
-        "settings": settings,
+        "settings": studies,
         "focus": "Eating",
         "digest": "ab" * 32,
         "command": f"actlift study corpus {folder.name} --preset {preset}",
@@ -58,9 +64,12 @@ def make_suite(
     return folder
 
 
-def _study(folder, field, frames, steps, arms, factor, level, seeds, clips, noise) -> None:
+def _study(folder, field, frames, steps, variants, factor, level, seeds, clips, noise) -> None:
     folder.mkdir(parents=True)
+    variants = (GENERALIST, *variants)
     study = {
+        "format": STUDY_FORMAT,
+        "arms": {variant.arm: asdict(ARMS[variant.arm].about) for variant in variants},
         "fixed": {"corpus": "ab" * 32},
         "plan": {
             "test_subjects": ["S3"],
@@ -88,22 +97,26 @@ def _study(folder, field, frames, steps, arms, factor, level, seeds, clips, nois
     }
     (folder / "study.json").write_text(json.dumps(study))
     rng = np.random.default_rng(field)
-    arms = ("generalist", *arms)
     hard = {(a, c): 1 + 0.2 * rng.standard_normal() for a in ACTIONS for c in range(clips)}
     rows = []
-    for arm in arms:
+    for variant in variants:
         for seed in seeds:
-            run = f"runs/{arm.replace(' (', '-').rstrip(')')}-seed{seed}"
-            chance = np.random.default_rng((field, seed, len(arm)))
+            run = f"runs/{'-'.join(filter(None, (variant.arm, variant.matching, variant.label)))}-seed{seed}"
+            run += "-mixture" * variant.mixture
+            chance = np.random.default_rng((field, seed, len(str(variant))))
             for (action, clip), difficulty in hard.items():
                 for metric, base in METRICS.items():
                     value = (
-                        base * level * difficulty * factor(arm, action, metric) * (1 + noise * chance.standard_normal())
+                        base
+                        * level
+                        * difficulty
+                        * factor(variant, action, metric)
+                        * (1 + noise * chance.standard_normal())
                     )
                     rows.append(
                         {
                             "run": run,
-                            "arm": arm,
+                            **asdict(variant),
                             "seed": seed,
                             "action": action,
                             "subject": "S3",
@@ -115,15 +128,17 @@ def _study(folder, field, frames, steps, arms, factor, level, seeds, clips, nois
                             "value": value,
                         }
                     )
-            _run(folder / run, arm, seed, steps, {m: METRICS[m] * level for m in ("mpjpe", "mpjve")}, factor, chance)
+            _run(
+                folder / run, variant, seed, steps, {m: METRICS[m] * level for m in ("mpjpe", "mpjve")}, factor, chance
+            )
     Scores.from_rows(rows).save(folder / "scores.parquet")
 
 
-def _run(folder, arm, seed, steps, levels, factor, chance) -> None:
+def _run(folder, variant, seed, steps, levels, factor, chance) -> None:
     folder.mkdir(parents=True)
-    pooled, alone = arm.endswith("(pooled)"), "experts" not in arm
+    alone = not ARMS[variant.arm].about.per_part
     names = ["everything"] if alone else list(ACTIONS)
-    each = steps // len(ACTIONS) if pooled else steps
+    each = steps // len(ACTIONS) if variant.matching == "total" else steps
     identity = {
         "members": {n: {"frames": 9000 if alone else 3000, "rows": "0", "steps": each} for n in names},
         "model": {"widths": [1], "channels": 128},
@@ -144,7 +159,7 @@ def _run(folder, arm, seed, steps, levels, factor, chance) -> None:
             for metric, level in levels.items():
                 value = (
                     level
-                    * factor(arm, action, metric)
+                    * factor(variant, action, metric)
                     * (1 + 0.5 * (1 - share) ** 2 + 0.002 * chance.standard_normal())
                 )
                 measured.append({"action": action, "metric": metric, "value": value})

@@ -24,7 +24,9 @@ from actlift.evaluation.metrics import METRICS
 from actlift.models.base import ARCHITECTURES
 from actlift.models.options import Network
 from actlift.motion.trc import write_trc
+from actlift.study.arms import ARMS, arms_of
 from actlift.study.plan import Plan
+from actlift.training.budget import MATCHINGS
 from actlift.video.detectors import DETECTORS
 from actlift.video.keypoints import FORMATS
 from actlift.video.keypoints.layouts import LAYOUTS
@@ -116,10 +118,12 @@ def parse(command: str) -> None:
 
 
 def parse_study(words: list[str]) -> None:
-    """Raises a ValueError if a study has no such arms."""
+    """Raises a ValueError if a study has no such arms or matchings."""
     command, bound, _ = cli.app.parse_args(words)
     if command is study_verb:
-        Plan(("a person",), arms=bound.arguments.get("arms", Plan.arms))
+        asked = {name: bound.arguments[name] for name in ("arms", "matching") if name in bound.arguments}
+        numbers = {name: bound.arguments[name] for name in ("frames", "epochs") if name in bound.arguments}
+        arms_of(Plan(("a person",), **asked, **numbers))
 
 
 @pytest.mark.parametrize(("where", "command"), sorted(set(shown())))
@@ -149,6 +153,7 @@ def test_every_verb_shows_an_example_of_itself(name, app):
         "actlift train corpus run --test-subjects S7 --precision half",
         "actlift study corpus s --test-subjects S7 --joint-weights heavy",
         "actlift study corpus s --test-subjects S7 --arms specialists",
+        "actlift study corpus s --test-subjects S7 --matching fair",
         "actlift demo here there",
         "actlift train corpus run --config train.yaml --rate 3",
     ],
@@ -281,6 +286,14 @@ def test_lists_of_what_lifting_takes_and_makes():
 def test_the_list_of_architectures():
     (listed,) = re.findall(r"architecture: of `actlift\.models\.base\.ARCHITECTURES`: (.+)\.$", Network.__doc__, re.M)
     assert listed.split(", ") == list(ARCHITECTURES)
+
+
+def test_lists_of_arms_and_matchings():
+    readme = ROOT / "README.md"
+    assert [arm for cell in first_column(readme, "arm") for arm in re.findall(r"[\w-]+", cell)] == list(ARMS)
+    assert option(study_verb, "arms").startswith(f"Of {', '.join(ARMS)}. ")
+    assert first_column(readme, "`--matching`") == list(MATCHINGS)
+    assert set(MATCHINGS) <= set(re.findall(r"\w+", option(study_verb, "matching")))
 
 
 def test_lists_of_sources_and_metrics():

@@ -25,7 +25,7 @@ from actlift.data.sources.h36m import JOINTS_OF_32, h36m_cameras
 from actlift.data.sources.mocap_npz import read_mocap_npz, write_mocap_npz
 from actlift.data.sources.synthetic import synthetic_clips
 from actlift.evaluation.metrics import METRICS
-from actlift.evaluation.scores import Scores
+from actlift.evaluation.scores import GENERALIST, Scores, Variant
 from actlift.geometry.skeleton import H36M_17
 from actlift.models.options import Network
 from actlift.study.plan import Plan
@@ -106,7 +106,10 @@ def test_the_demo_ends_with_tables_who_wins_and_the_page(tmp_path):
     assert "96 clips, 384 views by 4 cameras, 96,000 frames at 50 fps, 6 subjects, 8 actions" in text
     for head in ("MPJPE (Protocol 1), mm, lower is better", "MPJVE (velocity error), mm/frame, lower is better"):
         assert head in text
-    for arm in ("generalist", "experts (pooled)", "experts (each)", "random-experts (pooled)", "random-experts (each)"):
+    for arm in (
+        "generalist",
+        *(f"{arm} ({how})" for arm in ("experts", "random-experts") for how in ("total", "per model")),
+    ):
         assert f"{arm}: " in text  # what it is, in words
     assert "the true action is known (oracle)" in text
     assert "Where joints are (position error, MPJPE): " in text
@@ -196,7 +199,7 @@ def test_train_then_evaluate(actlift, corpus_folder, tmp_path):
     assert (scored.code, scored.err) == (0, "")
     scores = Scores.read(tmp_path / "scores.parquet")
     assert scores.metrics == tuple(METRICS)
-    assert scores.arms == ("run",)
+    assert scores.variants == (Variant("run"),)
     assert set(scores.table["subject"]) == {"syn3", "syn4"}  # nobody it was trained on
     assert set(scores.table["seed"]) == {5}
     assert tree(folder) == before
@@ -274,11 +277,11 @@ def test_evaluate_some(actlift, run_folder, corpus_folder, tmp_path):
 def test_study_then_report(actlift, corpus_folder, tmp_path):
     folder = tmp_path / "study"
     words = ["study", corpus_folder, folder, "--test-subjects", "syn4", "--arms", "experts", "cluster-experts", *TINY]
-    result = actlift(*words, "--matching", "pooled", "each", "--seeds", "0")
+    result = actlift(*words, "--matching", "total", "per_model", "--seeds", "0")
     assert (result.code, result.err) == (0, "")
-    assert Scores.read(folder / "scores.parquet").arms == (
-        "generalist",
-        *(f"{arm} ({equality})" for arm in ("experts", "cluster-experts") for equality in ("pooled", "each")),
+    assert Scores.read(folder / "scores.parquet").variants == (
+        GENERALIST,
+        *(Variant(arm, how) for arm in ("experts", "cluster-experts") for how in ("total", "per_model")),
     )
     page = folder / "report.html"
     html = page.read_text()
@@ -288,6 +291,8 @@ def test_study_then_report(actlift, corpus_folder, tmp_path):
     assert page.read_text() == html
     assert report.out.splitlines() == result.out.splitlines()[-len(report.out.splitlines()) :]
     assert report.out.splitlines()[-1] == f"report: {page}"
+    (folder / "scores.parquet").write_bytes(b"PAR1")
+    assert_refused(actlift("report", folder), "scores.parquet: cannot be read as scores")
 
 
 def test_a_terminal_shows_a_bar_with_the_time_left(corpus_folder, tmp_path, monkeypatch):
@@ -299,14 +304,14 @@ def test_a_terminal_shows_a_bar_with_the_time_left(corpus_folder, tmp_path, monk
     study(corpus_folder, tmp_path / "study", plan=plan)
     last: dict[str, str] = {}  # as the bars stood in the end
     for line in re.split(r"[\r\n]|\x1b\[[0-9;?]*[A-Za-z]", screen.getvalue()):
-        for label in ("training everything", "the whole study", "2/2 experts (pooled), seed 0"):
+        for label in ("training everything", "the whole study", "2/2 experts (total), seed 0"):
             if line.startswith(label):
                 last[label] = line
     assert len(last) == 3
     for line in last.values():
         assert re.search(r"━+ +100% +\d:\d\d:\d\d +ETA +0:00:00", line)
         assert len(line) <= 100
-    assert re.search(r"[\d.]+ mm [\d,]+ windows/s", last["2/2 experts (pooled), seed 0"])
+    assert re.search(r"[\d.]+ mm [\d,]+ windows/s", last["2/2 experts (total), seed 0"])
 
 
 @pytest.mark.parametrize("terminal", [True, False])
@@ -388,8 +393,8 @@ def test_a_config_file_holds_a_study(actlift, corpus_folder, tmp_path):
     result = actlift("study", corpus_folder, tmp_path / "study", "--config", config)
     assert (result.code, result.err) == (0, "")
     scores = Scores.read(tmp_path / "study" / "scores.parquet")
-    assert scores.arms == ("generalist", "random-experts (frames)")
-    assert scores.seeds("generalist") == (4,)
+    assert scores.variants == (GENERALIST, Variant("random-experts", "frames"))
+    assert scores.seeds(GENERALIST) == (4,)
 
 
 @pytest.mark.parametrize(
@@ -519,10 +524,13 @@ def test_words_that_are_none_are_refused(actlift, tmp_path, monkeypatch, words, 
     [
         (["demo", "--steps", "0"], ["at least 1 step", "got 0 steps"]),
         (["demo", "--seeds"], ["needs seeds, each once"]),
-        (["study", "c", "s", "--test-subjects", "a", "--arms", "all"], ["unknown arm all", "generalist, experts"]),
+        (
+            ["study", "c", "s", "--test-subjects", "a", "--arms", "all"],
+            ["there is no arm 'all'", "generalist, experts"],
+        ),
         (
             ["study", "c", "s", "--test-subjects", "a", "--matching", "fair"],
-            ["unknown equality fair", "pooled, each"],
+            ["unknown matching fair", "total, per_model"],
         ),
         (["study", "c", "s", "--test-subjects", "a", "--matching", "frames"], ["'frames'", "give both or neither"]),
         (["study", "c", "s", "--test-subjects", "a", "--batch", "1"], ["at least 2 windows", "steps of 1"]),
@@ -765,7 +773,7 @@ def test_folders_that_hold_no_run_or_study(actlift, corpus_folder, tmp_path):
     assert_refused(actlift("report", tmp_path), f"{tmp_path} holds no finished study", "`actlift study` makes one")
     (tmp_path / "study.json").write_text("{}")
     (tmp_path / "scores.parquet").write_bytes(b"PAR1")
-    assert_refused(actlift("report", tmp_path), "scores.parquet: cannot be read as scores")
+    assert_refused(actlift("report", tmp_path), "study.json describes no study", "choose another folder")
 
 
 def test_a_run_that_is_not_done(actlift, run_folder, corpus_folder, tmp_path):

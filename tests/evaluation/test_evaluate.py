@@ -10,9 +10,9 @@ import pytest
 from actlift.data.clip import Clip
 from actlift.data.corpus import Corpus, View, write_corpus
 from actlift.data.noise import Exact
-from actlift.evaluation.evaluate import evaluate, score_poses
+from actlift.evaluation.evaluate import BY_JOINT, evaluate, score_poses
 from actlift.evaluation.metrics import METRICS
-from actlift.evaluation.scores import MEAN_OVER_FRAMES, Scores
+from actlift.evaluation.scores import MEAN_OVER_FRAMES, Scores, Variant
 from actlift.geometry.skeleton import H36M_17, root_relative
 
 WORST_ROOT = 100.0  # meters: a displacement from one view to the next that no metric could hide
@@ -53,14 +53,14 @@ def rows(scores: Scores) -> dict[tuple[str, str, str, str], tuple[int, float]]:
 @pytest.mark.parametrize("name", METRICS)
 def test_every_view_scores_as_if_it_were_alone(corpus, name):
     poses = noisy(corpus.views)
-    found = rows(score_poses(poses, corpus.views, arm="noise", metrics=[name]))
+    found = rows(score_poses(poses, corpus.views, variant=Variant("noise"), metrics=[name]))
     metric = METRICS[name]
     for pose, view in zip(poses, corpus.views, strict=True):
         errors = metric(pose.astype(np.float64), root_relative(view.pose3d_cam), H36M_17) * metric.scale
         frames, value = found[view.clip, view.camera_name, name, "all"]
         assert frames == len(errors) == view.frames - metric.span + 1
         assert value == pytest.approx(errors.mean(), rel=1e-9, abs=1e-9)
-        if metric.by_joint:
+        if name in BY_JOINT:
             for joint, expected in zip(H36M_17.joints, errors.mean(axis=0), strict=True):
                 value = found[view.clip, view.camera_name, name, joint]
                 assert value == (frames, pytest.approx(expected, rel=1e-9, abs=1e-9))
@@ -68,7 +68,7 @@ def test_every_view_scores_as_if_it_were_alone(corpus, name):
 
 def test_views_shorter_than_a_metric_spans_have_no_row(short):
     poses = noisy(short.views)
-    scored = rows(score_poses(poses, short.views, arm="noise"))
+    scored = rows(score_poses(poses, short.views, variant=Variant("noise")))
     assert {(v.clip, v.frames) for v in short.views} == {("a", 1), ("b", 30), ("c", 2), ("d", 1), ("e", 3)}
     for name, metric in METRICS.items():
         for pose, view in zip(poses, short.views, strict=True):
@@ -82,24 +82,27 @@ def test_views_shorter_than_a_metric_spans_have_no_row(short):
 
 def test_nothing_but_short_views_leaves_motion_metrics_out(short):
     single = [v for v in short.views if v.frames == 1]
-    assert score_poses(noisy(single[:1]), single[:1], arm="a").metrics == tuple(
+    assert score_poses(noisy(single[:1]), single[:1], variant=Variant("a")).metrics == tuple(
         name for name, metric in METRICS.items() if metric.span == 1
     )
-    both = score_poses(noisy(single), single, arm="a")  # two frames in all, but of two views
+    both = score_poses(noisy(single), single, variant=Variant("a"))  # two frames in all, but of two views
     assert both.metrics == tuple(name for name, metric in METRICS.items() if metric.span == 1)
 
 
 def test_a_jump_between_views_is_no_motion(corpus):
     """Every view is predicted exactly but for a constant offset of its own: velocity and acceleration are right."""
     poses = [(root_relative(v.pose3d_cam) + i * WORST_ROOT).astype(np.float64) for i, v in enumerate(corpus.views, 1)]
-    scores = score_poses(poses, corpus.views, arm="offset", metrics=["mpjpe", "mpjve", "acceleration_error"])
+    scores = score_poses(
+        poses, corpus.views, variant=Variant("offset"), metrics=["mpjpe", "mpjve", "acceleration_error"]
+    )
     assert scores.table.query("metric != 'mpjpe'")["value"].max() < 1e-6
     assert scores.table.query("metric == 'mpjpe'")["value"].min() > WORST_ROOT * 1000
 
 
 def test_a_perfect_predictor_has_no_error(corpus):
-    truth = {id(view.keypoints): root_relative(view.pose3d_cam) for view in corpus.views}
-    scores = evaluate(lambda seen: [truth[id(keypoints)] for keypoints in seen], corpus.views, arm="oracle")
+    scores = evaluate(
+        lambda seen: [truth[id(keypoints)] for keypoints in seen], corpus.views, variant=Variant("oracle")
+    )
     assert scores.metrics == tuple(METRICS)
     for name, metric in METRICS.items():
         values = scores.table.query("metric == @name")["value"]
@@ -110,12 +113,14 @@ def test_a_perfect_predictor_has_no_error(corpus):
 
 
 def test_rows_tell_where_they_come_from(corpus):
-    scores = score_poses(noisy(corpus.views), corpus.views, arm="experts", seed=7, run="runs/x", metrics=["mpjpe"])
+    scores = score_poses(
+        noisy(corpus.views), corpus.views, variant=Variant("experts"), seed=7, run="runs/x", metrics=["mpjpe"]
+    )
     table = scores.table.query("joint == 'all'")
     assert len(table) == len(corpus.views)
     assert set(table["run"]) == {"runs/x"}
     assert set(table["seed"]) == {7}
-    assert scores.arms == ("experts",)
+    assert scores.variants == (Variant("experts"),)
     for found, view in zip(table.itertuples(), corpus.views, strict=True):
         assert (found.action, found.subject, found.camera, found.clip, found.frames) == (
             view.action,
@@ -133,7 +138,7 @@ def test_millimeters_begin_here(corpus):
     off = np.full((17, 3), [0.0, 0.006, 0.008])
     off[0] = 0
     poses = [root_relative(v.pose3d_cam) + off for v in corpus.views]
-    scores = score_poses(poses, corpus.views, arm="off", metrics=["mpjpe", "pck"])
+    scores = score_poses(poses, corpus.views, variant=Variant("off"), metrics=["mpjpe", "pck"])
     assert scores.per_action("mpjpe")[MEAN_OVER_FRAMES].item() == pytest.approx(10 * 16 / 17)
     assert scores.per_joint("mpjpe")["Head"].item() == pytest.approx(10)
     assert scores.per_joint("mpjpe")["Pelvis"].item() == pytest.approx(0, abs=1e-9)
@@ -141,7 +146,7 @@ def test_millimeters_begin_here(corpus):
 
 
 def test_scores_survive_the_disk(corpus, tmp_path: Path):
-    scores = score_poses(noisy(corpus.views), corpus.views, arm="a", metrics=["mpjpe", "mpjve"])
+    scores = score_poses(noisy(corpus.views), corpus.views, variant=Variant("a"), metrics=["mpjpe", "mpjve"])
     scores.save(tmp_path / "scores.parquet")
     assert Scores.read(tmp_path / "scores.parquet").table.equals(scores.table)
 
@@ -154,21 +159,21 @@ def test_a_prediction_of_another_length_is_refused(corpus):
         f"{view.clip} seen by {view.camera_name}: predicted {poses[5].shape}, the truth is {view.pose3d_cam.shape}"
     )
     with pytest.raises(ValueError, match=re.escape(message)):
-        score_poses(poses, corpus.views, arm="a")
+        score_poses(poses, corpus.views, variant=Variant("a"))
     poses = noisy(corpus.views)
     poses[0] = poses[0][:, :16]
     with pytest.raises(ValueError, match=r"predicted \(10, 16, 3\), the truth is \(10, 17, 3\)"):
-        score_poses(poses, corpus.views, arm="a")
+        score_poses(poses, corpus.views, variant=Variant("a"))
 
 
 def test_too_few_predictions_are_refused(corpus):
     with pytest.raises(ValueError, match="47 predictions for 48 views"):
-        score_poses(noisy(corpus.views)[:-1], corpus.views, arm="a")
+        score_poses(noisy(corpus.views)[:-1], corpus.views, variant=Variant("a"))
 
 
 def test_nothing_to_score_is_refused():
     with pytest.raises(ValueError, match="nothing to score: the selection holds no views"):
-        score_poses([], [], arm="a")
+        score_poses([], [], variant=Variant("a"))
 
 
 def test_an_unknown_metric_lists_the_known_before_anything_is_predicted(corpus):
@@ -176,7 +181,7 @@ def test_an_unknown_metric_lists_the_known_before_anything_is_predicted(corpus):
         raise AssertionError("no time should be spent on predictions that cannot be scored")
 
     with pytest.raises(ValueError, match="unknown metric 'mpjp'; known: mpjpe, p_mpjpe, n_mpjpe, mpjve"):
-        evaluate(predictor, corpus.views, arm="a", metrics=["mpjp"])
+        evaluate(predictor, corpus.views, variant=Variant("a"), metrics=["mpjp"])
 
 
 def test_not_a_number_is_refused(corpus):
@@ -184,4 +189,4 @@ def test_not_a_number_is_refused(corpus):
     poses[3][0, 4] = np.nan
     view = corpus.views[3]
     with pytest.raises(ValueError, match=f"{view.clip} seen by {view.camera_name}: .* not finite"):
-        score_poses(poses, corpus.views, arm="a")
+        score_poses(poses, corpus.views, variant=Variant("a"))

@@ -1,5 +1,6 @@
 """The long table, its pivots, and the bootstrap against a slow reference."""
 
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -9,18 +10,26 @@ from scipy.stats import ttest_ind
 
 from actlift.evaluation.scores import (
     COLUMNS,
+    GENERALIST,
+    LABELS,
     MEAN_OVER_ACTIONS,
     MEAN_OVER_FRAMES,
     Scores,
+    Variant,
     percentile_interval,
     seed_margin,
 )
+
+EXPERTS = Variant("experts")
 
 
 def row(**changes: object) -> dict[str, object]:
     base: dict[str, object] = {
         "run": "runs/a",
         "arm": "generalist",
+        "matching": "",
+        "label": "",
+        "mixture": False,
         "seed": 0,
         "action": "walk",
         "subject": "S1",
@@ -68,7 +77,7 @@ def test_per_action_weighs_frames_inside_an_action_and_actions_alike() -> None:
     )
     table = scores.per_action("mpjpe")
     assert list(table.columns) == ["sit", "walk", MEAN_OVER_ACTIONS, MEAN_OVER_FRAMES]
-    assert table.loc["generalist"].to_list() == [65.0, 25.0, 45.0, (65 * 100 + 25 * 400) / 500]
+    assert table.loc[GENERALIST].to_list() == [65.0, 25.0, 45.0, (65 * 100 + 25 * 400) / 500]
 
 
 def test_per_action_averages_seeds_last_and_keeps_the_order_of_arms() -> None:
@@ -81,30 +90,30 @@ def test_per_action_averages_seeds_last_and_keeps_the_order_of_arms() -> None:
         ]
     )
     table = scores.per_action("mpjpe")
-    assert list(table.index) == ["random-experts", "experts"] == list(scores.arms)
-    assert table.loc["experts", "walk"] == (10.0 + 30.0) / 2
+    assert list(table.index) == [Variant("random-experts"), EXPERTS] == list(scores.variants)
+    assert table.loc[EXPERTS, "walk"] == (10.0 + 30.0) / 2
 
 
 def test_an_action_an_arm_lacks_is_not_averaged_over() -> None:
     table = Scores.from_rows([row(), row(action="sit", clip="s"), row(arm="experts")]).per_action("mpjpe")
-    assert np.isnan(table.loc["experts", ["sit", MEAN_OVER_ACTIONS]].to_numpy(float)).all()
-    assert table.loc["experts", MEAN_OVER_FRAMES] == 40.0
+    assert np.isnan(table.loc[EXPERTS, ["sit", MEAN_OVER_ACTIONS]].to_numpy(float)).all()
+    assert table.loc[EXPERTS, MEAN_OVER_FRAMES] == 40.0
 
 
 def test_pivots_agree_with_plain_numpy_on_random_scores() -> None:
     scores = random_scores({"walk": 5, "sit": 3})
-    for arm in scores.arms:
+    for variant in scores.variants:
         per_seed = []
-        for seed in scores.seeds(arm):
-            rows = scores.table[(scores.table["arm"] == arm) & (scores.table["seed"] == seed)]
+        for seed in scores.seeds(variant):
+            rows = scores.table[(scores.table["arm"] == variant.arm) & (scores.table["seed"] == seed)]
             by_action = [
                 np.average(part["value"], weights=part["frames"])
                 for part in (rows[rows["action"] == action] for action in scores.actions)
             ]
             overall = np.average(rows["value"], weights=rows["frames"])
             per_seed.append([*by_action, np.mean(by_action), overall])
-        np.testing.assert_allclose(scores.per_action("mpjpe").loc[arm], np.mean(per_seed, axis=0))
-        spread = scores.seed_spread("mpjpe").loc[arm]
+        np.testing.assert_allclose(scores.per_action("mpjpe").loc[variant], np.mean(per_seed, axis=0))
+        spread = scores.seed_spread("mpjpe").loc[variant]
         np.testing.assert_allclose(spread[[MEAN_OVER_ACTIONS, MEAN_OVER_FRAMES]], np.std(per_seed, axis=0, ddof=1)[2:])
         assert spread["seeds"] == 2
 
@@ -114,7 +123,7 @@ def test_seed_spread_is_the_deviation_of_every_average_over_seeds() -> None:
     scores = Scores.from_rows(
         [row(action=a, clip=a, seed=s, value=v) for a, of_seeds in values.items() for s, v in enumerate(of_seeds)]
     )
-    spread = scores.seed_spread("mpjpe").loc["generalist"]
+    spread = scores.seed_spread("mpjpe").loc[GENERALIST]
     for action, of_seeds in values.items():
         assert spread[action] == pytest.approx(np.std(of_seeds, ddof=1))
     assert spread[MEAN_OVER_ACTIONS] == pytest.approx(np.std([20.0, 22.0, 37.5], ddof=1))
@@ -130,8 +139,8 @@ def test_seed_margin_is_the_half_width_of_the_t_interval() -> None:
 
 def test_seed_spread_of_one_seed_is_unknown() -> None:
     spread = Scores.from_rows([row()]).seed_spread("mpjpe")
-    assert spread.loc["generalist", "seeds"] == 1
-    assert np.isnan(spread.loc["generalist", MEAN_OVER_ACTIONS])
+    assert spread.loc[GENERALIST, "seeds"] == 1
+    assert np.isnan(spread.loc[GENERALIST, MEAN_OVER_ACTIONS])
 
 
 def test_per_joint_keeps_the_order_of_joints() -> None:
@@ -146,7 +155,7 @@ def test_per_joint_keeps_the_order_of_joints() -> None:
     )
     table = scores.per_joint("mpjpe")
     assert list(table.columns) == ["RHip", "Head"]
-    assert table.loc["generalist"].to_list() == [4.0, 2.0]
+    assert table.loc[GENERALIST].to_list() == [4.0, 2.0]
     with pytest.raises(ValueError, match=r"metric 'mpjpe' was not scored joint by joint"):
         Scores.from_rows([row()]).per_joint("mpjpe")
     with pytest.raises(ValueError, match=r"metric 'mpjpe' was not scored over joint \"all\""):
@@ -158,12 +167,12 @@ def test_per_joint_keeps_the_order_of_joints() -> None:
 
 def test_compare_agrees_with_a_slow_bootstrap_that_draws_clip_by_clip() -> None:
     scores = random_scores({"walk": 9, "sit": 6, "jump": 1})
-    comparison = scores.compare("mpjpe", "experts", "generalist", draws=4000)
+    comparison = scores.compare("mpjpe", EXPERTS, GENERALIST, draws=4000)
     assert list(comparison.index) == ["jump", "sit", "walk", MEAN_OVER_ACTIONS, MEAN_OVER_FRAMES]
     assert comparison["clips"].to_list() == [1, 6, 9, 16, 16]
 
     table = scores.per_action("mpjpe")
-    np.testing.assert_allclose(comparison["difference"], table.loc["experts"] - table.loc["generalist"])
+    np.testing.assert_allclose(comparison["difference"], table.loc[EXPERTS] - table.loc[GENERALIST])
 
     wide = scores.table.pivot_table(index=["action", "clip", "camera", "frames"], columns="arm", values="value")
     wide = (wide["experts"] - wide["generalist"]).rename("difference").reset_index()
@@ -189,11 +198,11 @@ def test_compare_agrees_with_a_slow_bootstrap_that_draws_clip_by_clip() -> None:
 
 def test_draws_begin_with_the_data_and_are_missing_where_there_is_one_clip() -> None:
     scores = random_scores({"walk": 4, "jump": 1})
-    drawn = scores.draws("mpjpe", scores.arms, draws=50)
-    assert list(drawn.averages) == list(scores.arms)
-    for arm, averages in drawn.averages.items():
+    drawn = scores.bootstrap("mpjpe", scores.variants, draws=50)
+    assert list(drawn.averages) == list(scores.variants)
+    for variant, averages in drawn.averages.items():
         assert averages.shape == (51, 4)
-        pd.testing.assert_series_equal(averages.loc[0], scores.per_action("mpjpe").loc[arm], check_names=False)
+        pd.testing.assert_series_equal(averages.loc[0], scores.per_action("mpjpe").loc[variant], check_names=False)
         assert averages.loc[1:, "jump"].isna().all()
         assert averages.drop(columns="jump").notna().all(axis=None)
     assert drawn.frames.sum() == scores.table.loc[lambda t: (t["arm"] == "experts") & (t["seed"] == 0), "frames"].sum()
@@ -203,15 +212,15 @@ def test_draws_of_two_tables_on_the_same_clips_are_paired() -> None:
     """All errors halved: however clips are drawn, exactly half is left, though the errors themselves spread."""
     scores = random_scores({"walk": 6, "sit": 5})
     halved = Scores(scores.table.assign(value=scores.table["value"] / 2).sample(frac=1, random_state=0))
-    before, after = (s.draws("mpjpe", ["generalist"]) for s in (scores, halved))
+    before, after = (s.bootstrap("mpjpe", [GENERALIST]) for s in (scores, halved))
     pd.testing.assert_series_equal(before.frames, after.frames)
-    whole, half = (d.averages["generalist"][MEAN_OVER_ACTIONS].to_numpy() for d in (before, after))
+    whole, half = (d.averages[GENERALIST][MEAN_OVER_ACTIONS].to_numpy() for d in (before, after))
     assert whole[1:].std() > 1
     assert percentile_interval(half / whole) == (pytest.approx(0.5), pytest.approx(0.5))
 
 
 def test_pairing_removes_what_clips_have_in_common() -> None:
-    comparison = random_scores({"walk": 20, "sit": 20}, effect=-3, noise=1).compare("mpjpe", "experts", "generalist")
+    comparison = random_scores({"walk": 20, "sit": 20}, effect=-3, noise=1).compare("mpjpe", EXPERTS, GENERALIST)
     overall = comparison.loc[MEAN_OVER_ACTIONS]
     assert overall["low"] < -3 < overall["high"] < 0  # clips differ by 15 mm, yet 1 mm of noise decides
     assert overall["high"] - overall["low"] < 1.5
@@ -219,12 +228,12 @@ def test_pairing_removes_what_clips_have_in_common() -> None:
 
 def test_compare_is_antisymmetric_reproducible_and_zero_with_itself() -> None:
     scores = random_scores({"walk": 5, "sit": 4})
-    there = scores.compare("mpjpe", "experts", "generalist", seed=3)
-    back = scores.compare("mpjpe", "generalist", "experts", seed=3)
+    there = scores.compare("mpjpe", EXPERTS, GENERALIST, seed=3)
+    back = scores.compare("mpjpe", GENERALIST, EXPERTS, seed=3)
     np.testing.assert_allclose(there["difference"], -back["difference"])
     np.testing.assert_allclose(there["low"], -back["high"], atol=1e-9)
-    pd.testing.assert_frame_equal(there, scores.compare("mpjpe", "experts", "generalist", seed=3))
-    same = scores.compare("mpjpe", "experts", "experts")
+    pd.testing.assert_frame_equal(there, scores.compare("mpjpe", EXPERTS, GENERALIST, seed=3))
+    same = scores.compare("mpjpe", EXPERTS, EXPERTS)
     assert (same[["difference", "low", "high"]] == 0).all(axis=None)
 
 
@@ -232,7 +241,7 @@ def test_the_interval_covers_the_truth_about_95_times_in_100() -> None:
     hits = 0
     for seed in range(200):
         scores = random_scores({"walk": 15, "sit": 15}, effect=2.0, seeds=1, cameras=1, seed=seed)
-        overall = scores.compare("mpjpe", "experts", "generalist", draws=400).loc[MEAN_OVER_ACTIONS]
+        overall = scores.compare("mpjpe", EXPERTS, GENERALIST, draws=400).loc[MEAN_OVER_ACTIONS]
         hits += overall["low"] < 2.0 < overall["high"]
     assert 0.87 <= hits / 200 <= 0.99
 
@@ -240,12 +249,12 @@ def test_the_interval_covers_the_truth_about_95_times_in_100() -> None:
 def test_cameras_and_seeds_of_a_clip_are_no_further_evidence() -> None:
     one = random_scores({"walk": 8}, seeds=1, cameras=1).table
     copies = [one.assign(camera=f"ring{c}", seed=s) for c in range(3) for s in range(2)]
-    many = Scores(pd.concat(copies)).compare("mpjpe", "experts", "generalist")
-    pd.testing.assert_frame_equal(many, Scores(one).compare("mpjpe", "experts", "generalist"))
+    many = Scores(pd.concat(copies)).compare("mpjpe", EXPERTS, GENERALIST)
+    pd.testing.assert_frame_equal(many, Scores(one).compare("mpjpe", EXPERTS, GENERALIST))
 
 
 def test_one_clip_everywhere_gives_no_interval_at_all() -> None:
-    comparison = random_scores({"walk": 1, "sit": 1}).compare("mpjpe", "experts", "generalist")
+    comparison = random_scores({"walk": 1, "sit": 1}).compare("mpjpe", EXPERTS, GENERALIST)
     assert comparison[["low", "high"]].isna().all(axis=None)
     assert comparison["difference"].notna().all()
 
@@ -261,14 +270,14 @@ def test_one_clip_everywhere_gives_no_interval_at_all() -> None:
 def test_arms_scored_on_different_things_are_not_compared(changes: dict[str, object], message: str) -> None:
     scores = Scores.from_rows([row(), row(**({"arm": "experts"} | changes))])
     with pytest.raises(ValueError, match=message):
-        scores.compare("mpjpe", "experts", "generalist")
+        scores.compare("mpjpe", EXPERTS, GENERALIST)
 
 
 @pytest.mark.parametrize("changes", [{"clip": "other"}, {"frames": 99}])
 def test_seeds_scored_on_different_things_are_not_averaged(changes: dict[str, object]) -> None:
     scores = Scores.from_rows([row(), row(**({"seed": 1} | changes)), row(arm="experts")])
     with pytest.raises(ValueError, match=r"the seeds of 'generalist' were not all scored on the same"):
-        scores.compare("mpjpe", "experts", "generalist")
+        scores.compare("mpjpe", EXPERTS, GENERALIST)
 
 
 def test_unknown_names_list_the_known() -> None:
@@ -276,9 +285,9 @@ def test_unknown_names_list_the_known() -> None:
     with pytest.raises(ValueError, match=r"no metric 'pck'; these scores have: mpjpe"):
         scores.per_action("pck")
     with pytest.raises(ValueError, match=r"no arm 'expert'; these scores have: generalist, experts"):
-        scores.compare("mpjpe", "expert", "generalist")
+        scores.compare("mpjpe", Variant("expert"), GENERALIST)
     with pytest.raises(ValueError, match=r"no arm 'expert'"):
-        scores.seeds("expert")
+        scores.seeds(Variant("expert"))
 
 
 # The table
@@ -320,14 +329,14 @@ def test_dtypes_are_settled_and_the_given_table_is_left_alone() -> None:
 
 def test_empty_scores_have_nothing_to_tell() -> None:
     scores = Scores.from_rows([])
-    assert (scores.arms, scores.actions, scores.metrics) == ((), (), ())
+    assert (scores.variants, scores.actions, scores.metrics) == ((), (), ())
     with pytest.raises(ValueError, match=r"no metric 'mpjpe'; these scores have: none"):
         scores.per_action("mpjpe")
 
 
 def test_concat() -> None:
     one, two = Scores.from_rows([row()]), Scores.from_rows([row(arm="experts")])
-    assert Scores.concat([one, two]).arms == ("generalist", "experts")
+    assert Scores.concat([one, two]).variants == (GENERALIST, EXPERTS)
     with pytest.raises(ValueError, match="scored twice"):
         Scores.concat([one, one])
     with pytest.raises(ValueError, match="nothing to concatenate"):
@@ -370,3 +379,93 @@ def test_reading_what_is_no_score_file_names_it(tmp_path: Path) -> None:
     pd.DataFrame({"a": [1]}).to_parquet(path)
     with pytest.raises(ValueError, match=r"scores\.parquet: .*missing columns: run"):
         Scores.read(path)
+
+
+# Variants
+
+
+@pytest.mark.parametrize(
+    ("variant", "words"),
+    [
+        (GENERALIST, "generalist"),
+        (Variant("experts", "total"), "experts (total)"),
+        (Variant("experts", "per_model", "none"), "experts (per model): no label"),
+        (Variant("conditioned", label="oracle"), "conditioned: oracle label"),
+        (Variant("conditioned", label="predicted", mixture=True), "conditioned, mixture: predicted label"),
+        (Variant("conditioned", label="wrong_random", mixture=True), "conditioned, mixture: wrong label, at random"),
+        (Variant("experts", "total", "wrong_worst"), "experts (total): wrong label, the worst"),
+        (Variant("finetuned", mixture=True), "finetuned, mixture"),
+    ],
+)
+def test_the_words_of_a_variant(variant: Variant, words: str) -> None:
+    assert str(variant) == words
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"matching": "pooled"}, r"the matching of 'generalist' is 'pooled'; known: total, per_model, frames, epochs"),
+        ({"label": "orcale"}, r"the label of 'generalist' is 'orcale'; known: oracle, predicted"),
+        ({"mixture": 1}, r"column 'mixture' must hold bool and holds int64"),
+    ],
+)
+def test_variants_that_are_none_of_ours_are_refused(changes: dict[str, object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Scores.from_rows([row(**changes)])
+
+
+def test_rows_that_differ_in_a_variants_fields_are_averaged_apart() -> None:
+    variants = [
+        Variant("experts", "total", "oracle"),
+        Variant("experts", "total", "oracle", mixture=True),
+        Variant("experts", "per_model", "oracle"),
+        Variant("experts", "per_model"),
+    ]
+    scores = Scores.from_rows(
+        [row(**asdict(v), value=float(i), clip=c) for i, v in enumerate(variants) for c in ("a", "b")]
+    )
+    assert scores.variants == tuple(variants)
+    for i, variant in enumerate(variants):
+        assert scores.per_action("mpjpe").loc[variant, "walk"] == i
+        assert scores.of(variant).variants == (variant,)
+        assert (scores.of(variant).table["value"] == i).all()
+    assert scores.of(variants[2], variants[0]).variants == (variants[0], variants[2])
+    assert scores.compare("mpjpe", variants[3], variants[1], draws=10)["difference"].to_list() == [2.0] * 3
+
+
+@pytest.mark.parametrize(
+    ("old", "variant"),
+    [
+        ("generalist", GENERALIST),
+        ("before", Variant("before")),
+        ("experts (pooled)", Variant("experts", "total")),
+        ("cluster-experts (each)", Variant("cluster-experts", "per_model")),
+        ("random-experts (frames)", Variant("random-experts", "frames")),
+        ("experts (epochs): no label", Variant("experts", "epochs", "none")),
+        ("experts (each), mixture: predicted label", Variant("experts", "per_model", "predicted", mixture=True)),
+        ("conditioned: oracle label", Variant("conditioned", label="oracle")),
+        ("conditioned: wrong label, the worst", Variant("conditioned", label="wrong_worst")),
+        ("finished, mixture", Variant("finetuned", mixture=True)),
+        (
+            "finished-conditioned, mixture: wrong label, at random",
+            Variant("finetuned-conditioned", label="wrong_random", mixture=True),
+        ),
+        ("specialised: predicted label", Variant("finetuned-experts", label="predicted")),
+        ("random-specialised", Variant("random-finetuned-experts")),
+        ("mine (of 3): the first", Variant("mine (of 3): the first")),
+    ],
+)
+def test_files_from_before_there_were_columns_of_variants_are_read(tmp_path: Path, old: str, variant: Variant) -> None:
+    path = tmp_path / "scores.parquet"
+    new = Scores.from_rows([row(**asdict(variant)), row(arm="another", seed=1)])
+    strings = new.table.drop(columns=["matching", "label", "mixture"]).assign(arm=[old, "another"])
+    strings.to_parquet(path, index=False)
+    pd.testing.assert_frame_equal(Scores.read(path).table, new.table)
+
+
+@pytest.mark.parametrize("label", LABELS)
+def test_every_label_has_words_that_are_read_back(tmp_path: Path, label: str) -> None:
+    variant = Variant("conditioned", label=label)
+    table = Scores.from_rows([row()]).table.drop(columns=["matching", "label", "mixture"])
+    table.assign(arm=str(variant)).to_parquet(tmp_path / "old.parquet")
+    assert Scores.read(tmp_path / "old.parquet").variants == (variant,)

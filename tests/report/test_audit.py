@@ -16,21 +16,15 @@ from rich.console import Console
 
 from actlift.report.audit import (
     SEVERITIES,
-    Finding,
-    Row,
-    audit,
     audit_csv,
     audit_paper,
-    averages,
     check_writable,
-    duplicates,
     print_findings,
     read_csv,
     read_paper,
-    repeats,
-    units,
     write_findings,
 )
+from actlift.report.audit_checks import Finding, Row, audit, averages, duplicates, repeats, units
 
 COPIED = Path(__file__).parents[3] / "shared" / "paper" / "tables.json"
 

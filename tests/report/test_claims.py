@@ -13,31 +13,31 @@ import pandas as pd
 import pytest
 from rich.console import Console
 from scipy.stats import ttest_ind
-from tests.suites import SNAPSHOTS, make_suite
+from tests.suites import EXPERTS, EXPERTS_PER_MODEL, RANDOM, SNAPSHOTS, make_suite
 
-from actlift.evaluation.scores import Scores
+from actlift.evaluation.scores import GENERALIST, Scores, Variant
 from actlift.report.claims import Verdict, print_verdicts, verdicts, write_verdicts
 from actlift.report.results import Suite
 from actlift.report.tables import MINUS
 
-POOLED = ("experts (pooled)", "random-experts (pooled)")
-FRAMES = ("experts (frames)", "random-experts (frames)")
+TOTAL = (EXPERTS, RANDOM)
+FRAMES = (Variant("experts", "frames"), Variant("random-experts", "frames"))
 GRID = ((475, 200), (1900, 200), (475, 800), (1900, 800))
 
 Scaled = Callable[[pd.DataFrame], object]
-"""What the errors of a setting's score table are multiplied with."""
+"""What the errors of a study's score table are multiplied with."""
 Bent = Callable[[str, float], float]
 """(arm, progress) -> what a learning curve is multiplied with."""
 
 
-def scale_scores(setting: Path, scaled: Scaled) -> None:
-    path = setting / "scores.parquet"
+def scale_scores(study: Path, scaled: Scaled) -> None:
+    path = study / "scores.parquet"
     table = Scores.read(path).table
     Scores(table.assign(value=table["value"] * scaled(table))).save(path)
 
 
-def bend_curves(setting: Path, bent: Bent) -> None:
-    for path in setting.glob("runs/*/curve.jsonl"):
+def bend_curves(study: Path, bent: Bent) -> None:
+    for path in study.glob("runs/*/curve.jsonl"):
         arm = "experts" if path.parent.name.startswith("experts") else path.parent.name.split("-seed")[0]
         points = [json.loads(line) for line in path.read_text().splitlines()]
         for point in points:
@@ -46,20 +46,20 @@ def bend_curves(setting: Path, bent: Bent) -> None:
         path.write_text("".join(json.dumps(point) + "\n" for point in points))
 
 
-def for_experts(factors: dict[str, float] | float) -> Callable[[str, str, str], float]:
+def for_experts(factors: dict[str, float] | float) -> Callable[[Variant, str, str], float]:
     """A factor on the experts' errors, the same for all or by action."""
-    return lambda arm, action, _: (
-        1.0 if not arm.startswith("experts") else factors[action] if isinstance(factors, dict) else factors
+    return lambda variant, action, _: (
+        1.0 if variant.arm != "experts" else factors[action] if isinstance(factors, dict) else factors
     )
 
 
 def experts_by(factor: float, metric: str | None = None) -> Scaled:
-    return lambda t: np.where((t["arm"] == POOLED[0]) & ((t["metric"] == metric) | (metric is None)), factor, 1.0)
+    return lambda t: np.where((t["arm"] == EXPERTS.arm) & ((t["metric"] == metric) | (metric is None)), factor, 1.0)
 
 
 def one_clip_against_the_rest(table: pd.DataFrame) -> object:
     """On Walking experts lead by one clip only."""
-    mine = (table["arm"] == POOLED[0]) & (table["action"] == "Walking")
+    mine = (table["arm"] == EXPERTS.arm) & (table["action"] == "Walking")
     return np.where(mine, np.where(table["clip"] == "Walking0", 0.5, 1.05), 1.0)
 
 
@@ -76,8 +76,8 @@ def leaving(arm: str, progress: float) -> float:
     return 2.0 if arm == "experts" and progress == 1 else 1.0
 
 
-def row(found: list[Verdict], claim: str, variant: str = "pooled") -> Verdict:
-    (verdict,) = (v for v in found if (v.claim, v.variant) == (claim, variant))
+def row(found: list[Verdict], claim: str, budget: str = "total") -> Verdict:
+    (verdict,) = (v for v in found if (v.claim, v.budget) == (claim, budget))
     return verdict
 
 
@@ -87,58 +87,58 @@ LEAN = {"Eating": 1.2, "Sitting": 1.2, "Walking": 1.0}
 
 
 @pytest.mark.parametrize(
-    ("claim", "variant", "status", "options", "scaled", "bent", "words"),
+    ("claim", "budget", "status", "options", "scaled", "bent", "words"),
     [
-        ("C1", "pooled", "supported", {"factor": for_experts(0.95)}, None, None, "below the generalist's"),
-        ("C1", "pooled", "contradicted", {"factor": for_experts(1.05)}, None, None, "above the generalist's"),
-        ("C1", "pooled", "undecided", {}, None, None, "it may be chance"),
-        ("C1", "pooled", "undecided", {"factor": for_experts(0.9), "clips": 1}, None, None, "too few clips"),
-        ("C2", "pooled", "supported", {}, experts_by(1.1), None, "From 1 to 27 frames the position error"),
-        ("C2", "pooled", "contradicted", {}, experts_by(0.9), None, "falls by"),
-        ("C2", "pooled", "undecided", {}, None, None, "it may be chance"),
+        ("C1", "total", "supported", {"factor": for_experts(0.95)}, None, None, "below the generalist's"),
+        ("C1", "total", "contradicted", {"factor": for_experts(1.05)}, None, None, "above the generalist's"),
+        ("C1", "total", "undecided", {}, None, None, "it may be chance"),
+        ("C1", "total", "undecided", {"factor": for_experts(0.9), "clips": 1}, None, None, "too few clips"),
+        ("C2", "total", "supported", {}, experts_by(1.1), None, "From 1 to 27 frames the position error"),
+        ("C2", "total", "contradicted", {}, experts_by(0.9), None, "falls by"),
+        ("C2", "total", "undecided", {}, None, None, "it may be chance"),
         ("C2", "", "not tested", {"fields": (27,)}, None, None, "a second, wider receptive field"),
-        ("C3", "pooled", "supported", {}, experts_by(0.95, "mpjve"), None, "velocity error (MPJVE)"),
-        ("C3", "pooled", "contradicted", {}, experts_by(1.05, "mpjve"), None, "mm/frame"),
-        ("C3", "pooled", "undecided", {}, experts_by(0.5, "mpjpe"), None, "it may be chance"),
-        ("C3", "pooled", "supported", {"fields": (27,)}, experts_by(0.95, "mpjve"), None, "Seeing 27 frames"),
+        ("C3", "total", "supported", {}, experts_by(0.95, "mpjve"), None, "velocity error (MPJVE)"),
+        ("C3", "total", "contradicted", {}, experts_by(1.05, "mpjve"), None, "mm/frame"),
+        ("C3", "total", "undecided", {}, experts_by(0.5, "mpjpe"), None, "it may be chance"),
+        ("C3", "total", "supported", {"fields": (27,)}, experts_by(0.95, "mpjve"), None, "Seeing 27 frames"),
         ("C3", "", "not tested", {"fields": (1,)}, None, None, "a second, wider receptive field"),
-        ("C4", "pooled", "supported", {"factor": for_experts(FEW)}, None, None, "1 of 3 actions: Walking."),
-        ("C4", "pooled", "contradicted", {"factor": for_experts(0.9)}, None, None, "So experts win overall"),
-        ("C4", "pooled", "contradicted", {"factor": for_experts(1.1)}, None, None, "experts lead on no action"),
-        ("C4", "pooled", "contradicted", {"factor": for_experts(MOST)}, None, None, "on half of the actions or more"),
-        ("C4", "pooled", "undecided", {}, None, None, "nobody surely wins overall"),
+        ("C4", "total", "supported", {"factor": for_experts(FEW)}, None, None, "1 of 3 actions: Walking."),
+        ("C4", "total", "contradicted", {"factor": for_experts(0.9)}, None, None, "So experts win overall"),
+        ("C4", "total", "contradicted", {"factor": for_experts(1.1)}, None, None, "experts lead on no action"),
+        ("C4", "total", "contradicted", {"factor": for_experts(MOST)}, None, None, "on half of the actions or more"),
+        ("C4", "total", "undecided", {}, None, None, "nobody surely wins overall"),
         (
             "C4",
-            "pooled",
+            "total",
             "undecided",
             {"factor": for_experts(LEAN)},
             one_clip_against_the_rest,
             None,
             "experts lead on Walking, but it may be chance",
         ),
-        ("C5", "pooled", "supported", {}, experts_by(0.9, "mpjve"), None, "in % of what is left"),
-        ("C5", "pooled", "contradicted", {}, experts_by(1.1, "mpjve"), None, "velocity error (MPJVE) improves"),
-        ("C5", "pooled", "undecided", {}, None, None, "it may be chance"),
-        ("C6", "pooled, one expert", "supported", {"factor": for_experts(1.02)}, None, None, "takes 0.33 of"),
-        ("C6", "pooled, one expert", "contradicted", {"factor": for_experts(1.2)}, None, None, "surely not less"),
-        ("C6", "pooled, one expert", "undecided", {"factor": for_experts(1.05)}, None, None, "perhaps less than 5 %"),
+        ("C5", "total", "supported", {}, experts_by(0.9, "mpjve"), None, "in % of what is left"),
+        ("C5", "total", "contradicted", {}, experts_by(1.1, "mpjve"), None, "velocity error (MPJVE) improves"),
+        ("C5", "total", "undecided", {}, None, None, "it may be chance"),
+        ("C6", "total, one expert", "supported", {"factor": for_experts(1.02)}, None, None, "takes 0.33 of"),
+        ("C6", "total, one expert", "contradicted", {"factor": for_experts(1.2)}, None, None, "surely not less"),
+        ("C6", "total, one expert", "undecided", {"factor": for_experts(1.05)}, None, None, "perhaps less than 5 %"),
         (
             "C6",
-            "pooled, all experts",
+            "total, all experts",
             "contradicted",
             {},
             None,
             None,
             "takes 1.00 of the generalist's time, which is not",
         ),
-        ("C7", "pooled, one expert", "supported", {}, None, None, "at the cost of one expert"),
-        ("C7", "pooled, all experts", "contradicted", {"factor": for_experts(1.1)}, None, None, "mm/frame per second"),
-        ("C7", "pooled, all experts", "contradicted", {}, experts_by(1.1, "mpjve"), None, "velocity error"),
-        ("C7", "pooled, all experts", "undecided", {}, None, None, "it may be chance"),
-        ("C7", "pooled, all experts", "undecided", {}, experts_by(0.8, "mpjve"), None, "it may be chance"),
+        ("C7", "total, one expert", "supported", {}, None, None, "at the cost of one expert"),
+        ("C7", "total, all experts", "contradicted", {"factor": for_experts(1.1)}, None, None, "mm/frame per second"),
+        ("C7", "total, all experts", "contradicted", {}, experts_by(1.1, "mpjve"), None, "velocity error"),
+        ("C7", "total, all experts", "undecided", {}, None, None, "it may be chance"),
+        ("C7", "total, all experts", "undecided", {}, experts_by(0.8, "mpjve"), None, "it may be chance"),
         (
             "C7",
-            "pooled, one expert",
+            "total, one expert",
             "undecided",
             {},
             None,
@@ -147,26 +147,26 @@ LEAN = {"Eating": 1.2, "Sitting": 1.2, "Walking": 1.0}
         ),
         (
             "C7",
-            "pooled, all experts",
+            "total, all experts",
             "undecided",
             {"factor": for_experts(1.1)},
             lambda t: np.where((t["arm"] == "generalist") & (t["metric"] == "mpjve"), 1.5, 1.0),
             None,
             "on velocity error (MPJVE) (undecided: the generalist's is not surely above 0)",
         ),
-        ("C8", "pooled", "supported", {}, None, flat("experts"), "on Eating alone from 0.05"),
-        ("C8", "pooled", "contradicted", {}, None, flat("generalist"), "the generalist from 0.05"),
-        ("C8", "pooled", "contradicted", {"factor": for_experts(0.9)}, None, leaving, "error from 1.00 of"),
-        ("C8", "pooled", "undecided", {}, None, None, "it may be chance"),
-        ("C8", "pooled", "undecided", {"seeds": (0,)}, None, flat("experts"), "too few clips or seeds"),
-        ("C9", "pooled", "supported", {}, None, zigzag("generalist"), "action by action"),
-        ("C9", "pooled", "contradicted", {}, None, zigzag("experts"), "jitters by 5.9"),
-        ("C9", "pooled", "undecided", {}, None, None, "it may be chance"),
+        ("C8", "total", "supported", {}, None, flat("experts"), "on Eating alone from 0.05"),
+        ("C8", "total", "contradicted", {}, None, flat("generalist"), "the generalist from 0.05"),
+        ("C8", "total", "contradicted", {"factor": for_experts(0.9)}, None, leaving, "error from 1.00 of"),
+        ("C8", "total", "undecided", {}, None, None, "it may be chance"),
+        ("C8", "total", "undecided", {"seeds": (0,)}, None, flat("experts"), "too few clips or seeds"),
+        ("C9", "total", "supported", {}, None, zigzag("generalist"), "action by action"),
+        ("C9", "total", "contradicted", {}, None, zigzag("experts"), "jitters by 5.9"),
+        ("C9", "total", "undecided", {}, None, None, "it may be chance"),
     ],
 )
 def test_a_claim_is_judged_by_what_is_true(
     claim: str,
-    variant: str,
+    budget: str,
     status: str,
     options: dict[str, object],
     scaled: Scaled | None,
@@ -175,13 +175,13 @@ def test_a_claim_is_judged_by_what_is_true(
     tmp_path: Path,
 ) -> None:
     """`scaled` and `bent` act on the widest setting alone."""
-    make_suite(tmp_path / "suite", arms=POOLED, **options)
+    make_suite(tmp_path / "suite", variants=TOTAL, **options)
     last = tmp_path / "suite" / f"{options.get('fields', (1, 27))[-1]}f"
     if scaled:
         scale_scores(last, scaled)
     if bent:
         bend_curves(last, bent)
-    verdict = row(verdicts(Suite.open(tmp_path / "suite")), claim, variant)
+    verdict = row(verdicts(Suite.open(tmp_path / "suite")), claim, budget)
     assert verdict.status == status, verdict.sentence
     assert words in verdict.sentence
     if not math.isnan(verdict.low):
@@ -204,9 +204,9 @@ def test_a_claim_is_judged_by_what_is_true(
 def test_the_conjecture_is_judged_at_its_worst_setting(
     status: str, by_setting: tuple[float, ...], words: str, tmp_path: Path
 ) -> None:
-    folder = make_suite(tmp_path / "s", preset="action-oriented", fields=(27,), arms=FRAMES, grid=GRID)
+    folder = make_suite(tmp_path / "s", preset="action-oriented", fields=(27,), variants=FRAMES, grid=GRID)
     for (frames, steps), factor in zip(GRID, by_setting, strict=True):
-        scale_scores(folder / f"27f-{frames}-{steps}", lambda t, f=factor: np.where(t["arm"] == FRAMES[0], f, 1.0))
+        scale_scores(folder / f"27f-{frames}-{steps}", lambda t, f=factor: np.where(t["arm"] == FRAMES[0].arm, f, 1.0))
     found = verdicts(Suite.open(folder))
     verdict = row(found, "C10", "frames")
     assert verdict.status == status
@@ -219,27 +219,27 @@ def test_the_conjecture_is_judged_at_its_worst_setting(
 
 
 def test_claims_take_the_settings_they_speak_of(tmp_path: Path) -> None:
-    folder = make_suite(tmp_path / "s", fields=(243, 9, 27, 1), arms=("experts (each)", "experts (pooled)"))
+    folder = make_suite(tmp_path / "s", fields=(243, 9, 27, 1), variants=(EXPERTS_PER_MODEL, EXPERTS))
     found = verdicts(Suite.open(folder))
     where = {v.claim: v.where for v in found}
     assert where["C1"] == "1f, 1,800 steps"
     assert where["C2"] == where["C5"] == "1f, 1,800 steps; 27f, 1,800 steps"
     assert where["C3"] == "27f, 1,800 steps"
     assert {where[c] for c in ("C4", "C6", "C7", "C8", "C9")} == {"243f, 1,800 steps"}
-    assert [v.variant for v in found if v.claim == "C1"] == ["each", "pooled"]
-    assert [v.variant for v in found if v.claim == "C7"] == [
-        f"{equality}, {counting}" for equality in ("each", "pooled") for counting in ("one expert", "all experts")
+    assert [v.budget for v in found if v.claim == "C1"] == ["per model", "total"]
+    assert [v.budget for v in found if v.claim == "C7"] == [
+        f"{matching}, {counting}" for matching in ("per model", "total") for counting in ("one expert", "all experts")
     ]
     assert row(found, "C10", "").sentence == "It takes a suite of --preset action-oriented."
     assert all(v.control is None for v in found)
 
 
 def test_a_suite_without_experts_or_curves_tests_nothing_it_cannot(tmp_path: Path) -> None:
-    alone = verdicts(Suite.open(make_suite(tmp_path / "alone", arms=())))
+    alone = verdicts(Suite.open(make_suite(tmp_path / "alone", variants=())))
     assert {v.status for v in alone} == {"not tested"}
     assert row(alone, "C1", "").sentence == "No experts were trained."
 
-    folder = make_suite(tmp_path / "bare", arms=POOLED)
+    folder = make_suite(tmp_path / "bare", variants=TOTAL)
     for path in folder.glob("*/runs/*/curve.jsonl"):
         path.write_text("".join(path.read_text().splitlines(keepends=True)[:3]))
     found = verdicts(Suite.open(folder))
@@ -253,15 +253,15 @@ def test_a_suite_without_experts_or_curves_tests_nothing_it_cannot(tmp_path: Pat
 
 def with_seeds_apart(table: pd.DataFrame) -> object:
     """Experts are 3 % better, but by one seed alone."""
-    return np.where(table["arm"] == POOLED[0], table["seed"].map({0: 0.85, 1: 1.03, 2: 1.03}), 1.0)
+    return np.where(table["arm"] == EXPERTS.arm, table["seed"].map({0: 0.85, 1: 1.03, 2: 1.03}), 1.0)
 
 
 @pytest.mark.parametrize("claim", ["C1", "C2", "C5", "C7"])
 def test_what_seeds_explain_is_undecided_though_clips_agree(claim: str, tmp_path: Path) -> None:
-    folder = make_suite(tmp_path / "s", arms=POOLED, noise=0.001)
+    folder = make_suite(tmp_path / "s", variants=TOTAL, noise=0.001)
     scale_scores(folder / ("1f" if claim == "C1" else "27f"), with_seeds_apart)
-    variant = "pooled, all experts" if claim == "C7" else "pooled"
-    verdict = row(verdicts(Suite.open(folder)), claim, variant)
+    budget = "total, all experts" if claim == "C7" else "total"
+    verdict = row(verdicts(Suite.open(folder)), claim, budget)
     assert verdict.low * verdict.high > 0
     assert verdict.seed_robust is False
     assert verdict.status == "undecided"
@@ -269,37 +269,37 @@ def test_what_seeds_explain_is_undecided_though_clips_agree(claim: str, tmp_path
 
 
 def test_one_seed_decides_and_says_that_it_is_one(tmp_path: Path) -> None:
-    folder = make_suite(tmp_path / "s", arms=POOLED, seeds=(4,), factor=for_experts(0.9))
+    folder = make_suite(tmp_path / "s", variants=TOTAL, seeds=(4,), factor=for_experts(0.9))
     verdict = row(verdicts(Suite.open(folder)), "C1")
     assert (verdict.status, verdict.seeds, verdict.seed_robust) == ("supported", 1, None)
     assert "one seed, others may differ" in verdict.sentence
-    several = row(verdicts(Suite.open(make_suite(tmp_path / "t", arms=POOLED, factor=for_experts(0.9)))), "C1")
+    several = row(verdicts(Suite.open(make_suite(tmp_path / "t", variants=TOTAL, factor=for_experts(0.9)))), "C1")
     assert (several.seeds, several.seed_robust) == (3, True)
     assert "3 seeds" in several.sentence
 
 
 def test_names_of_clips_and_seeds_change_no_status(tmp_path: Path) -> None:
-    folder = make_suite(tmp_path / "s", arms=POOLED, factor=for_experts(FEW), clips=8)
-    before = {(v.claim, v.variant): v.status for v in verdicts(Suite.open(folder))}
+    folder = make_suite(tmp_path / "s", variants=TOTAL, factor=for_experts(FEW), clips=8)
+    before = {(v.claim, v.budget): v.status for v in verdicts(Suite.open(folder))}
     assert len(set(before.values())) == 4
-    for setting in ("1f", "27f"):
-        path = folder / setting / "scores.parquet"
+    for name in ("1f", "27f"):
+        path = folder / name / "scores.parquet"
         table = Scores.read(path).table
         clips = table["clip"].str.replace(r"\d", lambda m: str((3 * int(m[0]) + 5) % 8), regex=True)
         seeds = table["seed"].map({0: 7, 1: 0, 2: 3})
         Scores(table.assign(clip=clips, seed=seeds).sample(frac=1, random_state=1)).save(path)
-    assert {(v.claim, v.variant): v.status for v in verdicts(Suite.open(folder))} == before
+    assert {(v.claim, v.budget): v.status for v in verdicts(Suite.open(folder))} == before
 
 
 def test_a_control_that_equals_the_experts_has_their_effects(tmp_path: Path) -> None:
-    folder = make_suite(tmp_path / "s", arms=POOLED, factor=for_experts(FEW))
-    for setting in ("1f", "27f"):
-        path = folder / setting / "scores.parquet"
+    folder = make_suite(tmp_path / "s", variants=TOTAL, factor=for_experts(FEW))
+    for name in ("1f", "27f"):
+        path = folder / name / "scores.parquet"
         table = Scores.read(path).table
-        experts = table[table["arm"] == POOLED[0]]
-        copied = experts.assign(arm=POOLED[1], run=experts["run"].str.replace("experts", "random-experts"))
-        Scores(pd.concat([table[table["arm"] != POOLED[1]], copied])).save(path)
-        for run in (folder / setting / "runs").glob("experts-*"):
+        experts = table[table["arm"] == EXPERTS.arm]
+        copied = experts.assign(arm=RANDOM.arm, run=experts["run"].str.replace("experts", "random-experts"))
+        Scores(pd.concat([table[table["arm"] != RANDOM.arm], copied])).save(path)
+        for run in (folder / name / "runs").glob("experts-*"):
             shutil.copytree(run, run.with_name(f"random-{run.name}"), dirs_exist_ok=True)
     tested = [v for v in verdicts(Suite.open(folder)) if v.status != "not tested"]
     assert len(tested) == 11
@@ -309,7 +309,7 @@ def test_a_control_that_equals_the_experts_has_their_effects(tmp_path: Path) -> 
 
 
 def test_settings_scored_on_different_clips_are_not_paired(tmp_path: Path) -> None:
-    folder = make_suite(tmp_path / "s", arms=POOLED)
+    folder = make_suite(tmp_path / "s", variants=TOTAL)
     path = folder / "27f" / "scores.parquet"
     table = Scores.read(path).table
     Scores(table[table["clip"] != "Walking0"]).save(path)
@@ -321,14 +321,14 @@ def test_settings_scored_on_different_clips_are_not_paired(tmp_path: Path) -> No
 
 
 def test_intervals_agree_with_bootstraps_that_draw_clip_by_clip(tmp_path: Path) -> None:
-    folder = make_suite(tmp_path / "s", arms=POOLED, noise=0.1, clips=8, factor=for_experts(FEW))
+    folder = make_suite(tmp_path / "s", variants=TOTAL, noise=0.1, clips=8, factor=for_experts(FEW))
     suite = Suite.open(folder)
     narrow, wide = (
         {
             (action, clip): rows.groupby("arm")["value"].mean()
             for (action, clip), rows in table[table["metric"] == "mpjpe"].groupby(["action", "clip"])
         }
-        for table in (setting.scores.table for setting in suite.settings)
+        for table in (study.scores.table for study in suite.studies)
     )
     clips = pd.MultiIndex.from_tuples(narrow).to_frame(index=False).groupby(0)[1].apply(list)
     rng = np.random.default_rng(5)
@@ -338,15 +338,15 @@ def test_intervals_agree_with_bootstraps_that_draw_clip_by_clip(tmp_path: Path) 
         error = {
             (name, arm): np.mean([np.mean([of[clip][arm] for clip in of_action]) for of_action in drawn])
             for name, of in (("narrow", narrow), ("wide", wide))
-            for arm in (POOLED[0], "generalist")
+            for arm in (EXPERTS.arm, "generalist")
         }
         fall = {
-            a: 100 * (error["narrow", a] - error["wide", a]) / error["narrow", a] for a in (POOLED[0], "generalist")
+            a: 100 * (error["narrow", a] - error["wide", a]) / error["narrow", a] for a in (EXPERTS.arm, "generalist")
         }
         relative.append(
-            100 * (error["narrow", POOLED[0]] - error["narrow", "generalist"]) / error["narrow", "generalist"]
+            100 * (error["narrow", EXPERTS.arm] - error["narrow", "generalist"]) / error["narrow", "generalist"]
         )
-        gained.append(fall["generalist"] - fall[POOLED[0]])
+        gained.append(fall["generalist"] - fall[EXPERTS.arm])
     found = verdicts(suite)
     for claim, values in (("C1", relative), ("C2", gained)):
         low, high = np.percentile(values, [2.5, 97.5])
@@ -356,46 +356,46 @@ def test_intervals_agree_with_bootstraps_that_draw_clip_by_clip(tmp_path: Path) 
 
 
 def test_effects_agree_with_the_papers_formulas(tmp_path: Path) -> None:
-    folder = make_suite(tmp_path / "s", arms=POOLED, factor=for_experts(FEW))
+    folder = make_suite(tmp_path / "s", variants=TOTAL, factor=for_experts(FEW))
     suite = Suite.open(folder)
-    narrow, wide = suite.settings
+    narrow, wide = suite.studies
     found = verdicts(suite)
 
     velocity = {
         a: [s.scores.per_action("mpjve").loc[a, "mean over actions"] for s in (narrow, wide)]
-        for a in narrow.scores.arms
+        for a in narrow.scores.variants
     }
     improved = {a: 100 * (before - after) / after for a, (before, after) in velocity.items()}
-    assert row(found, "C5").effect == pytest.approx(improved[POOLED[0]] - improved["generalist"])
+    assert row(found, "C5").effect == pytest.approx(improved[EXPERTS] - improved[GENERALIST])
 
     error = wide.scores.per_action("mpjpe")["mean over actions"]
     half = (
         wide.curves[(wide.curves["progress"] == 0.5) & (wide.curves["metric"] == "mpjpe")]
-        .groupby("arm")["value"]
+        .groupby("variant")["value"]
         .mean()
     )
-    for control, arm in enumerate(POOLED):
-        start = 1.2 * (half["generalist"] + half[arm]) / 2
+    for control, variant in enumerate(TOTAL):
+        start = 1.2 * (half[GENERALIST] + half[variant]) / 2
         for counting, networks in (("one expert", 3), ("all experts", 1)):
-            rates = (start - error[arm]) / (10 / networks), (start - error["generalist"]) / 10  # 10 s for each arm
-            verdict = row(found, "C7", f"pooled, {counting}")
+            rates = (start - error[variant]) / (10 / networks), (start - error[GENERALIST]) / 10  # 10 s for each arm
+            verdict = row(found, "C7", f"total, {counting}")
             effect = verdict.control.effect if control and verdict.control else verdict.effect
             assert effect == pytest.approx(100 * (rates[0] / rates[1] - 1))
 
 
 def test_intervals_over_seeds_are_those_of_the_t_test(tmp_path: Path) -> None:
-    folder = make_suite(tmp_path / "s", arms=POOLED)
+    folder = make_suite(tmp_path / "s", variants=TOTAL)
     bend_curves(folder / "27f", zigzag("generalist"))
     suite = Suite.open(folder)
-    curves = suite.settings[1].curves
-    means = curves[curves["metric"] == "mpjpe"].groupby(["arm", "seed", "step"])["value"].mean()
+    curves = suite.studies[1].curves
+    means = curves[curves["metric"] == "mpjpe"].groupby(["variant", "seed", "step"])["value"].mean()
 
     def jitter(values: np.ndarray) -> float:
         late = range(SNAPSHOTS // 2, SNAPSHOTS - 1)
         between = {k: (values[k - 1] + values[k + 1]) / 2 for k in late}
         return 100 * np.mean([abs(values[k] - between[k]) / between[k] for k in late])
 
-    mine, theirs = ([jitter(means[arm, s].to_numpy()) for s in range(3)] for arm in (POOLED[0], "generalist"))
+    mine, theirs = ([jitter(means.loc[(of, s)].to_numpy()) for s in range(3)] for of in (EXPERTS, GENERALIST))
     expected = ttest_ind(mine, theirs).confidence_interval()
     verdict = row(verdicts(suite), "C9")
     assert (verdict.low, verdict.high) == pytest.approx((expected.low, expected.high))
@@ -404,7 +404,7 @@ def test_intervals_over_seeds_are_those_of_the_t_test(tmp_path: Path) -> None:
 
 def test_convergence_is_known_to_one_snapshot(tmp_path: Path) -> None:
     """Experts are there at the first snapshot and the generalist at the end, whatever the seed."""
-    folder = make_suite(tmp_path / "s", arms=POOLED)
+    folder = make_suite(tmp_path / "s", variants=TOTAL)
     bend_curves(folder / "27f", flat("experts"))
     bend_curves(folder / "27f", lambda arm, progress: 2.0 if arm == "generalist" and progress < 1 else 1.0)
     verdict = row(verdicts(Suite.open(folder)), "C8")
@@ -416,7 +416,7 @@ def test_convergence_is_known_to_one_snapshot(tmp_path: Path) -> None:
 
 
 def test_verdicts_are_written_as_strict_json_with_what_made_them(tmp_path: Path) -> None:
-    suite = Suite.open(make_suite(tmp_path / "s", arms=POOLED, fields=(27,)))
+    suite = Suite.open(make_suite(tmp_path / "s", variants=TOTAL, fields=(27,)))
     found = verdicts(suite)
     write_verdicts(tmp_path / "verdicts.json", suite, found)
 

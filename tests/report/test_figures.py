@@ -9,13 +9,14 @@ import pandas as pd
 import pytest
 from matplotlib.colors import to_rgb
 from matplotlib.image import imread
-from tests.report.test_tables import scores
+from tests.report.test_tables import EXPERTS, RANDOM, scores
 
+from actlift.evaluation.scores import GENERALIST, Variant
 from actlift.geometry.skeleton import H36M_17
 from actlift.report import figures
 from actlift.report.tables import arms_table, comparisons
 
-ARMS = {"generalist": 0.0, "experts": -2.0, "random-experts": 1.0}
+ARMS = {GENERALIST: 0.0, EXPERTS: -2.0, RANDOM: 1.0}
 POSE = np.random.default_rng(0).normal(scale=0.4, size=(17, 3))
 
 
@@ -26,8 +27,10 @@ def all_figures() -> dict[str, str]:
     return {
         "dots": figures.error_dots(table, "mpjpe"),
         "differences": figures.difference_bars(table, comparisons(of, "mpjpe"), "mpjpe"),
-        "curves": figures.learning_curves([("generalist", curve), ("experts", curve), ("other", curve)], list(ARMS)),
-        "truth": figures.pose(H36M_17, POSE, None, 1.0, "truth"),
+        "curves": figures.learning_curves(
+            [(GENERALIST, curve), (EXPERTS, curve), (Variant("other"), curve)], list(ARMS)
+        ),
+        "alone": figures.pose(H36M_17, POSE, None, 1.0, "alone"),
         "pose": figures.pose(H36M_17, POSE, POSE + 0.05, 1.0, "a <pose> & more"),
     }
 
@@ -74,7 +77,7 @@ def words(svg: str) -> list[str]:
 def test_rows_are_ordered_by_the_reference_with_the_means_below(svgs: dict[str, str]) -> None:
     table = arms_table(scores(ARMS), "mpjpe")
     actions = table.columns[:-2]
-    order = list(table.loc["generalist", actions].sort_values(ascending=False).index)
+    order = list(table.T[GENERALIST][actions].sort_values(ascending=False).index)
     for name in ("dots", "differences"):
         labels = [word for word in words(svgs[name]) if word in table.columns]
         assert labels == [*order, "mean over actions", "mean over frames"]
@@ -87,7 +90,7 @@ def test_which_side_is_better(svgs: dict[str, str]) -> None:
 
 
 def test_an_action_without_an_interval_keeps_its_dot() -> None:
-    of = scores({"generalist": 0.0, "experts": -2.0}, clips=1)
+    of = scores({GENERALIST: 0.0, EXPERTS: -2.0}, clips=1)
     svg = figures.difference_bars(arms_table(of, "mpjpe"), comparisons(of, "mpjpe"), "mpjpe")
     assert svg.count("<use ") >= 5
 
@@ -101,14 +104,14 @@ def test_arms_keep_their_color_in_curves(svgs: dict[str, str]) -> None:
 
 def test_curves_leave_out_what_a_log_scale_cannot_show() -> None:
     curve = pd.DataFrame({"step": [0, 1, 10], "loss": [0.5, 0.0, 0.2]})
-    assert "<svg" in figures.learning_curves([("generalist", curve)], ["generalist"])
+    assert "<svg" in figures.learning_curves([(GENERALIST, curve)], [GENERALIST])
 
 
-def test_pose_sides_have_their_colors_and_truth_is_faint_only_behind_a_prediction(svgs: dict[str, str]) -> None:
+def test_pose_sides_have_their_colors_and_ground_truth_is_faint_only_behind_a_prediction(svgs: dict[str, str]) -> None:
     for side in ("--left", "--right", "--middle"):
-        assert side in svgs["truth"]
+        assert side in svgs["alone"]
         assert side in svgs["pose"]
-    assert "--faint" not in svgs["truth"]
+    assert "--faint" not in svgs["alone"]
     assert svgs["pose"].count("--faint") == len(H36M_17.bones)
     assert 'aria-label="a &lt;pose&gt; &amp; more"' in svgs["pose"]
 
@@ -137,14 +140,14 @@ def drawing() -> figures.Drawing:
     table = arms_table(scores(ARMS), "mpjpe")
     rng = np.random.default_rng(0)
     points = pd.DataFrame(
-        {"arm": "generalist", "seed": [0, 0, 1, 1], "share": [0.5, 1, 0.5, 1], "value": rng.random(4)}
+        {"variant": [GENERALIST] * 4, "seed": [0, 0, 1, 1], "share": [0.5, 1, 0.5, 1], "value": rng.random(4)}
     )
     at = pd.DataFrame(
         {"place": 1, "control": [False, False, True], "frames": [100, 400, 100], "effect": [-1.0, 2.0, 3.0]}
     )
     panels = (
-        figures.error_panel(table, "mpjpe", "errors", {arm: place for place, arm in enumerate(ARMS)}),
-        figures.progress_panel(points, {"generalist": 0}, "mm", "progress"),
+        figures.error_panel(table, "mpjpe", "errors", {variant: place for place, variant in enumerate(ARMS)}),
+        figures.progress_panel(points, {GENERALIST: 0}, "mm", "progress"),
         figures.crossing_panel(at.assign(low=at["effect"] - 1, high=at["effect"] + 1), "crossing"),
     )
     return figures.Drawing("drawing", "A <drawing>", panels, (("generalist", 0, False), ("control", 1, True)), 2)

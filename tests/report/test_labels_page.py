@@ -5,6 +5,7 @@ import json
 import re
 import shutil
 from collections.abc import Callable
+from dataclasses import asdict, astuple, replace
 from functools import cache
 from pathlib import Path
 
@@ -16,19 +17,22 @@ from tests.report.test_suite_page import Page
 from tests.suites import ACTIONS, make_suite
 
 from actlift.cli import app
-from actlift.evaluation.scores import MEAN_OVER_ACTIONS, Scores
-from actlift.report.labels_page import LabelsReport, drawings, print_labels, write_labels_report
+from actlift.evaluation.scores import GENERALIST, MEAN_OVER_ACTIONS, Scores, Variant
+from actlift.report.labels_figures import label_drawings
+from actlift.report.labels_page import LabelsReport, print_labels, write_labels_report
+from actlift.study.arms import ARMS
 
 FIELDS, STEPS = (27, 81), (1500, 6000, 24000)
 METRICS = ("mpjpe", "n_mpjpe", "mpjve")
 MINUS = "\N{MINUS SIGN}"
-CONTROLS = ("random-conditioned", "cluster-conditioned")
+CONDITIONED = Variant("conditioned")
+CONTROLS = (Variant("random-conditioned"), Variant("cluster-conditioned"))
 
 
-def gain(arm: str, action: str, metric: str) -> float:
+def gain(variant: Variant, action: str, metric: str) -> float:
     """The conditioned network told the truth is 20 % better, but 5 % worse on Sitting's positions."""
-    if arm != "conditioned":
-        return {"random-conditioned": 1.04}.get(arm, 1.0)
+    if variant != CONDITIONED:
+        return {"random-conditioned": 1.04}.get(variant.arm, 1.0)
     return 1.05 if action == "Sitting" and metric != "mpjve" else 0.8
 
 
@@ -52,7 +56,7 @@ def make_labels(
         folder,
         preset="action-aware",
         fields=fields,
-        arms=("conditioned", *CONTROLS),
+        variants=(CONDITIONED, *CONTROLS),
         grid=tuple((None, n) for n in steps),
         by_field=lambda field: 1.0 if field == 27 else 0.95,
         factor=factor,
@@ -67,26 +71,26 @@ def make_labels(
         true = own["action"]
         worst = {a: max((b for b in ACTIONS if b != a), key=lambda b, a=a: cost(a, b)) for a in ACTIONS}
         factors = {
-            "oracle label": np.ones(len(own)),
-            "predicted label": np.array([cost(a, b) for a, b in zip(true, taken, strict=True)]),
-            "no label": np.full(len(own), 1.1),
-            "wrong label, at random": np.array([np.mean([cost(a, b) for b in ACTIONS if b != a]) for a in true]),
-            "wrong label, the worst": np.array([cost(a, worst[a]) for a in true]),
+            "oracle": np.ones(len(own)),
+            "predicted": np.array([cost(a, b) for a, b in zip(true, taken, strict=True)]),
+            "none": np.full(len(own), 1.1),
+            "wrong_random": np.array([np.mean([cost(a, b) for b in ACTIONS if b != a]) for a in true]),
+            "wrong_worst": np.array([cost(a, worst[a]) for a in true]),
         }
-        parts = [own.assign(arm=f"conditioned: {label}", value=own["value"] * f) for label, f in factors.items()]
-        for label in ("oracle label", "predicted label", "wrong label, at random"):
+        parts = [own.assign(label=label, value=own["value"] * f) for label, f in factors.items()]
+        for label in ("oracle", "predicted", "wrong_random"):
             half = (factors[label] + 1.1) / 2
-            parts.append(own.assign(arm=f"conditioned, mixture: {label}", value=own["value"] * half))
+            parts.append(own.assign(label=label, mixture=True, value=own["value"] * half))
         labels = pd.concat([table[table["arm"] == "generalist"], *parts])
         Scores(labels).save(at / "labels.parquet")
-        main = labels[labels["arm"].str.endswith((": oracle label", ": predicted label"))]
-        main = main[main["arm"] != "conditioned, mixture: oracle label"]
+        main = labels[labels["label"].isin(["oracle", "predicted"])]
+        main = main[~main["mixture"] | (main["label"] != "oracle")]
         others = table[table["arm"] != "conditioned"]
         Scores(pd.concat([others, main])).save(at / "scores.parquet")
         for run, rows in own.groupby("run"):
             told = [rows.assign(arm=b, value=rows["value"] * [cost(a, b) for a in rows["action"]]) for b in ACTIONS]
             Scores(pd.concat([*told, rows.assign(arm="unknown", value=rows["value"] * 1.1)])).save(
-                at / run / "told.parquet"
+                at / run / "by_label.parquet"
             )
             confusion = [[np.mean([recognized(a, c) == b for c in range(clips)]) for b in ACTIONS] for a in ACTIONS]
             accuracy = {"count": 18, "top1": 15 / 18, "top3": 1.0, "mean_over_actions": 15 / 18, "grouped": 15 / 18}
@@ -124,34 +128,32 @@ def sentences(report: LabelsReport) -> list[str]:
     return text.strip().splitlines()
 
 
-def by_hand(folder: Path, arm: str, metric: str, action: str) -> float:
+def by_hand(folder: Path, variant: Variant, metric: str, action: str) -> float:
     """The mean over clips, all of which have 100 frames, and seeds."""
-    return float(means_by_hand(folder)[arm, metric, action])
+    return float(means_by_hand(folder)[*astuple(variant), metric, action])
 
 
 @cache
 def means_by_hand(folder: Path) -> pd.Series:
     rows = pd.concat([pd.read_parquet(folder / f"{name}.parquet") for name in ("labels", "scores")])
-    return rows.groupby(["arm", "metric", "action"])["value"].mean()
+    return rows.groupby(["arm", "matching", "label", "mixture", "metric", "action"])["value"].mean()
 
 
 # verdicts
 
 
 def test_what_was_planted_is_told(report: LabelsReport) -> None:
-    first, *of_settings, last = sentences(report)
+    first, *of_studies, last = sentences(report)
     assert first.startswith("Yes. A network that is told the action recognized in the 2D keypoints")
     assert "position error (MPJPE) lower at 6; velocity error (MPJVE) lower at 6" in first
-    assert len(of_settings) == 6
-    for text, at in zip(of_settings, report.settings, strict=True):
+    assert len(of_studies) == 6
+    for text, at in zip(of_studies, report.studies, strict=True):
         mine, theirs = (
-            np.mean([by_hand(at.setting.folder, arm, "mpjpe", a) for a in ACTIONS])
-            for arm in ("conditioned: predicted label", "generalist")
+            np.mean([by_hand(at.study.folder, of, "mpjpe", a) for a in ACTIONS])
+            for of in (replace(CONDITIONED, label="predicted"), GENERALIST)
         )
         effect = f"MPJPE {100 * (mine / theirs - 1):+.1f}".replace("-", MINUS)
-        assert text.startswith(
-            f"{at.setting.receptive_field} frames, {at.setting.steps:,} steps (conditioned): {effect}"
-        )
+        assert text.startswith(f"{at.study.receptive_field} frames, {at.study.steps:,} steps (conditioned): {effect}")
         assert "other seeds alone may move these by ±" in text
         assert text.endswith("MPJPE is more than 1 % higher in 1 of 3 actions.")
     assert "the true action (oracle): " in last
@@ -166,10 +168,10 @@ def test_what_was_planted_is_told(report: LabelsReport) -> None:
     ],
 )
 def test_harm_and_nothing_are_told_too(tmp_path: Path, position: float, velocity: float, begins: str) -> None:
-    def factor(arm: str, action: str, metric: str) -> float:
+    def factor(variant: Variant, action: str, metric: str) -> float:
         del action
         share = {"mpjve": velocity}.get(metric, position)
-        return share / 1.02 if arm == "conditioned" else 1.0  # mistakes and the mixture cost about the rest
+        return share / 1.02 if variant == CONDITIONED else 1.0  # mistakes and the mixture cost about the rest
 
     folder = make_labels(tmp_path / "s", fields=(27,), steps=(1500,), factor=factor, noise=0.05)
     (first, *_) = sentences(LabelsReport.open(folder))
@@ -178,30 +180,34 @@ def test_harm_and_nothing_are_told_too(tmp_path: Path, position: float, velocity
     assert ("velocity error (MPJVE) lower" in first) == (velocity < 1)
 
 
-def test_what_finishing_gains_is_not_taken_for_what_the_action_does(tmp_path: Path) -> None:
-    """A told network that finishes beats the generalist by far, and the untold one that finishes does too."""
+def test_what_finetuning_gains_is_not_taken_for_what_the_action_does(tmp_path: Path) -> None:
+    """A fine-tuned conditioned network beats the generalist by far, and the fine-tuned generalist does too."""
 
-    def factor(arm: str, action: str, metric: str) -> float:
+    def factor(variant: Variant, action: str, metric: str) -> float:
         del action, metric
-        return {"conditioned": 0.8, "random-conditioned": 0.7}.get(arm, 1.0)
+        return {"conditioned": 0.8, "random-conditioned": 0.7}.get(variant.arm, 1.0)
 
     folder = make_labels(tmp_path / "s", fields=(27,), steps=(1500,), factor=factor)
+    names = {"random-conditioned": "finetuned", "conditioned": "finetuned-conditioned"}
     for path in (folder / "27f-1500").glob("*.parquet"):
         table = pd.read_parquet(path)
-        table["arm"] = table["arm"].replace({"random-conditioned": "finished"})
-        table["arm"] = table["arm"].str.replace(r"^conditioned", "finished-conditioned", regex=True)
+        table["arm"] = table["arm"].replace(names)
         table.to_parquet(path)
+    path = folder / "27f-1500" / "study.json"
+    about = json.loads(path.read_text())
+    about["arms"] = {new: asdict(ARMS[new].about) for name in about["arms"] for new in [names.get(name, name)]}
+    path.write_text(json.dumps(about))
     report = LabelsReport.open(folder)
     first, second, _ = sentences(report)
     assert first.startswith("No. ")
     assert "against an untold network that was trained alike" in first
-    assert "(finished-conditioned, against finished): MPJPE +1" in second
+    assert "(finetuned-conditioned, against finetuned): MPJPE +1" in second
     frame = report.tables["labels"].frame.set_index(["network", "told"])
-    assert frame.loc[("finished-conditioned", "the recognized action"), "MPJPE difference, %"] < -10  # the generalist
-    assert set(report.tables["actions"].frame["against"]) == {"finished"}
+    assert frame.loc[("finetuned-conditioned", "the recognized action"), "MPJPE difference, %"] < -10  # the generalist
+    assert set(report.tables["actions"].frame["against"]) == {"finetuned"}
 
 
-def test_settings_that_differ_are_told_apart(tmp_path: Path) -> None:
+def test_studies_that_differ_are_told_apart(tmp_path: Path) -> None:
     folder = make_labels(tmp_path / "s", fields=(27,), steps=(1500, 6000))
     worse = folder / "27f-1500" / "labels.parquet"
     table = pd.read_parquet(worse)
@@ -223,35 +229,35 @@ def test_one_seed_is_no_spread(tmp_path: Path) -> None:
 
 def test_every_label_stands_beside_the_others(report: LabelsReport) -> None:
     frame = report.tables["labels"].frame
-    for at in report.settings:
-        rows = frame[frame["setting"] == at.setting.name]
+    for at in report.studies:
+        rows = frame[frame["setting"] == at.study.name]
         assert len(rows) == 1 + 5 + 3 + 2
         assert list(rows["told"])[1:4] == ["the true action (oracle)", "the recognized action", "nothing"]
-        for arm, row in zip(at.arms, rows.to_dict("records"), strict=True):
+        for variant, row in zip(at.variants, rows.to_dict("records"), strict=True):
             for metric, name in zip(METRICS, ("MPJPE", "N-MPJPE", "MPJVE"), strict=True):
-                expected = np.mean([by_hand(at.setting.folder, arm, metric, a) for a in ACTIONS])
+                expected = np.mean([by_hand(at.study.folder, variant, metric, a) for a in ACTIONS])
                 assert row[name] == pytest.approx(expected)
-            if arm != "generalist":
+            if variant != GENERALIST:
                 assert row["MPJPE low"] <= row["MPJPE difference, %"] <= row["MPJPE high"]
 
 
 def test_mistakes_add_up_to_what_they_should_cost(report: LabelsReport) -> None:
     """Expected minus oracle is the sum of what single mistakes add; planted are two kinds, one of which does good."""
     mistakes, expected = (report.tables[name].frame for name in ("mistakes", "expected"))
-    for at in report.settings:
-        own = mistakes[mistakes["setting"] == at.setting.name]
+    for at in report.studies:
+        own = mistakes[mistakes["setting"] == at.study.name]
         assert list(zip(own["true action"], own["taken for"], strict=True)) == [
             ("Eating", "Sitting"),
             ("Walking", "Eating"),
         ]
         np.testing.assert_allclose(own["how often, %"], [100 / 6, 100 / 3])
-        oracle = {a: by_hand(at.setting.folder, "conditioned: oracle label", "mpjpe", a) for a in ACTIONS}
+        oracle = {a: by_hand(at.study.folder, replace(CONDITIONED, label="oracle"), "mpjpe", a) for a in ACTIONS}
         adds = [0.3 * oracle["Eating"] / 6 / 3, -0.02 * oracle["Walking"] / 3 / 3]
         np.testing.assert_allclose(own["adds"], adds)
-        row = expected[expected["setting"] == at.setting.name].iloc[0]
+        row = expected[expected["setting"] == at.study.name].iloc[0]
         assert row["told the truth (oracle)"] == pytest.approx(np.mean(list(oracle.values())))
         assert row["recognized, as expected"] - row["told the truth (oracle)"] == pytest.approx(sum(adds))
-        measured = [by_hand(at.setting.folder, "conditioned: predicted label", "mpjpe", a) for a in ACTIONS]
+        measured = [by_hand(at.study.folder, replace(CONDITIONED, label="predicted"), "mpjpe", a) for a in ACTIONS]
         assert row["recognized, as measured"] == pytest.approx(np.mean(measured))
 
 
@@ -299,7 +305,7 @@ def test_the_page_stands_alone_and_its_links_lead_somewhere(written: Path) -> No
 def test_nothing_says_the_truth_was_told_without_saying_oracle(written: Path, report: LabelsReport) -> None:
     pages = [Page((written / "report.html").read_text(encoding="utf-8")).text]
     pages += [path.read_text(encoding="utf-8") for path in (written / "tables").glob("*.md")]
-    pages += ["\n".join(sentences(report)), *(words for d in drawings(report) for words, *_ in d.legend)]
+    pages += ["\n".join(sentences(report)), *(words for d in label_drawings(report.studies) for words, *_ in d.legend)]
     told = [found for text in pages for found in re.findall(r"(?:told )?the (?:true action|truth)\b.{0,9}", text)]
     about = [found for found in told if not re.match(r"the true action (is )?(taken|recog)", found)]
     assert len(about) > 20
@@ -310,7 +316,7 @@ def test_nothing_says_the_truth_was_told_without_saying_oracle(written: Path, re
 
 
 def test_the_figure_has_a_panel_for_each_field_and_error(report: LabelsReport) -> None:
-    steps, regret = drawings(report)
+    steps, regret = label_drawings(report.studies)
     assert [panel.title for panel in steps.panels] == [
         f"{error}, {field} frames, conditioned" for field in FIELDS for error in ("MPJPE", "MPJVE")
     ]
@@ -330,7 +336,7 @@ def test_what_is_not_finished_is_named_and_breaks_nothing(suite: Path, tmp_path:
     table = pd.read_parquet(folder / "81f-6000" / "scores.parquet")
     table[table["arm"] != "cluster-conditioned"].to_parquet(folder / "81f-6000" / "scores.parquet")
     report = LabelsReport.open(folder)
-    assert [at.setting.name for at in report.settings] == ["27f-1500", "81f-6000"]
+    assert [at.study.name for at in report.studies] == ["27f-1500", "81f-6000"]
     told = "Not finished, so not shown: 27f-6000, 27f-24000, 81f-1500, 81f-24000."
     assert told in write_labels_report(report).read_text(encoding="utf-8")
     assert sentences(report)[-1] == told

@@ -7,21 +7,29 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from tests.report.test_tables import scores
+from tests.report.test_tables import EXPERTS, RANDOM, scores
 
-from actlift.evaluation.scores import Scores
+from actlift.evaluation.scores import GENERALIST, LABELS, Scores, Variant
 from actlift.geometry.skeleton import H36M_17
-from actlift.report.page import ReportContext, arm_note, verdict, write_page
+from actlift.report.page import ReportContext, verdict, write_page
+from actlift.report.words import EXPERTS_MATCHED, LABEL_NOTES, MATCHING_NOTES, variant_note
+from actlift.study.arms import ARMS
+from actlift.training.budget import MATCHINGS
 
 POSE = np.random.default_rng(0).normal(scale=0.4, size=(17, 3))
-ARMS = {"generalist": 0.0, "experts (pooled)": -3.0, "random-experts (pooled)": 2.0}
+EXPERTS_TOTAL, CLUSTER = Variant("experts", "total"), Variant("cluster-experts")
+OFFSETS = {GENERALIST: 0.0, EXPERTS_TOTAL: -3.0, Variant("random-experts", "total"): 2.0}
+ABOUT = {name: arm.about for name, arm in ARMS.items()}
 
 
-def seeded(of: Scores, offsets: dict[int, dict[str, float]]) -> Scores:
-    """The same scores once per seed, shifted by seed and arm."""
+def seeded(of: Scores, offsets: dict[int, dict[Variant, float]]) -> Scores:
+    """The same scores once per seed, shifted by seed and variant."""
     return Scores(
         pd.concat(
-            of.table.assign(seed=seed, value=of.table["value"] + of.table["arm"].map(shift).fillna(0.0))
+            of.table.assign(
+                seed=seed,
+                value=of.table["value"] + of.table["arm"].map({v.arm: by for v, by in shift.items()}).fillna(0.0),
+            )
             for seed, shift in offsets.items()
         )
     )
@@ -31,26 +39,27 @@ def context(of: Scores, **changes: object) -> ReportContext:
     given: dict[str, object] = {
         "title": "Does <the action> help?",
         "scores": of,
+        "arms": ABOUT,
         "study": {
-            "arms": list(of.arms),
+            "arms": list(map(str, of.variants)),
             "steps": 20000,
             "split": {"test subjects": ["S1"]},
             "corpus_digest": "9f2c",
             "commit": "a1b2c3",
             "command": "actlift study --arms 'generalist & experts'",
         },
-        "curves": [("generalist", pd.DataFrame({"step": [1, 10], "loss": [0.2, 0.1]}))],
+        "curves": [(GENERALIST, pd.DataFrame({"step": [1, 10], "loss": [0.2, 0.1]}))],
         "examples": [
             {
                 "title": "clip 1",
                 "action": "walk",
-                "truth": POSE,
-                "predictions": {"generalist": POSE + 0.1, "b": 1.1 * POSE},
+                "ground_truth": POSE,
+                "predictions": {GENERALIST: POSE + 0.1, EXPERTS: 1.1 * POSE},
             }
         ],
         "data_note": "2D keypoints are projections by virtual cameras.",
         "skeleton": H36M_17,
-        "runs": [{"arm": "generalist", "seed": 0, "folder": "out/run-0", "steps": 20000, "seconds": 3723.4}],
+        "runs": [{"variant": GENERALIST, "seed": 0, "folder": "out/run-0", "steps": 20000, "seconds": 3723.4}],
     }
     return ReportContext(**(given | changes))  # type: ignore[arg-type]
 
@@ -62,7 +71,7 @@ def page(tmp_path: Path, of: ReportContext) -> str:
 
 
 def with_metrics(*metrics: str) -> Scores:
-    return Scores.concat([scores(ARMS, metric=metric) for metric in metrics])
+    return Scores.concat([scores(OFFSETS, metric=metric) for metric in metrics])
 
 
 # The verdict
@@ -74,9 +83,9 @@ def said(of: Scores, metric: str = "mpjpe") -> tuple[str, bool]:
 
 
 def test_a_clear_winner_is_named_with_its_lead_and_interval() -> None:
-    of = scores({"generalist": 0, "experts": -3})
+    of = scores({GENERALIST: 0, EXPERTS: -3})
     text, decided = said(of)
-    row = of.compare("mpjpe", "experts", "generalist").loc["mean over actions"]
+    row = of.compare("mpjpe", EXPERTS, GENERALIST).loc["mean over actions"]
     assert decided
     assert "“experts” (told the true action) is best with" in text
     assert f"{-row['difference']:.2f} mm" in text
@@ -85,49 +94,57 @@ def test_a_clear_winner_is_named_with_its_lead_and_interval() -> None:
 
 
 def test_a_difference_within_chance_is_undecided() -> None:
-    text, decided = said(scores({"generalist": 0, "random-experts": 0.01}))
+    text, decided = said(scores({GENERALIST: 0, RANDOM: 0.01}))
     assert not decided
     assert "undecided" in text
     assert "may be chance" in text
 
 
 def test_the_reference_may_win() -> None:
-    text, decided = said(scores({"generalist": 0, "random-experts": 2, "cluster-experts": 1}))
+    text, decided = said(scores({GENERALIST: 0, RANDOM: 2, CLUSTER: 1}))
     assert decided
     assert "“generalist” is best" in text
     assert "below “cluster-experts”" in text
 
 
 def test_higher_is_better_for_shares() -> None:
-    text, decided = said(scores({"generalist": 0, "experts": 3}, metric="pck"), "pck")
+    text, decided = said(scores({GENERALIST: 0, EXPERTS: 3}, metric="pck"), "pck")
     assert decided
     assert "“experts” (told the true action) is best" in text
     assert "above “generalist”" in text
 
 
 def test_seeds_that_agree_decide_and_seeds_that_do_not_undo() -> None:
-    of = scores({"generalist": 0, "experts": -3})
-    assert said(seeded(of, {0: {}, 1: {"experts": 0.1}, 2: {"experts": -0.1}}))[1]
-    text, decided = said(seeded(of, {0: {}, 1: {"experts": 4.0}, 2: {"experts": -4.0}}))
+    of = scores({GENERALIST: 0, EXPERTS: -3})
+    assert said(seeded(of, {0: {}, 1: {EXPERTS: 0.1}, 2: {EXPERTS: -0.1}}))[1]
+    text, decided = said(seeded(of, {0: {}, 1: {EXPERTS: 4.0}, 2: {EXPERTS: -4.0}}))
     assert not decided
     assert "other seeds may undo it" in text
 
 
 def test_one_clip_per_action_or_one_arm_decides_nothing() -> None:
-    text, decided = said(scores({"generalist": 0, "experts": -3}, clips=1))
+    text, decided = said(scores({GENERALIST: 0, EXPERTS: -3}, clips=1))
     assert not decided
     assert "no interval" in text
-    text, decided = said(scores({"generalist": 0}))
+    text, decided = said(scores({GENERALIST: 0}))
     assert not decided
     assert "nothing to compare with" in text
 
 
-def test_arm_notes() -> None:
-    assert "oracle" in arm_note("experts")
-    assert "oracle" in arm_note("experts (pooled)")
-    assert "together" in arm_note("random-experts (pooled)")
-    assert "oracle" not in arm_note("random-experts (each)")
-    assert arm_note("something else") == ""
+def test_notes_on_variants() -> None:
+    assert "oracle" in variant_note(EXPERTS, ABOUT)
+    assert "oracle" in variant_note(EXPERTS_TOTAL, ABOUT)
+    assert "oracle" not in variant_note(EXPERTS_TOTAL, ABOUT, labeled=True)
+    assert "together" in variant_note(Variant("random-experts", "total"), ABOUT)
+    assert "each of its networks" in variant_note(Variant("random-experts", "per_model"), ABOUT)
+    assert "oracle" not in variant_note(Variant("random-experts", "per_model"), ABOUT)
+    assert "recognized" in variant_note(Variant("conditioned", label="predicted", mixture=True), ABOUT)
+    assert variant_note(Variant("something else"), ABOUT) == ""
+
+
+def test_there_are_words_for_all_that_a_variant_may_be() -> None:
+    assert set(LABEL_NOTES) == set(LABELS)
+    assert set(MATCHING_NOTES) == set(EXPERTS_MATCHED) == set(MATCHINGS)
 
 
 # The page
@@ -169,7 +186,7 @@ def test_the_page_is_one_wellformed_file_without_network(tmp_path: Path) -> None
 
 
 def test_the_page_says_how_far_it_reaches(tmp_path: Path) -> None:
-    html = page(tmp_path, context(seeded(scores(ARMS), {0: {}, 1: {"experts (pooled)": 0.5}})))
+    html = page(tmp_path, context(seeded(scores(OFFSETS), {0: {}, 1: {EXPERTS_TOTAL: 0.5}})))
     text = re.sub(r"\s+", " ", html)
     assert "2D keypoints are projections by virtual cameras." in text
     assert "12 test clips of 3 actions by 1 person, seen by 1 camera; every arm trained with 2 seeds" in text
@@ -179,7 +196,7 @@ def test_the_page_says_how_far_it_reaches(tmp_path: Path) -> None:
 
 
 def test_unequal_numbers_of_seeds_are_told(tmp_path: Path) -> None:
-    of = scores({"generalist": 0, "experts": -3})
+    of = scores({GENERALIST: 0, EXPERTS: -3})
     more = of.table[of.table["arm"] == "experts"].assign(seed=1)
     assert "trained with 1 to 2 seeds" in page(tmp_path, context(Scores(pd.concat([of.table, more]))))
 
@@ -204,7 +221,7 @@ def test_the_verdict_comes_first_then_mpjpe_then_mpjve(tmp_path: Path) -> None:
 
 
 def test_how_it_was_made_is_told_and_escaped(tmp_path: Path) -> None:
-    html = page(tmp_path, context(scores(ARMS)))
+    html = page(tmp_path, context(scores(OFFSETS)))
     assert "Does &lt;the action&gt; help?" in html
     assert "<the action>" not in html
     assert "<code>actlift study --arms &#39;generalist &amp; experts&#39;</code>" in html
@@ -216,14 +233,14 @@ def test_how_it_was_made_is_told_and_escaped(tmp_path: Path) -> None:
 
 
 def test_examples_are_measured_about_the_root(tmp_path: Path) -> None:
-    html = page(tmp_path, context(scores(ARMS)))
+    html = page(tmp_path, context(scores(OFFSETS)))
     expected = 0.1 * np.linalg.norm(POSE - POSE[0], axis=1).mean() * 1000
     assert "<strong>0 mm</strong>" in html  # a prediction off by a translation only
     assert f"<strong>{expected:.0f} mm</strong>" in html
 
 
 def test_what_is_not_given_leaves_no_empty_section(tmp_path: Path) -> None:
-    html = page(tmp_path, context(scores({"generalist": 0}), curves=[], examples=[], runs=[]))
+    html = page(tmp_path, context(scores({GENERALIST: 0}), curves=[], examples=[], runs=[]))
     for heading in ("Training", "Examples", "Other metrics"):
         assert f"<h2>{heading}</h2>" not in html
     assert "run folder" not in html
@@ -234,5 +251,5 @@ def test_a_page_that_cannot_be_made_leaves_the_old_one(tmp_path: Path) -> None:
     path = tmp_path / "index.html"
     path.write_text("old", encoding="utf-8")
     with pytest.raises(ValueError, match="no arm 'baseline'"):
-        write_page(path, context(scores(ARMS), reference="baseline"))
+        write_page(path, context(scores(OFFSETS), reference=Variant("baseline")))
     assert path.read_text(encoding="utf-8") == "old"

@@ -13,23 +13,24 @@ import numpy as np
 import pandas as pd
 import pytest
 from rich.console import Console
-from tests.suites import ACTIONS, make_suite
+from tests.suites import ACTIONS, EXPERTS, EXPERTS_PER_MODEL, RANDOM_PER_MODEL, make_suite
 
-from actlift.evaluation.scores import MEAN_OVER_ACTIONS, MEAN_OVER_FRAMES
+from actlift.evaluation.scores import GENERALIST, MEAN_OVER_ACTIONS, MEAN_OVER_FRAMES, Variant
 from actlift.report import paper_tables
-from actlift.report.paper_tables import Table, suite_tables, write_table
+from actlift.report.paper_tables import suite_tables
 from actlift.report.results import StudyResults, Suite
 from actlift.report.suite_page import SuiteReport, print_suite, scaled, write_suite_report
+from actlift.report.table_files import Table, write_table
 
 LABELS = ["setting", "receptive field", "generalist's steps", "model"]
 
 
-def expert_factor(arm: str, action: str, metric: str) -> float:
+def expert_factor(variant: Variant, action: str, metric: str) -> float:
     """Experts win Eating and velocities, and lose Sitting; random experts lose everything."""
-    if arm.startswith("random"):
+    if variant.arm == "random-experts":
         return 1.1
     of_action = {"Eating": 0.9, "Sitting": 1.12, "Walking": 1.06}[action]
-    return (of_action if metric != "mpjve" else 0.9) if arm.startswith("experts") else 1.0
+    return (of_action if metric != "mpjve" else 0.9) if variant.arm == "experts" else 1.0
 
 
 @pytest.fixture(scope="module")
@@ -55,11 +56,11 @@ def written(fair: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def by_hand(setting: StudyResults, arm: str, metric: str, action: str, seed: int) -> float:
+def by_hand(study: StudyResults, variant: Variant, metric: str, action: str, seed: int) -> float:
     """The frame-weighted mean of an action, from the rows alone."""
-    rows = setting.scores.table.to_dict("records")
-    key = (arm, metric, action, seed)
-    mine = [r for r in rows if (r["arm"], r["metric"], r["action"], r["seed"]) == key]
+    rows = study.scores.table.to_dict("records")
+    key = (variant.arm, variant.matching, metric, action, seed)
+    mine = [r for r in rows if (r["arm"], r["matching"], r["metric"], r["action"], r["seed"]) == key]
     return sum(r["value"] * r["frames"] for r in mine) / sum(r["frames"] for r in mine)
 
 
@@ -69,19 +70,19 @@ def test_errors_are_those_of_the_rows(suite: Suite, tables: dict[str, Table], na
     assert list(frame.columns) == [*LABELS, *ACTIONS, MEAN_OVER_ACTIONS, MEAN_OVER_FRAMES]
     assert len(frame) == 2 * 5
     for row in frame.to_dict("records"):
-        (setting,) = (s for s in suite.settings if s.name == row["setting"])
-        expected = [np.mean([by_hand(setting, row["model"], metric, a, s) for s in (0, 1, 2)]) for a in ACTIONS]
+        (study,) = (s for s in suite.studies if s.name == row["setting"])
+        expected = [np.mean([by_hand(study, row["model"], metric, a, s) for s in (0, 1, 2)]) for a in ACTIONS]
         assert [row[a] for a in ACTIONS] == pytest.approx(expected)
         assert row[MEAN_OVER_ACTIONS] == pytest.approx(np.mean(expected))
 
 
-def test_bold_is_who_prints_better_than_its_generalist(tables: dict[str, Table]) -> None:
+def test_bold_is_what_prints_better_than_its_generalist(tables: dict[str, Table]) -> None:
     for name in ("table1", "table2"):
         table = tables[name]
         cells = table.cells()
         assert table.bold is not None
         for _, rows in table.frame.groupby("setting"):
-            generalist = rows.index[rows["model"] == "generalist"][0]
+            generalist = rows.index[rows["model"] == GENERALIST][0]
             for column in (*ACTIONS, MEAN_OVER_ACTIONS):
                 own = float(cells.loc[generalist, column])
                 better = [i for i in rows.index if float(cells.loc[i, column]) < own]
@@ -92,13 +93,13 @@ def test_bold_is_who_prints_better_than_its_generalist(tables: dict[str, Table])
 def test_differences_and_their_verdicts(suite: Suite, tables: dict[str, Table]) -> None:
     frame = tables["differences"].frame.set_index(["setting", "model", "metric"])
     errors = tables["table1"].frame.set_index(["setting", "model"])[MEAN_OVER_ACTIONS]
-    for setting in suite.settings:
-        ratio = errors[setting.name, "experts (pooled)"] / errors[setting.name, "generalist"]
-        row = frame.loc[(setting.name, "experts (pooled)", "MPJPE")]
+    for study in suite.studies:
+        ratio = errors[study.name, EXPERTS] / errors[study.name, GENERALIST]
+        row = frame.loc[(study.name, EXPERTS, "MPJPE")]
         assert row["difference, %"] == pytest.approx(100 * (ratio - 1))
         assert row["low"] < row["difference, %"] < row["high"]
-        assert frame.loc[(setting.name, "experts (pooled)", "MPJVE"), "better"] == "experts (pooled)"
-        assert frame.loc[(setting.name, "random-experts (each)", "MPJPE"), "better"] == "generalist"
+        assert frame.loc[(study.name, EXPERTS, "MPJVE"), "better"] == EXPERTS
+        assert frame.loc[(study.name, RANDOM_PER_MODEL, "MPJPE"), "better"] == GENERALIST
 
 
 def test_the_difference_is_the_sum_of_its_pieces(tables: dict[str, Table]) -> None:
@@ -108,9 +109,7 @@ def test_the_difference_is_the_sum_of_its_pieces(tables: dict[str, Table]) -> No
     whole, posed = (tables[name].frame.set_index(["setting", "model"]) for name in ("table1", "table1_p"))
     for row in frame.to_dict("records"):
         for name, errors in (("MPJPE", whole), ("pose", posed)):
-            of_arm, reference = (
-                errors.loc[(row["setting"], arm), row["action"]] for arm in (row["model"], "generalist")
-            )
+            of_arm, reference = (errors.loc[(row["setting"], arm), row["action"]] for arm in (row["model"], GENERALIST))
             assert row[name] == pytest.approx(of_arm - reference)
 
 
@@ -119,8 +118,8 @@ def test_costs_of_one_and_of_all(tables: dict[str, Table]) -> None:
     frame = tables["table3"].frame.set_index(["setting", "model", "share of budget", "counted"])
     for share in (0.5, 1.0):
         at = frame.loc["27f"].xs(share, level="share of budget")
-        assert at.loc[("generalist", "its one network"), "wall s"] == pytest.approx(10 * share)
-        for arm, seconds in (("experts (pooled)", 10), ("experts (each)", 30)):
+        assert at.loc[(GENERALIST, "its one network"), "wall s"] == pytest.approx(10 * share)
+        for arm, seconds in ((EXPERTS, 10), (EXPERTS_PER_MODEL, 30)):
             assert at.loc[(arm, "all 3 networks"), "wall s"] == pytest.approx(seconds * share)
             assert at.loc[(arm, "all 3 networks"), "CPU s"] == pytest.approx(2 * seconds * share)
             assert at.loc[(arm, "all 3 networks"), "steps"] == pytest.approx(180 * seconds * share)
@@ -130,42 +129,42 @@ def test_costs_of_one_and_of_all(tables: dict[str, Table]) -> None:
 
 
 def test_rates_are_formulas_4_and_5(suite: Suite, tables: dict[str, Table]) -> None:
-    (setting,) = (s for s in suite.settings if s.name == "27f")
-    half = setting.curves[(setting.curves["progress"] == 0.5) & (setting.curves["metric"] == "mpjpe")]
-    mean = half.groupby("arm")["value"].mean()
+    (study,) = (s for s in suite.studies if s.name == "27f")
+    half = study.curves[(study.curves["progress"] == 0.5) & (study.curves["metric"] == "mpjpe")]
+    mean = half.groupby("variant")["value"].mean()
     rows = tables["table3_rates"].frame.set_index(["setting", "model", "metric", "counted"]).loc["27f"]
     for counted, seconds in (("all 3 networks", 30), ("one network, mean", 10)):
-        row = rows.loc[("experts (each)", "MPJPE", counted)]
-        regulated = 1.2 * (mean["generalist"] + mean["experts (each)"]) / 2
+        row = rows.loc[(EXPERTS_PER_MODEL, "MPJPE", counted)]
+        regulated = 1.2 * (mean[GENERALIST] + mean[EXPERTS_PER_MODEL]) / 2
         assert row["regulated error"] == pytest.approx(regulated)
-        end = setting.scores.per_action("mpjpe")[MEAN_OVER_ACTIONS]
-        assert row["rate"] == pytest.approx((regulated - end["experts (each)"]) / seconds)
-        assert row["generalist's rate"] == pytest.approx((regulated - end["generalist"]) / 10)
+        end = study.scores.per_action("mpjpe")[MEAN_OVER_ACTIONS]
+        assert row["rate"] == pytest.approx((regulated - end[EXPERTS_PER_MODEL]) / seconds)
+        assert row["generalist's rate"] == pytest.approx((regulated - end[GENERALIST]) / 10)
 
 
 def test_halfway_is_the_snapshot_nearest_to_half(suite: Suite) -> None:
-    whole = suite.settings[1]
-    setting = replace(whole, curves=whole.curves[whole.curves["progress"].isin([0.3, 0.55, 1.0])])
-    rows = whole.curves[(whole.curves["progress"] == 0.55) & (whole.curves["arm"] == "experts (each)")]
+    whole = suite.studies[1]
+    study = replace(whole, curves=whole.curves[whole.curves["progress"].isin([0.3, 0.55, 1.0])])
+    rows = whole.curves[(whole.curves["progress"] == 0.55) & (whole.curves["variant"] == EXPERTS_PER_MODEL)]
     errors = rows[rows["metric"] == "mpjpe"].groupby("action")["value"].mean()
-    assert setting.error_at("mpjpe", "experts (each)", 0.5) == pytest.approx(errors.mean())
-    assert setting.error_at("mpjpe", "experts (each)", 0.5, action="Eating") == pytest.approx(errors["Eating"])
-    cost = setting.cost_at("experts (each)", 0.5)
+    assert study.error_at("mpjpe", EXPERTS_PER_MODEL, 0.5) == pytest.approx(errors.mean())
+    assert study.error_at("mpjpe", EXPERTS_PER_MODEL, 0.5, action="Eating") == pytest.approx(errors["Eating"])
+    cost = study.cost_at(EXPERTS_PER_MODEL, 0.5)
     assert (cost.seconds, cost.cpu_seconds, cost.steps) == pytest.approx((0.55 * 30, 0.55 * 60, 0.5 * 5400))
 
     without = replace(whole, curves=whole.curves[:0])
-    assert np.isnan(without.error_at("mpjpe", "experts (each)", 0.5))
-    assert without.error_at("mpjpe", "experts (each)") == whole.error_at("mpjpe", "experts (each)")
+    assert np.isnan(without.error_at("mpjpe", EXPERTS_PER_MODEL, 0.5))
+    assert without.error_at("mpjpe", EXPERTS_PER_MODEL) == whole.error_at("mpjpe", EXPERTS_PER_MODEL)
 
 
 def test_errors_along_training_are_the_curves_means(suite: Suite, tables: dict[str, Table]) -> None:
     frame = tables["table4"].frame
     assert len(frame) == 2 * 20
-    curves = suite.settings[1].curves
-    kept = curves[(curves["metric"] == "mpjpe") & (curves["arm"] == "experts (each)") & (curves["step"] == 900)]
+    curves = suite.studies[1].curves
+    kept = curves[(curves["metric"] == "mpjpe") & (curves["variant"] == EXPERTS_PER_MODEL) & (curves["step"] == 900)]
     row = frame[(frame["setting"] == "27f") & (frame["share of budget"] == 0.5)].iloc[0]
-    assert row[f"experts (each), {MEAN_OVER_ACTIONS}"] == pytest.approx(kept["value"].mean())
-    assert row["experts (each), Eating"] == pytest.approx(kept.loc[kept["action"] == "Eating", "value"].mean())
+    assert row[f"experts (per model), {MEAN_OVER_ACTIONS}"] == pytest.approx(kept["value"].mean())
+    assert row["experts (per model), Eating"] == pytest.approx(kept.loc[kept["action"] == "Eating", "value"].mean())
 
 
 def test_csv_gives_the_same_numbers_back(tables: dict[str, Table], tmp_path: Path) -> None:
@@ -175,8 +174,8 @@ def test_csv_gives_the_same_numbers_back(tables: dict[str, Table], tmp_path: Pat
             back = list(csv.DictReader(stream))
         for found, meant in zip(back, table.frame.to_dict("records"), strict=True):
             for name, value in meant.items():
-                if isinstance(value, str):
-                    assert found[name] == value
+                if isinstance(value, (str, Variant)):
+                    assert found[name] == str(value)
                 else:
                     assert float(found[name] or "nan") == pytest.approx(value, rel=0, abs=0, nan_ok=True)
 
@@ -252,13 +251,13 @@ def test_the_page_stands_alone_and_its_links_lead_somewhere(written: Path) -> No
         else:
             assert ":" not in address
             assert (written / address).exists(), address
-    for setting in ("1f", "27f"):
-        assert f"{setting}/report.html" in links
-        runs = {f"{setting}/runs/{run.name}/" for run in (written / setting / "runs").iterdir()}
+    for study in ("1f", "27f"):
+        assert f"{study}/report.html" in links
+        runs = {f"{study}/runs/{run.name}/" for run in (written / study / "runs").iterdir()}
         assert runs <= set(links)
 
 
-def test_the_page_says_who_wins_how_sure_and_on_what(written: Path) -> None:
+def test_the_page_says_which_arm_has_the_lower_error_how_sure_and_on_what(written: Path) -> None:
     text = Page((written / "report.html").read_text(encoding="utf-8")).text
     assert "oracle" in text
     assert "2D keypoints are synthetic" in text
@@ -277,16 +276,15 @@ def test_the_page_says_who_wins_how_sure_and_on_what(written: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.slow
 def test_a_still_pose_is_no_good_velocity(written: Path, tmp_path: Path) -> None:
     """Networks that hardly learnt win velocity with three times the position error; the page says what that is."""
     warning = "a pose that hardly moves has a low velocity error"
 
-    def hardly_learnt(arm: str, action: str, metric: str) -> float:
+    def hardly_learnt(variant: Variant, action: str, metric: str) -> float:
         del action
-        return 1.0 if not arm.startswith("experts") else 0.4 if metric == "mpjve" else 3.0
+        return 1.0 if variant.arm != "experts" else 0.4 if metric == "mpjve" else 3.0
 
-    folder = make_suite(tmp_path / "s", fields=(27,), arms=("experts (pooled)",), factor=hardly_learnt)
+    folder = make_suite(tmp_path / "s", fields=(27,), variants=(EXPERTS,), factor=hardly_learnt)
     page = write_suite_report(SuiteReport.open(folder))
     assert warning in " ".join(page.read_text().split())
     assert warning not in " ".join((written / "report.html").read_text().split())
@@ -311,7 +309,9 @@ def test_verdicts_are_a_table_too(written: Path) -> None:
 
 @pytest.mark.slow
 def test_without_curves_and_controls_what_they_would_show_is_left_out(tmp_path: Path) -> None:
-    folder = make_suite(tmp_path / "s", arms=("experts (epochs)",), preset="paper", fields=(27,), clips=2, seeds=(0,))
+    folder = make_suite(
+        tmp_path / "s", variants=(Variant("experts", "epochs"),), preset="paper", fields=(27,), clips=2, seeds=(0,)
+    )
     for curve in folder.glob("*/runs/*/curve.jsonl"):
         curve.unlink()
     html = write_suite_report(SuiteReport.open(folder)).read_text(encoding="utf-8")
@@ -324,10 +324,16 @@ def test_without_curves_and_controls_what_they_would_show_is_left_out(tmp_path: 
 
 @pytest.mark.slow
 def test_a_grid_of_frames_shows_where_experts_cross(tmp_path: Path) -> None:
-    arms = ("experts (frames)", "random-experts (frames)")
+    variants = (Variant("experts", "frames"), Variant("random-experts", "frames"))
     grid = ((1900, 200), (7600, 200))
     folder = make_suite(
-        tmp_path / "s", preset="action-oriented", fields=(27,), arms=arms, grid=grid, factor=expert_factor, clips=3
+        tmp_path / "s",
+        preset="action-oriented",
+        fields=(27,),
+        variants=variants,
+        grid=grid,
+        factor=expert_factor,
+        clips=3,
     )
     html = write_suite_report(SuiteReport.open(folder)).read_text(encoding="utf-8")
     assert (folder / "figures" / "crossing-light.svg").is_file()
@@ -349,8 +355,8 @@ def test_the_terminal_shows_every_arm_and_verdict(fair: Path, suite: Suite, widt
     text = console.file.getvalue()  # type: ignore[attr-defined]
     assert max(map(len, text.splitlines())) <= width
     assert "…" not in text
-    for arm in suite.settings[0].scores.arms[1:]:
-        assert text.count(f" {arm} ") >= 4  # two settings, two errors
+    for variant in suite.studies[0].scores.variants[1:]:
+        assert text.count(f" {variant} ") >= 4  # two settings, two errors
     assert "C1" in text
     assert "told the true action" in text
 

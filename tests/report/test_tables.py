@@ -1,6 +1,8 @@
 """What tables mark as best, how they print differences, and that a terminal can show them."""
 
 import io
+from collections.abc import Mapping
+from dataclasses import asdict
 
 import numpy as np
 import pandas as pd
@@ -8,7 +10,7 @@ import pytest
 from rich.console import Console
 
 from actlift.evaluation.metrics import METRICS
-from actlift.evaluation.scores import MEAN_OVER_ACTIONS, MEAN_OVER_FRAMES, Scores
+from actlift.evaluation.scores import GENERALIST, MEAN_OVER_ACTIONS, MEAN_OVER_FRAMES, Scores, Variant
 from actlift.report.tables import (
     arms_table,
     best_cells,
@@ -24,18 +26,21 @@ from actlift.report.tables import (
 MPJPE, PCK = METRICS["mpjpe"], METRICS["pck"]
 
 
-def scores(arms: dict[str, float], actions: int = 3, clips: int = 4, metric: str = "mpjpe") -> Scores:
-    """Every arm is off from a common level by its own amount, up to noise."""
+EXPERTS, RANDOM = Variant("experts"), Variant("random-experts")
+
+
+def scores(offsets: Mapping[Variant, float], actions: int = 3, clips: int = 4, metric: str = "mpjpe") -> Scores:
+    """Every variant is off from a common level by its own amount, up to noise."""
     rng = np.random.default_rng(0)
     rows = []
     for action in range(actions):
         for clip in range(clips):
             level = rng.normal(50, 5)
-            for arm, effect in arms.items():
+            for variant, effect in offsets.items():
                 rows.append(
                     {
-                        "run": f"runs/{arm}",
-                        "arm": arm,
+                        "run": f"runs/{variant}",
+                        **asdict(variant),
                         "seed": 0,
                         "action": f"action{action}",
                         "subject": "S1",
@@ -55,22 +60,22 @@ def row(difference: float, low: float, high: float) -> pd.Series:
 
 
 def test_the_reference_comes_first_and_the_means_last() -> None:
-    table = arms_table(scores({"random-experts": 1, "generalist": 0, "experts": -2}), "mpjpe")
-    assert list(table.index) == ["generalist", "random-experts", "experts"]
+    table = arms_table(scores({RANDOM: 1, GENERALIST: 0, EXPERTS: -2}), "mpjpe")
+    assert list(table.index) == [GENERALIST, RANDOM, EXPERTS]
     assert list(table.columns) == ["action0", "action1", "action2", MEAN_OVER_ACTIONS, MEAN_OVER_FRAMES]
 
 
 def test_a_reference_that_is_no_arm_is_refused() -> None:
     with pytest.raises(ValueError, match=r"no arm 'baseline'; these scores have: generalist, experts"):
-        arms_table(scores({"generalist": 0, "experts": 1}), "mpjpe", reference="baseline")
+        arms_table(scores({GENERALIST: 0, EXPERTS: 1}), "mpjpe", reference=Variant("baseline"))
 
 
 def test_comparisons_are_those_of_the_scores() -> None:
-    three = scores({"generalist": 0, "experts": -2, "random-experts": 1})
-    compared = comparisons(three, "mpjpe", reference="experts")
-    assert list(compared) == ["generalist", "random-experts"]
-    for arm, comparison in compared.items():
-        pd.testing.assert_frame_equal(comparison, three.compare("mpjpe", arm, "experts"), rtol=0, atol=0)
+    three = scores({GENERALIST: 0, EXPERTS: -2, RANDOM: 1})
+    compared = comparisons(three, "mpjpe", reference=EXPERTS)
+    assert list(compared) == [GENERALIST, RANDOM]
+    for variant, comparison in compared.items():
+        pd.testing.assert_frame_equal(comparison, three.compare("mpjpe", variant, EXPERTS), rtol=0, atol=0)
 
 
 def test_best_is_what_prints_best() -> None:
@@ -109,7 +114,7 @@ def test_judgment(of: pd.Series, lower: str, higher: str) -> None:
 
 
 def test_clips_are_counted_once_for_all_arms() -> None:
-    counts = clips_per_action(scores({"generalist": 0, "experts": 1}, actions=2, clips=5), "mpjpe")
+    counts = clips_per_action(scores({GENERALIST: 0, EXPERTS: 1}, actions=2, clips=5), "mpjpe")
     assert counts.to_dict() == {"action0": 5, "action1": 5, MEAN_OVER_ACTIONS: 10, MEAN_OVER_FRAMES: 10}
 
 
@@ -120,8 +125,9 @@ def printed(of: Scores, width: int, metric: str = "mpjpe") -> str:
 
 
 def test_twenty_actions_and_six_arms_fit_a_terminal_of_120() -> None:
-    arms = ["generalist", "experts (pooled)", "experts (each)", "random-experts", "cluster-experts", "experts (frames)"]
-    text = printed(scores({arm: -i for i, arm in enumerate(arms)}, actions=20), 120)
+    matched = [Variant("experts", matching) for matching in ("total", "per_model", "frames")]
+    variants = [GENERALIST, *matched[:2], RANDOM, Variant("cluster-experts"), matched[2]]
+    text = printed(scores({variant: -i for i, variant in enumerate(variants)}, actions=20), 120)
     assert max(map(len, text.splitlines())) <= 120
     lines = [line.strip() for line in text.splitlines()]
     assert "…" not in text
@@ -135,8 +141,8 @@ def test_twenty_actions_and_six_arms_fit_a_terminal_of_120() -> None:
 @pytest.mark.parametrize("width", [60, 80, 100, 120, 160])
 def test_no_arm_is_lost_where_the_terminal_is_narrow(width: int) -> None:
     kinds = ("experts", "random-experts", "cluster-experts")
-    arms = ["generalist", *(f"{kind} ({equality})" for kind in kinds for equality in ("pooled", "each"))]
-    of = scores({arm: -30.0 * i for i, arm in enumerate(arms)})
+    variants = [GENERALIST, *(Variant(kind, matching) for kind in kinds for matching in ("total", "per_model"))]
+    of = scores({variant: -30.0 * i for i, variant in enumerate(variants)})
     text = printed(of, width)
     assert max(map(len, text.splitlines())) <= width
     assert "…" not in text
@@ -149,13 +155,13 @@ def test_no_arm_is_lost_where_the_terminal_is_narrow(width: int) -> None:
 
 
 def test_one_arm_alone_prints_without_differences() -> None:
-    text = printed(scores({"generalist": 0}), 80)
+    text = printed(scores({GENERALIST: 0}), 80)
     assert MEAN_OVER_FRAMES in text
     assert "minus" not in text
 
 
 def test_higher_is_better_where_it_is() -> None:
-    text = printed(scores({"generalist": 0, "experts": 10}, metric="pck"), 80, "pck")
+    text = printed(scores({GENERALIST: 0, EXPERTS: 10}, metric="pck"), 80, "pck")
     (line,) = [line for line in text.splitlines() if line.strip().startswith(MEAN_OVER_ACTIONS)]
     assert line.index("*") > 40  # behind the generalist's value
     assert "higher is better" in text

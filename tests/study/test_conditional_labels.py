@@ -12,20 +12,22 @@ from tests.networks import network_of
 
 from actlift.data.corpus import Corpus
 from actlift.evaluation.evaluate import score_poses
-from actlift.evaluation.scores import ALL_JOINTS, Scores
+from actlift.evaluation.scores import ALL_JOINTS, GENERALIST, Scores, Variant
 from actlift.geometry.skeleton import H36M_17, root_relative
 from actlift.lifting.conditional import TOLERATED, ConditionalLifter, Gate, distance_apart, mixture
 from actlift.lifting.predict import LifterPredictor
 from actlift.models.options import Network
-from actlift.recognition.discriminant import ClipRecognizer, describe
+from actlift.models.tensors import write_tensors
+from actlift.recognition.discriminant import ClipRecognizer, _confidence_for, describe
 from actlift.report.study_page import write_study_page
-from actlift.study import labels
-from actlift.study.experiment import plan_jobs, run_study
+from actlift.study.arms import plan_jobs
+from actlift.study.experiment import run_study
 from actlift.study.labels import score_labels
-from actlift.study.plan import CONDITIONED, Plan
+from actlift.study.plan import Plan
 from actlift.training.budget import Budget
 from actlift.training.run import Run
 
+CONDITIONED = ("conditioned", "random-conditioned", "cluster-conditioned")
 ACTIONS = ("Squat", "Walking", "Waving")
 
 
@@ -62,7 +64,7 @@ def told() -> ConditionalLifter:
 def test_unseen_people_are_recognized_and_probabilities_are_probabilities(split):
     training, test = split
     recognizer = ClipRecognizer.fit(training)
-    posteriors = np.stack([recognizer.posterior(v.keypoints) for v in test.views])
+    posteriors = np.stack([recognizer.of_clip(v.keypoints) for v in test.views])
     np.testing.assert_allclose(posteriors.sum(axis=1), 1)
     right = [ACTIONS[p.argmax()] == v.action for p, v in zip(posteriors, test.views, strict=True)]
     assert np.mean(right) > 0.9
@@ -75,8 +77,8 @@ def test_a_mirrored_clip_shows_the_same_action(split):
     for view in test.views[::5]:
         mirrored = view.pose2d[:, list(H36M_17.mirror)] * np.array([-1, 1], np.float32)
         np.testing.assert_allclose(
-            recognizer.posterior(replace(view.keypoints, pose2d=mirrored)),
-            recognizer.posterior(view.keypoints),
+            recognizer.of_clip(replace(view.keypoints, pose2d=mirrored)),
+            recognizer.of_clip(view.keypoints),
             atol=1e-6,
         )
 
@@ -93,12 +95,12 @@ def test_a_saved_recognizer_says_the_same(tmp_path, split):
     recognizer = ClipRecognizer.fit(training)
     recognizer.save(tmp_path / "recognizer.safetensors")
     again = ClipRecognizer.read(tmp_path / "recognizer.safetensors")
-    assert np.array_equal(again.posterior(test.views[0]), recognizer.posterior(test.views[0]))
+    assert np.array_equal(again.of_clip(test.views[0].keypoints), recognizer.of_clip(test.views[0].keypoints))
     assert again.held_out == recognizer.held_out
 
 
 def test_a_file_that_is_no_recognizer_is_named(tmp_path):
-    labels.write_tensors(tmp_path / "other.safetensors", {"x": torch.zeros(1)}, {})
+    write_tensors(tmp_path / "other.safetensors", {"x": torch.zeros(1)}, {})
     with pytest.raises(ValueError, match="other.safetensors holds no recognizer"):
         ClipRecognizer.read(tmp_path / "other.safetensors")
 
@@ -106,9 +108,9 @@ def test_a_file_that_is_no_recognizer_is_named(tmp_path):
 def test_the_confidence_asked_for_keeps_the_share_right():
     posterior = np.array([[0.9, 0.1], [0.2, 0.8], [0.7, 0.3], [0.6, 0.4]])
     truth = np.array([0, 1, 1, 0])
-    assert labels._confidence_for(posterior, truth, 0.95) == 0.8
-    assert labels._confidence_for(posterior, truth, 0.75) == 0.6
-    assert labels._confidence_for(posterior[:, ::-1].copy(), np.array([0, 1, 0, 1]), 0.95) == 1.0
+    assert _confidence_for(posterior, truth, 0.95) == 0.8
+    assert _confidence_for(posterior, truth, 0.75) == 0.6
+    assert _confidence_for(posterior[:, ::-1].copy(), np.array([0, 1, 0, 1]), 0.95) == 1.0
 
 
 # lifters that are told
@@ -142,7 +144,7 @@ def test_behind_the_gate_wrong_labels_cost_little_on_training_views(split):
     training, _ = split
     told = told_by(5.0)
     gate = Gate.fit(told, training.views, 0.4, seed=1)
-    untold = told.unknown(training.views)
+    untold = told.unknown(seen(training.views))
     generator = np.random.default_rng((1, 0x6A))
     wrong = [str(generator.choice([a for a in ACTIONS if a != v.action])) for v in training.views]
     one_hot = [np.eye(3)[ACTIONS.index(label)] for label in wrong]
@@ -170,42 +172,43 @@ def test_every_label_is_scored_as_the_lifter_told_it(told, split):
     truth = [ACTIONS.index(v.action) for v in views]
     recognized = [(t + (i % 3 == 0)) % 3 for i, t in enumerate(truth)]
     posteriors = [np.eye(3)[r] for r in recognized]
-    found = score_labels(told, views, posteriors, Gate(0.5, 10.0), arm="x", seed=3)
+    found = score_labels(told, views, posteriors, Gate(0.5, 10.0), variant=Variant("x"), seed=3)
 
-    def means(arm: str, metric: str = "mpjpe") -> pd.Series:
-        return found.arms.per_action(metric).loc[arm]
+    def means(label: str, metric: str = "mpjpe") -> pd.Series:
+        return found.scores.per_action(metric).loc[Variant("x", label=label)]
 
     for name, chosen in (
-        ("oracle label", [ACTIONS[t] for t in truth]),
-        ("predicted label", [ACTIONS[r] for r in recognized]),
-        ("no label", ["unknown"] * len(views)),
+        ("oracle", [ACTIONS[t] for t in truth]),
+        ("predicted", [ACTIONS[r] for r in recognized]),
+        ("none", ["unknown"] * len(views)),
     ):
-        expected = score_poses(told.poses(seen(views), chosen), views, arm="e", metrics=("mpjpe", "mpjve"))
+        expected = score_poses(told.poses(seen(views), chosen), views, variant=Variant("e"), metrics=("mpjpe", "mpjve"))
         for metric in ("mpjpe", "mpjve"):
-            np.testing.assert_allclose(means(f"x: {name}", metric), expected.per_action(metric).loc["e"], rtol=1e-5)
+            np.testing.assert_allclose(means(name, metric), expected.per_action(metric).loc[Variant("e")], rtol=1e-5)
     others = [
         score_poses(
             told.poses(seen(views), [ACTIONS[(t + k) % 3] for t in truth]),
             views,
-            arm="e",
+            variant=Variant("e"),
             metrics=("mpjpe",),
         )
         for k in (1, 2)
     ]
-    both = np.stack([scores.per_action("mpjpe").loc["e"] for scores in others])
-    np.testing.assert_allclose(means("x: wrong label, at random"), both.mean(axis=0), rtol=1e-5)
-    by_label = found.told.per_action("mpjpe")
+    both = np.stack([scores.per_action("mpjpe").loc[Variant("e")] for scores in others])
+    np.testing.assert_allclose(means("wrong_random"), both.mean(axis=0), rtol=1e-5)
+    by_label = found.by_label.per_action("mpjpe")
     for action in ACTIONS:
-        worst = max(by_label.loc[other, action] for other in ACTIONS if other != action)
-        assert means("x: wrong label, the worst")[action] == pytest.approx(worst)
+        worst = max(by_label.loc[Variant(other), action] for other in ACTIONS if other != action)
+        assert means("wrong_worst")[action] == pytest.approx(worst)
     assert found.notes["recognized"]["top1"] == pytest.approx(np.mean(np.array(truth) == recognized))
     np.testing.assert_allclose(np.sum(found.notes["recognized"]["confusion"], axis=1), 1)
 
 
 def test_an_action_nobody_is_told_is_refused(told, split):
     few = ConditionalLifter({"Walking": told.actions["Walking"], "Squat": told.actions["Squat"]}, told.unknown)
+    views = split[1].views
     with pytest.raises(ValueError, match="no lifter is told Waving"):
-        score_labels(few, split[1].views, [np.ones(2) / 2] * len(split[1].views), Gate(0.0, 1.0), arm="x", seed=0)
+        score_labels(few, views, [np.ones(2) / 2] * len(views), Gate(0.0, 1.0), variant=Variant("x"), seed=0)
 
 
 # in a study
@@ -231,21 +234,21 @@ def study(corpus_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
 
 def test_a_conditioned_network_spends_what_the_recognizer_leaves_and_is_told_parts(study, split):
     training, _ = split
-    jobs = {job.arm: job for job in plan_jobs(training, PLAN)}
+    jobs = {job.variant.arm: job for job in plan_jobs(training, PLAN)}
     step = 3 * 256 * network_of((3, 3), 64).multiply_adds
     for arm in CONDITIONED:
-        (member,) = jobs[arm].members
+        (member,) = jobs[arm].specs
         left = PLAN.budget.steps - ClipRecognizer.multiply_adds(training) / step
         assert left - 1 <= member.budget.steps <= left
         assert Run.open(study / "runs" / f"{arm}-seed0").config["identity"]["model"]["conditions"] == 3
-        (generalist,) = jobs["generalist"].members
+        (generalist,) = jobs["generalist"].specs
         assert np.array_equal(member.rows, generalist.rows)
         views = {row: v for v in training.views for row in range(v.start, v.start + v.frames)}
         partition = jobs[arm].partition
         for row, condition in zip(member.rows[::37], member.conditions[::37], strict=True):
             assert views[row] in partition.training[jobs[arm].conditions[condition]]
-    plain = {job.arm: job for job in plan_jobs(training, replace(PLAN, labels=False))}
-    assert plain["conditioned"].members[0].budget == PLAN.budget
+    plain = {job.variant.arm: job for job in plan_jobs(training, replace(PLAN, labels=False))}
+    assert plain["conditioned"].specs[0].budget == PLAN.budget
 
 
 def test_a_budget_smaller_than_the_recognizer_is_refused(split):
@@ -258,18 +261,17 @@ def test_labels_stand_beside_one_another(study):
     kinds = ["oracle label", "predicted label", "no label", "wrong label, at random", "wrong label, the worst"]
     mixed = ["oracle label", "predicted label", "wrong label, at random"]
     expected = {"generalist"}
-    for arm in ("conditioned", "experts (pooled)"):
+    for arm in ("conditioned", "experts (total)"):
         expected |= {f"{arm}: {kind}" for kind in kinds} | {f"{arm}, mixture: {kind}" for kind in mixed}
-    assert set(scores.arms) == expected
+    assert {str(variant) for variant in scores.variants} == expected
+    experts, conditioned = Variant("experts", "total"), Variant("conditioned", label="oracle")
     of_study = Scores.read(study / "scores.parquet")
     for metric in ("mpjpe", "mpjve"):
         main, own = of_study.per_action(metric), scores.per_action(metric)
-        np.testing.assert_allclose(main.loc["experts (pooled)"], own.loc["experts (pooled): oracle label"], rtol=1e-5)
-        np.testing.assert_allclose(main.loc["generalist"], own.loc["experts (pooled): no label"], rtol=1e-5)
-        np.testing.assert_allclose(
-            main.loc["conditioned: oracle label"], own.loc["conditioned: oracle label"], rtol=1e-5
-        )
-        assert "conditioned: predicted label" in main.index
+        np.testing.assert_allclose(main.loc[experts], own.loc[replace(experts, label="oracle")], rtol=1e-5)
+        np.testing.assert_allclose(main.loc[GENERALIST], own.loc[replace(experts, label="none")], rtol=1e-5)
+        np.testing.assert_allclose(main.loc[conditioned], own.loc[conditioned], rtol=1e-5)
+        assert replace(conditioned, label="predicted") in main.index
     notes = json.loads((study / "runs" / "conditioned-seed0" / "labels.json").read_text())
     assert notes["actions"] == list(ACTIONS)
     overall = scores.table[scores.table["joint"] == ALL_JOINTS]
@@ -283,7 +285,7 @@ def test_the_page_of_a_study_with_labels_tells_every_arm(study):
 
 def test_running_it_again_trains_and_scores_nothing(study, corpus_folder, monkeypatch):
     before = (study / "labels.parquet").read_bytes()
-    monkeypatch.setattr("actlift.study.experiment._score_labels", None)
+    monkeypatch.setattr("actlift.study.experiment.score_labels", None)
     monkeypatch.setattr("actlift.training.loop._Loop", None)
     run_study(study, Corpus.open(corpus_folder), PLAN)
     assert (study / "labels.parquet").read_bytes() == before

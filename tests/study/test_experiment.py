@@ -24,33 +24,36 @@ from actlift.data.sources.synthetic import synthetic_clips
 from actlift.data.windows import rows_of
 from actlift.evaluation.evaluate import score_poses
 from actlift.evaluation.metrics import METRICS
-from actlift.evaluation.scores import Scores
+from actlift.evaluation.scores import GENERALIST, Scores, Variant
 from actlift.lifting.predict import load_lifter
 from actlift.models.options import Network
 from actlift.report.study_page import data_note, write_study_page
-from actlift.study.experiment import Job, plan_jobs, poses_of, run_study, some_rows
+from actlift.study.about import About
+from actlift.study.arms import ARMS, Job, plan_jobs, some_rows
+from actlift.study.experiment import run_study
 from actlift.study.partitions import PARTITIONS
-from actlift.study.plan import ARMS, EXPERTS, Plan
+from actlift.study.plan import Plan
 from actlift.training.budget import Budget, Stepwise
 from actlift.training.run import Run
 
 STEPS, BATCH = 9, 16
+EXPERTS = ("experts", "random-experts", "cluster-experts")
 TINY = Plan(
     test_subjects=("syn4",),
     arms=("generalist", *EXPERTS),
-    equalities=("pooled", "each"),
+    matching=("total", "per_model"),
     seeds=(0,),
     budget=Budget(STEPS, BATCH),
     network=Network(receptive_field=9, channels=16),
     precision="float32",
     device="cpu",
 )
-FRAMES = replace(TINY, equalities=("frames",), frames=240)
+FRAMES = replace(TINY, matching=("frames",), frames=240)
 
 
 @pytest.fixture(scope="module")
 def study(corpus_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """All four arms, pooled and each, one seed; to be read only."""
+    """All four arms, both matchings, one seed; to be read only."""
     folder = tmp_path_factory.mktemp("studies") / "both"
     run_study(folder, Corpus.open(corpus_folder), TINY)
     return folder
@@ -77,24 +80,24 @@ def refuse(*_: object, **__: object) -> None:
 # what is trained, on what, for how long
 
 
-def test_every_arm_has_a_run_for_each_equality_and_seed(study):
-    experts = {f"{arm}-{equality}-seed0" for arm in EXPERTS for equality in ("pooled", "each")}
+def test_every_arm_has_a_run_for_each_matching_and_seed(study):
+    experts = {f"{arm}-{matching}-seed0" for arm in EXPERTS for matching in ("total", "per_model")}
     assert set(runs(study)) == experts | {"generalist-seed0"}
     assert all(run.done for run in runs(study).values())
     scores = Scores.read(study / "scores.parquet")
-    labels = [f"{arm} ({equality})" for arm in EXPERTS for equality in ("pooled", "each")]
-    assert scores.arms == ("generalist", *labels)
+    variants = [Variant(arm, matching) for arm in EXPERTS for matching in ("total", "per_model")]
+    assert scores.variants == (GENERALIST, *variants)
     assert scores.metrics == tuple(METRICS)
     assert not list(study.rglob("*.part"))
 
 
-def test_steps_are_what_the_equality_says(study):
+def test_steps_are_what_the_matching_says(study):
     for name, run in runs(study).items():
         members = run.config["identity"]["members"]
         steps = [member["steps"] for member in members.values()]
         assert run.config["identity"]["batch"] == BATCH
         assert len(members) == (1 if "generalist" in name else 3)
-        if "pooled" in name:
+        if "total" in name:
             assert sum(steps) == STEPS
         else:
             assert set(steps) == {STEPS}
@@ -102,13 +105,13 @@ def test_steps_are_what_the_equality_says(study):
         assert log.groupby("member")["step"].max().to_dict() == {m: v["steps"] for m, v in members.items()}
 
 
-def test_pooled_experts_never_spend_more_than_the_generalist(corpus):
+def test_experts_together_never_spend_more_than_the_generalist(corpus):
     training, _ = corpus.split(["syn4"])
     for steps in (3, 4, 10, 11):
-        jobs = plan_jobs(training, replace(TINY, equalities=("pooled",), budget=Budget(steps, BATCH)))
+        jobs = plan_jobs(training, replace(TINY, matching=("total",), budget=Budget(steps, BATCH)))
         for job in jobs[1:]:
-            spent = sum(member.budget.steps for member in job.members)
-            assert steps - len(job.members) < spent <= steps
+            spent = sum(spec.budget.steps for spec in job.specs)
+            assert steps - len(job.specs) < spent <= steps
     with pytest.raises(ValueError, match="2 steps cannot be shared by 3 experts: give the generalist at least 3 steps"):
         plan_jobs(training, replace(TINY, budget=Budget(2, BATCH)))
 
@@ -118,19 +121,20 @@ def owner(corpus: Corpus) -> list[View]:
     return [view for view in sorted(corpus.views, key=lambda v: v.start) for _ in range(view.frames)]
 
 
-@pytest.mark.parametrize("plan", [TINY, FRAMES], ids=["pooled and each", "frames"])
+@pytest.mark.parametrize("plan", [TINY, FRAMES], ids=["total and per_model", "frames"])
 def test_nobody_tested_is_trained_on_and_experts_see_their_part_alone(corpus, plan):
     training, test = corpus.split(plan.test_subjects)
     view_of = owner(corpus)
     for job in plan_jobs(training, plan):
-        partition = PARTITIONS[ARMS[job.arm]](training.views, seed=job.seed) if job.arm in ARMS else None
-        for member in job.members:
-            seen = {view_of[row] for row in member.rows}
+        by = ARMS[job.variant.arm].about.partition
+        partition = PARTITIONS[by](training.views, seed=job.seed) if by else None
+        for spec in job.specs:
+            seen = {view_of[row] for row in spec.rows}
             assert {view.subject for view in seen} <= {"syn1", "syn2", "syn3"}
             if partition:
-                assert seen <= set(partition.training[member.name])
+                assert seen <= set(partition.training[spec.name])
         if plan.frames is None:
-            rows = np.concatenate([member.rows for member in job.members])
+            rows = np.concatenate([spec.rows for spec in job.specs])
             assert np.array_equal(np.sort(rows), np.sort(rows_of(training.views)))
     assert set(test.subjects) == {"syn4"}
 
@@ -138,7 +142,7 @@ def test_nobody_tested_is_trained_on_and_experts_see_their_part_alone(corpus, pl
 def test_equal_frames_are_counted_and_the_generalist_spreads_them(corpus, tmp_path):
     folder = tmp_path / "frames"
     scores = run_study(folder, corpus, FRAMES)
-    assert scores.arms == ("generalist", *(f"{arm} (frames)" for arm in EXPERTS))
+    assert scores.variants == (GENERALIST, *(Variant(arm, "frames") for arm in EXPERTS))
     squat = 120  # all there is to train on: two clips of three people, seen by two cameras, ten frames each
     for name, run in runs(folder).items():
         members = run.config["identity"]["members"]
@@ -147,7 +151,7 @@ def test_equal_frames_are_counted_and_the_generalist_spreads_them(corpus, tmp_pa
             assert {m: v["frames"] for m, v in members.items()} == {"Squat": squat, "Walking": 240, "Waving": 240}
         else:
             assert all(member["frames"] <= 240 for member in members.values())
-    (generalist,) = plan_jobs(corpus.split(["syn4"])[0], FRAMES)[0].members
+    (generalist,) = plan_jobs(corpus.split(["syn4"])[0], FRAMES)[0].specs
     actions = Counter(view.action for row in generalist.rows for view in [owner(corpus)[row]])
     assert actions == {"Squat": 80, "Walking": 80, "Waving": 80}
 
@@ -173,27 +177,27 @@ def test_too_few_frames_for_the_actions_are_refused(corpus, tmp_path):
 
 def test_experts_pass_over_their_own_frames_as_the_papers_authors_had_them(corpus):
     """Formula 2: whole passes, so at most one pass short of the generalist's windows; the rate falls once a pass."""
-    plan = replace(TINY, equalities=("epochs",), epochs=4, budget=Budget(4000, 16), snapshots=0)
+    plan = replace(TINY, matching=("epochs",), epochs=4, budget=Budget(4000, 16), snapshots=0)
     training, _ = corpus.split(["syn4"])
     everything, *_ = plan_jobs(training, plan)
-    assert everything.members[0].learning_rate == Stepwise(1e-3, 0.95, 4)
+    assert everything.specs[0].learning_rate == Stepwise(1e-3, 0.95, 4)
     for job in plan_jobs(training, plan)[1:]:
-        frames = {member.name: len(member.rows) for member in job.members}
-        for member in job.members:
-            passes = sum(frames.values()) // frames[member.name]
-            assert member.learning_rate == Stepwise(1e-3, 0.95, 4 * passes)
-            spent = 4000 * passes * frames[member.name] / sum(frames.values())
-            assert member.budget == Budget(round(spent), 16)
-            assert 4000 - 4000 * frames[member.name] / sum(frames.values()) <= spent <= 4000
+        frames = {spec.name: len(spec.rows) for spec in job.specs}
+        for spec in job.specs:
+            passes = sum(frames.values()) // frames[spec.name]
+            assert spec.learning_rate == Stepwise(1e-3, 0.95, 4 * passes)
+            spent = 4000 * passes * frames[spec.name] / sum(frames.values())
+            assert spec.budget == Budget(round(spent), 16)
+            assert 4000 - 4000 * frames[spec.name] / sum(frames.values()) <= spent <= 4000
 
 
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"equalities": ("epochs",)}, "'epochs' and a number of epochs belong together"),
+        ({"matching": ("epochs",)}, "'epochs' and a number of epochs belong together"),
         ({"epochs": 3}, "'epochs' and a number of epochs belong together"),
-        ({"equalities": ("epochs", "each"), "epochs": 3}, "'epochs' has a generalist of its own"),
-        ({"equalities": ("epochs",), "epochs": 0}, "a number of epochs is 1 or more, got 0"),
+        ({"matching": ("epochs", "per_model"), "epochs": 3}, "'epochs' has a generalist of its own"),
+        ({"matching": ("epochs",), "epochs": 0}, "a number of epochs is 1 or more, got 0"),
         ({"snapshots": -1}, "a number of snapshots is 0 or more, got -1"),
     ],
 )
@@ -203,13 +207,13 @@ def test_plans_that_contradict_themselves_are_refused(changed, message):
 
 
 def test_a_learning_curve_ends_where_the_scores_are(tmp_path, corpus):
-    plan = replace(TINY, arms=("experts",), equalities=("pooled",), snapshots=3)
+    plan = replace(TINY, arms=("experts",), matching=("total",), snapshots=3)
     scores = run_study(tmp_path / "study", corpus, plan)
-    for arm, run in (("generalist", "generalist-seed0"), ("experts (pooled)", "experts-pooled-seed0")):
+    for variant, run in ((GENERALIST, "generalist-seed0"), (Variant("experts", "total"), "experts-total-seed0")):
         curve = runs(tmp_path / "study")[run].curve()
         assert [point["progress"] for point in curve] == pytest.approx([1 / 3, 2 / 3, 1])
         for measured in curve[-1]["measured"]:
-            final = scores.per_action(measured["metric"]).loc[arm, measured["action"]]
+            final = scores.per_action(measured["metric"]).loc[variant, measured["action"]]
             assert measured["value"] == pytest.approx(final, rel=1e-6)
         assert {(m["action"], m["metric"]) for m in curve[0]["measured"]} == {
             (action, metric) for action in scores.actions for metric in ("mpjpe", "mpjve")
@@ -222,11 +226,13 @@ def test_scores_are_of_the_runs_on_the_held_out(study, corpus):
     assert set(scores.table["subject"]) == {"syn4"}
     training, test = corpus.split(["syn4"])
     for arm, partition in (("experts", "action"), ("cluster-experts", "cluster")):
-        name = f"{arm}-pooled-seed0"
+        name = f"{arm}-total-seed0"
         run = runs(study)[name]
         lifters = {member: load_lifter(run, member) for member in run.members}
-        poses = poses_of(lifters, Job(arm, "pooled", 0, PARTITIONS[partition](training.views, seed=0), ()), test.views)
-        again = score_poses(poses, test.views, arm=f"{arm} (pooled)", run=f"runs/{name}").table
+        variant = Variant(arm, "total")
+        job = Job(variant, 0, (), PARTITIONS[partition](training.views, seed=0))
+        poses = ARMS[arm].poses(lifters, job, test.views)
+        again = score_poses(poses, test.views, variant=variant, run=f"runs/{name}").table
         theirs = scores.table.query("run == @again.run[0]").reset_index(drop=True)
         pd.testing.assert_frame_equal(again, theirs, check_exact=False, rtol=1e-5)
 
@@ -237,11 +243,11 @@ def test_actions_of_one_side_are_left_out_unless_asked_for(tmp_path):
         *synthetic_clips(0, subjects=2, clips=1, seconds=0.4, fps=25.0, actions=["Waving"]),
     ]
     corpus = write_corpus(tmp_path / "corpus", clips, cameras=1, keypoints=Exact())
-    plan = replace(TINY, test_subjects=("syn3",), arms=("experts",), equalities=("each",), budget=Budget(2, 4))
+    plan = replace(TINY, test_subjects=("syn3",), arms=("experts",), matching=("per_model",), budget=Budget(2, 4))
     run_study(tmp_path / "shared", corpus, plan)
-    assert runs(tmp_path / "shared")["experts-each-seed0"].members == ("Squat", "Walking")
+    assert runs(tmp_path / "shared")["experts-per_model-seed0"].members == ("Squat", "Walking")
     scores = run_study(tmp_path / "all", corpus, replace(plan, all_actions=True))
-    assert runs(tmp_path / "all")["experts-each-seed0"].members == ("Squat", "Walking", "Waving")
+    assert runs(tmp_path / "all")["experts-per_model-seed0"].members == ("Squat", "Walking", "Waving")
     assert scores.actions == ("Squat", "Walking")
 
 
@@ -253,13 +259,25 @@ def test_an_unknown_test_subject_lists_the_known(corpus, tmp_path):
     assert not (tmp_path / "s").exists()
 
 
-def test_jobs_are_named_by_arm_equality_and_seed():
-    assert (Job("generalist", None, 2, None, ()).label, Job("generalist", None, 2, None, ()).folder) == (
-        "generalist",
-        "generalist-seed2",
-    )
-    job = Job("experts", "pooled", 0, None, ())
-    assert (job.label, job.folder) == ("experts (pooled)", "experts-pooled-seed0")
+def test_jobs_are_named_by_arm_matching_and_seed():
+    assert Job(GENERALIST, 2, ()).folder == "generalist-seed2"
+    assert Job(Variant("experts", "total"), 0, ()).folder == "experts-total-seed0"
+    assert Job(Variant("conditioned", label="oracle"), 0, (), base_of="mine").folder == "conditioned-for-mine-seed0"
+
+
+def test_an_unknown_arm_names_the_nearest(corpus, tmp_path):
+    message = r"there is no arm 'expert'; did you mean 'experts'\? known: generalist, experts, random-experts"
+    with pytest.raises(ValueError, match=message):
+        run_study(tmp_path / "s", corpus, replace(TINY, arms=("generalist", "expert")))
+    assert not (tmp_path / "s").exists()
+
+
+def test_the_folder_tells_reports_what_its_arms_are(study):
+    described = json.loads((study / "study.json").read_text())
+    assert list(described["arms"]) == ["generalist", *EXPERTS]
+    assert {name: About(**told) for name, told in described["arms"].items()} == {
+        name: ARMS[name].about for name in described["arms"]
+    }
 
 
 # again, more, and after a crash
@@ -281,17 +299,17 @@ def test_running_again_elsewhere_trains_nothing(study, corpus, monkeypatch):
     run_study(study, corpus, TINY)
 
 
-def test_more_seeds_arms_and_equalities_train_only_what_is_new(corpus, tmp_path):
+def test_more_seeds_arms_and_matchings_train_only_what_is_new(corpus, tmp_path):
     folder = tmp_path / "growing"
-    plan = replace(TINY, arms=("experts",), equalities=("pooled",), budget=Budget(3, 4))
+    plan = replace(TINY, arms=("experts",), matching=("total",), budget=Budget(3, 4))
     steps = [
-        (plan, {"generalist-seed0", "experts-pooled-seed0"}),
-        (replace(plan, seeds=(0, 1)), {"generalist-seed1", "experts-pooled-seed1"}),
+        (plan, {"generalist-seed0", "experts-total-seed0"}),
+        (replace(plan, seeds=(0, 1)), {"generalist-seed1", "experts-total-seed1"}),
         (
             replace(plan, seeds=(0, 1), arms=("random-experts", "experts")),
-            {f"random-experts-pooled-seed{s}" for s in (0, 1)},
+            {f"random-experts-total-seed{s}" for s in (0, 1)},
         ),
-        (replace(plan, equalities=("pooled", "each")), {"experts-each-seed0"}),
+        (replace(plan, matching=("total", "per_model")), {"experts-per_model-seed0"}),
     ]
     there: set[str] = set()
     for grown, new in steps:
@@ -305,12 +323,12 @@ def test_more_seeds_arms_and_equalities_train_only_what_is_new(corpus, tmp_path)
         assert {run.removeprefix("runs/") for run in scores.table["run"]} == {
             job.folder for job in plan_jobs(corpus.split(["syn4"])[0], grown)
         }
-    assert "runs/experts-each-seed0" in set(Scores.read(folder / "scores.parquet").table["run"])
+    assert "runs/experts-per_model-seed0" in set(Scores.read(folder / "scores.parquet").table["run"])
 
 
 def test_progress_adds_up_over_all_trainings(corpus, tmp_path):
     seen = []
-    plan = replace(TINY, arms=("experts",), equalities=("each",), budget=Budget(3, 4))
+    plan = replace(TINY, arms=("experts",), matching=("per_model",), budget=Budget(3, 4))
     run_study(tmp_path / "s", corpus, plan, on_progress=seen.append)
     assert [at.number for at in seen] == sorted(at.number for at in seen)
     assert {at.jobs for at in seen} == {2}
@@ -320,7 +338,7 @@ def test_progress_adds_up_over_all_trainings(corpus, tmp_path):
 
 def test_scores_lost_are_scored_again_without_training(study, corpus, monkeypatch):
     before = Scores.read(study / "scores.parquet")
-    lost = study / "runs" / "experts-each-seed0" / "scores.parquet"
+    lost = study / "runs" / "experts-per_model-seed0" / "scores.parquet"
     kept = lost.read_bytes()
     lost.unlink()
     try:
@@ -336,11 +354,11 @@ def test_a_killed_study_resumes_to_the_scores_of_an_unbroken_one(corpus_folder, 
     plan = replace(TINY, arms=("experts",), budget=Budget(100, 64), network=Network(receptive_field=9, channels=48))
     broken = tmp_path / "broken"
     command = [str(Path(sys.executable).with_name("actlift")), "study", str(corpus_folder), str(broken)]
-    command += ["--test-subjects", "syn4", "--arms", "experts", "--equalities", "pooled", "each", "--seeds", "0"]
+    command += ["--test-subjects", "syn4", "--arms", "experts", "--matching", "total", "per_model", "--seeds", "0"]
     command += ["--steps", "100", "--batch", "64", "--receptive-field", "9"]
     command += ["--channels", "48", "--precision", "float32", "--device", "cpu"]
     environment = os.environ | {"OMP_NUM_THREADS": str(torch.get_num_threads())}
-    for name in ("generalist-seed0", "experts-each-seed0"):
+    for name in ("generalist-seed0", "experts-per_model-seed0"):
         with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL) as process:
             while process.poll() is None and not (broken / "runs" / name / "log.jsonl").exists():
                 time.sleep(0.005)
@@ -351,7 +369,7 @@ def test_a_killed_study_resumes_to_the_scores_of_an_unbroken_one(corpus_folder, 
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert not list(broken.rglob("state.safetensors"))
-    for name in ("generalist-seed0", "experts-pooled-seed0"):  # those that were done were let be
+    for name in ("generalist-seed0", "experts-total-seed0"):  # those that were done were let be
         weights = f"runs/{name}/weights.safetensors"
         assert stamps(broken)[weights] == finished[weights]
     whole = run_study(tmp_path / "whole", Corpus.open(corpus_folder), plan)
@@ -368,7 +386,7 @@ def test_a_killed_study_resumes_to_the_scores_of_an_unbroken_one(corpus_folder, 
         ({"test_subjects": ("syn3",)}, r"test_subjects: there \['syn4'\], asked for \['syn3'\]"),
         ({"network": Network(receptive_field=9, channels=8)}, "network: there .*16.*asked for .*8"),
         ({"all_actions": True}, "all_actions: there False, asked for True"),
-        ({"equalities": ("frames",), "frames": 30}, "frames: there None, asked for 30"),
+        ({"matching": ("frames",), "frames": 30}, "frames: there None, asked for 30"),
     ],
 )
 def test_another_study_is_refused_by_what_differs(study, corpus, change, named):
@@ -460,8 +478,8 @@ def test_the_page_says_what_it_rests_on(page, study, corpus):
     assert "frames of syn4" in text
     assert "mean over actions" in text
     assert "mean over frames" in text
-    for arm in Scores.read(study / "scores.parquet").arms:
-        assert arm in text
+    for variant in Scores.read(study / "scores.parquet").variants:
+        assert str(variant) in text
     for run in runs(study):
         assert f"runs/{run}" in text
     for metric in METRICS.values():

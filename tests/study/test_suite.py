@@ -9,6 +9,7 @@ from tests.data.sources.test_h36m import METADATA, motion, project, seventeen
 
 from actlift.cli import app
 from actlift.data.corpus import Corpus
+from actlift.evaluation.scores import GENERALIST, Variant
 from actlift.models.options import Network
 from actlift.report.results import Suite
 from actlift.study.plan import Plan
@@ -35,14 +36,14 @@ def test_the_papers_settings_are_its_unit_epochs():
     assert [plan.budget.steps for plan in plans.values()] == [round(e * 2 * 1_559_752 / 1024) for e in (1, 1, 80)]
     for plan, field in zip(plans.values(), (1, 27, 243), strict=True):
         assert plan.network == Network(receptive_field=field, channels=8, dropout=0.25)
-        assert plan.equalities == ("epochs",)
+        assert plan.matching == ("epochs",)
 
 
-def test_the_fair_settings_spend_the_same_steps_under_both_equalities_with_both_controls():
+def test_the_fair_settings_spend_the_same_steps_under_both_matchings_with_both_controls():
     paper, fair = (settings_of(p, BASE, training_frames=9000, scale=0.5) for p in ("paper", "fair"))
     assert [p.budget for p in fair.values()] == [p.budget for p in paper.values()]
     for plan in fair.values():
-        assert plan.equalities == ("pooled", "each")
+        assert plan.matching == ("total", "per_model")
         assert set(plan.arms) == {"generalist", "experts", "random-experts", "cluster-experts"}
         assert plan.network.dropout == BASE.network.dropout
     assert fair["1f"].budget == Budget(round(0.5 * 2 * 9000 / 16), 16)
@@ -53,7 +54,7 @@ def test_the_action_oriented_settings_are_a_grid_of_frames_and_steps():
     assert {name: (plan.frames, plan.budget.steps) for name, plan in plans.items()} == {
         f"9f-{frames}-{steps}": (frames, steps) for frames in (100, 400, 1600, 6400) for steps in (50, 200)
     }
-    assert all(plan.equalities == ("frames",) for plan in plans.values())
+    assert all(plan.matching == ("frames",) for plan in plans.values())
 
 
 def test_the_action_aware_settings_are_steps_at_each_receptive_field():
@@ -61,8 +62,8 @@ def test_the_action_aware_settings_are_steps_at_each_receptive_field():
     assert list(plans) == [f"{field}f-{steps}" for field in (27, 81) for steps in (1500, 6000, 24000)]
     for name, plan in plans.items():
         assert name == f"{plan.network.receptive_field}f-{plan.budget.steps}"
-        assert {"generalist", "conditioned", "random-conditioned", "finished-conditioned"} < set(plan.arms)
-        assert plan.equalities == ("pooled",)
+        assert {"generalist", "conditioned", "random-conditioned", "finetuned-conditioned"} < set(plan.arms)
+        assert plan.matching == ("total",)
         assert plan.labels
         assert plan.snapshots == 0
         assert plan.budget.batch == BASE.budget.batch
@@ -98,22 +99,22 @@ def test_a_suite_runs_resumes_and_refuses_to_be_another(preset, corpus, tmp_path
     seen = []
     run_suite(folder, corpus, preset, BASE, on_progress=lambda name, at: seen.append((name, at)), **options)
     suite = Suite.open(folder)
-    assert [setting.receptive_field for setting in suite.settings[:1]] == [1]
+    assert [study.receptive_field for study in suite.studies[:1]] == [1]
     assert suite.preset == preset
     assert suite.focus == "Walking"  # there is no Eating here: the action with most frames, the first of two alike
     last_name, last = seen[-1]
-    assert (last_name, last.number, last.windows) == (suite.settings[-1].name, last.jobs, last.windows_total)
+    assert (last_name, last.number, last.windows) == (suite.studies[-1].name, last.jobs, last.windows_total)
     assert [at.windows for _, at in seen] == sorted(at.windows for _, at in seen)
-    for setting in suite.settings:
-        assert setting.scores.arms[0] == "generalist"
-        assert {cost.run for cost in setting.costs} == set(setting.scores.table["run"])
-        for cost in setting.costs:
+    for study in suite.studies:
+        assert study.scores.variants[0] == GENERALIST
+        assert {cost.run for cost in study.costs} == set(study.scores.table["run"])
+        for cost in study.costs:
             assert sum(cost.share(member) for member in cost.steps) == pytest.approx(1)
             assert cost.seconds > 0
             assert cost.cpu_seconds > 0
         if preset != "action-oriented":
-            assert set(setting.curves["run"]) == set(setting.scores.table["run"])
-            assert setting.curves["progress"].max() == 1
+            assert set(study.curves["run"]) == set(study.scores.table["run"])
+            assert study.curves["progress"].max() == 1
 
     before = {path: path.stat().st_mtime_ns for path in folder.glob("*/runs/*/weights.safetensors")}
     run_suite(folder, corpus, preset, BASE, **options)
@@ -155,7 +156,7 @@ def test_the_command_ends_in_verdicts_tables_and_a_page(corpus_folder, tmp_path,
     assert f"report: {out / 'report.html'}" in printed
     assert json.loads((out / "verdicts.json").read_text())
     assert (out / "tables" / "table1.csv").is_file()
-    assert Run.open(out / "27f" / "runs" / "experts-each-seed1").done
+    assert Run.open(out / "27f" / "runs" / "experts-per_model-seed1").done
     assert Corpus.open(corpus_folder).digest in (out / "report.html").read_text()
 
     app(["report", str(out)], result_action="return_value")
@@ -173,9 +174,9 @@ def test_what_labels_do_from_training_to_a_page(corpus_folder, tmp_path, monkeyp
     printed = " ".join(capsys.readouterr().out.split())
     assert "against an untold network that was trained alike, at 2 settings" in printed
     assert "the true action (oracle)" in printed
-    assert [setting.name for setting in Suite.open(out).settings] == ["9f-60", "9f-80"]
+    assert [study.name for study in Suite.open(out).studies] == ["9f-60", "9f-80"]
     (charged,) = (
-        cost.steps["everything"] for cost in Suite.open(out).settings[0].costs_of("conditioned: oracle label")
+        cost.steps["everything"] for cost in Suite.open(out).studies[0].costs_of(Variant("conditioned", label="oracle"))
     )
     assert 0 < charged < 60
     assert Corpus.open(corpus_folder).digest in (out / "report.html").read_text()
@@ -227,12 +228,12 @@ def test_the_papers_study_on_files_shaped_like_human36m(tmp_path, capsys):
     printed = " ".join(capsys.readouterr().out.split())
     assert "2D keypoints are detections: data_2d_h36m_cpn.npz" in " ".join((out / "report.html").read_text().split())
     assert "one seed, others may differ" in printed
-    plan = Suite.open(out).settings[1].study["plan"]
+    plan = Suite.open(out).studies[1].about["plan"]
     assert plan["epochs"] == 1
-    (experts,) = (c for c in Suite.open(out).settings[1].costs if c.arm == "experts (epochs)")
+    (experts,) = Suite.open(out).studies[1].costs_of(Variant("experts", "epochs"))
     assert set(experts.steps) == set(actions)  # Sitting takes in no SittingDown, both takes are of one action
     verdicts = json.loads((out / "verdicts.json").read_text())["verdicts"]
-    assert {v["claim"]: v["variant"] for v in verdicts}["C1"] == "epochs"
+    assert {v["claim"]: v["matching"] for v in verdicts}["C1"] == "epochs"
 
 
 def test_a_scale_without_a_preset_is_refused(corpus_folder, tmp_path):

@@ -9,12 +9,10 @@ from actlift.cli import console
 from actlift.cli.data import data_prepare
 from actlift.errors import InputError
 from actlift.models.options import Network
-from actlift.study.plan import ARMS, GENERALIST, Plan
+from actlift.study.plan import Plan
 from actlift.study.presets import PRESETS, Preset
 from actlift.training.budget import Budget
 from actlift.training.options import Device, JointWeights, Loss, Precision
-
-ARMS_HELP = f"Of {', '.join((GENERALIST, *ARMS))}. The generalist is always trained."
 
 
 def study_verb(
@@ -22,8 +20,8 @@ def study_verb(
     out: Path,
     *,
     test_subjects: tuple[str, ...],
-    arms: Annotated[tuple[str, ...], Parameter(help=ARMS_HELP)] = Plan.arms,
-    matching: tuple[str, ...] = Plan.equalities,
+    arms: tuple[str, ...] = Plan.arms,
+    matching: tuple[str, ...] = Plan.matching,
     seeds: tuple[int, ...] = Plan.seeds,
     steps: int = Budget.steps,
     batch: int = Budget.batch,
@@ -66,6 +64,9 @@ def study_verb(
         The study folder.
     test_subjects
         People held out to report on: no frame of theirs is trained on.
+    arms
+        Of generalist, experts, random-experts, cluster-experts, conditioned, random-conditioned, cluster-conditioned,
+        finetuned, finetuned-conditioned, finetuned-experts, random-finetuned-experts. The generalist is always trained.
     matching
         What budgets have in common. total: all experts together take as many steps as the generalist. per_model: each
         expert takes as many. Or frames or epochs, which stand alone since their generalist is another.
@@ -107,10 +108,12 @@ def study_verb(
         Which of a preset's receptive fields; all of them (1 27 243; 27 for action-oriented; 27 81 for action-aware)
         where left out.
     """
+    from actlift.study.arms import arms_of
+
     plan = Plan(
         test_subjects=test_subjects,
         arms=arms,
-        equalities=matching,
+        matching=matching,
         seeds=seeds,
         budget=Budget(steps, batch),
         frames=frames,
@@ -123,6 +126,7 @@ def study_verb(
         precision=precision,
         device=device,
     )
+    arms_of(plan)  # an unknown arm is told before anything is opened
     if preset is not None:
         _suite(corpus, out, preset, plan, scale, receptive_fields)
         return
@@ -151,7 +155,7 @@ def demo(out: Path = Path("out/demo"), *, steps: int = 800, seeds: tuple[int, ..
     plan = Plan(
         test_subjects=("syn5", "syn6"),
         arms=("generalist", "experts", "random-experts"),
-        equalities=("pooled", "each"),
+        matching=("total", "per_model"),
         seeds=seeds,
         budget=Budget(steps),
         network=Network(receptive_field=27, channels=64),
@@ -223,7 +227,7 @@ def advise(
         Folder for advice.json and figures; the first study's where left out.
     """
     from actlift.report.advice import advise as advice_of
-    from actlift.report.advice import print_advice, write_advice
+    from actlift.report.advice_print import print_advice, write_advice
 
     advice = advice_of(
         studies, metric=metric, receptive_field=receptive_field, frames=frames, steps=steps, labels=labels
@@ -301,17 +305,17 @@ def switching(
         Also write switching.json and figures to this folder.
     """
     from actlift.data.corpus import Corpus
+    from actlift.evaluation.scores import GENERALIST
     from actlift.lifting.conditional import ConditionalLifter
     from actlift.lifting.predict import LifterPredictor, load_lifter
     from actlift.recognition.prediction import load_recognizer
     from actlift.report.figures import save_drawing
     from actlift.report.study_page import data_note
     from actlift.report.switching_page import drawing, print_switching
-    from actlift.study.plan import GENERALIST
     from actlift.study.switching import measure_switching
     from actlift.training.run import Run, environment
 
-    runs = {arm: Run.open(study / "runs" / f"{arm}-seed{seed}") for arm in (GENERALIST, "conditioned")}
+    runs = {arm: Run.open(study / "runs" / f"{arm}-seed{seed}") for arm in (GENERALIST.arm, "conditioned")}
     identity = runs["conditioned"].config["identity"]
     opened = Corpus.open(corpus)
     if opened.digest != identity["corpus"]:
@@ -324,7 +328,7 @@ def switching(
         raise InputError(f"{recognizer} was trained on {', '.join(seen)}: its labels of them would be no test")
     found = measure_switching(
         ConditionalLifter.from_network(load_lifter(runs["conditioned"]), actions),
-        LifterPredictor(load_lifter(runs[GENERALIST])),
+        LifterPredictor(load_lifter(runs[GENERALIST.arm])),
         chosen.views,
         load_recognizer(recognizing) if recognizing else None,
         clips=clips,
@@ -347,7 +351,7 @@ def study(corpus: Path, out: Path, *, plan: Plan) -> None:
     with console.progress() as progress:
 
         def on_progress(at: Progress) -> None:
-            label = f"{at.number}/{at.jobs} {at.job.label}, seed {at.job.seed}"
+            label = f"{at.number}/{at.jobs} {at.job.variant}, seed {at.job.seed}"
             progress.training(label, at.moment, (at.windows, at.windows_total))
 
         run_study(out, Corpus.open(corpus), plan, on_progress=on_progress)
@@ -363,7 +367,7 @@ def _suite(corpus: Path, out: Path, preset: str, plan: Plan, scale: float, recep
     with console.progress() as progress:
 
         def on_progress(setting: str, at: Progress) -> None:
-            label = f"{at.number}/{at.jobs} {setting} {at.job.label}, seed {at.job.seed}"
+            label = f"{at.number}/{at.jobs} {setting} {at.job.variant}, seed {at.job.seed}"
             progress.training(label, at.moment, (at.windows, at.windows_total))
 
         run_suite(
@@ -384,9 +388,11 @@ def _report(folder: Path) -> None:
     from actlift.evaluation.scores import Scores
     from actlift.files import read_json
     from actlift.report.labels_page import LabelsReport, write_labels_report
-    from actlift.report.page import HEADLINES, arm_note, verdict
+    from actlift.report.page import HEADLINES, verdict
+    from actlift.report.results import read_arms
     from actlift.report.study_page import data_note, write_study_page
     from actlift.report.tables import print_arms_table
+    from actlift.report.words import variant_note
 
     if (folder / "labels.parquet").is_file():
         write_labels_report(LabelsReport.open(folder))  # the study's page links it
@@ -394,9 +400,11 @@ def _report(folder: Path) -> None:
     scores = Scores.read(folder / "scores.parquet")
     for name in HEADLINES:
         print_arms_table(console.CONSOLE, scores, name)
-    told = [f"{arm}: {arm_note(arm)}." for arm in scores.arms]
+    about = read_json(folder / "study.json")
+    arms = read_arms(about)
+    told = [f"{variant}: {variant_note(variant, arms)}." for variant in scores.variants]
     told += ["", *(f"{verdict(scores, name, what).text}" for name, what in HEADLINES.items())]
-    told += ["", data_note(read_json(folder / "study.json")["provenance"]), ""]
+    told += ["", data_note(about["provenance"]), ""]
     for line in told:
         console.CONSOLE.print(line)
     console.say(f"report: {page}")

@@ -163,13 +163,13 @@ def finetune_verb(
     from actlift.evaluation.metrics import metric
     from actlift.evaluation.scores import MEAN_OVER_ACTIONS
     from actlift.report.tables import interval, judgment, number, signed
-    from actlift.study.finetune import AFTER, BEFORE, METRICS, specialise
+    from actlift.study.finetune import AFTER, BEFORE, METRICS, finetune
     from actlift.training.frozen_bn import LEARNING_RATE
     from actlift.training.run import Run
 
     schedule = _falling(learning_rate, LEARNING_RATE)
     with console.progress() as progress:
-        found = specialise(
+        found = finetune(
             out,
             Run.open(run),
             Corpus.open(corpus),
@@ -189,7 +189,7 @@ def finetune_verb(
         table.add_column(name, justify=justify)  # type: ignore[arg-type]
     for name in METRICS:
         measure = metric(name)
-        errors = found.action.per_action(name)[MEAN_OVER_ACTIONS]
+        errors = found.action.per_action(name)[MEAN_OVER_ACTIONS].to_dict()
         row = found.action.compare(name, AFTER, BEFORE).T[MEAN_OVER_ACTIONS]
         style = {"better": "green", "worse": "red", "undecided": "dim"}[judgment(row, measure)]
         difference = Text(f"{signed(row['difference'], measure)} {interval(row, measure)}", style)
@@ -202,7 +202,7 @@ def finetune_verb(
             f"Held-out clips are of {people}, whose other clips were trained on: other people gain less.",
         )
     if found.others is not None:
-        errors = found.others.per_action("mpjpe")[MEAN_OVER_ACTIONS]
+        errors = found.others.per_action("mpjpe")[MEAN_OVER_ACTIONS].to_dict()
         before, after = (number(errors[arm], metric("mpjpe")) for arm in (BEFORE, AFTER))
         console.say(
             "Other actions of unseen people keep the old network and lose nothing; with the new one they would go from "
@@ -252,7 +252,7 @@ def evaluate_verb(
     from actlift.data.corpus import Corpus
     from actlift.evaluation.evaluate import evaluate
     from actlift.evaluation.metrics import METRICS, metric
-    from actlift.evaluation.scores import MEAN_OVER_ACTIONS
+    from actlift.evaluation.scores import MEAN_OVER_ACTIONS, Variant
     from actlift.lifting.predict import LifterPredictor, load_lifter
     from actlift.report.tables import number
     from actlift.training.run import Run
@@ -273,7 +273,7 @@ def evaluate_verb(
     scores = evaluate(
         LifterPredictor(load_lifter(opened, member), flip=flip),
         chosen.views,
-        arm=run.resolve().name,
+        variant=Variant(run.resolve().name),
         seed=opened.config["identity"]["seed"],
         run=str(run),
         metrics=metrics or tuple(METRICS),

@@ -5,6 +5,7 @@ views are left out, and each view's mean is taken from there.
 """
 
 from collections.abc import Sequence
+from dataclasses import asdict
 
 import numpy as np
 import pandas as pd
@@ -13,7 +14,7 @@ from jaxtyping import Float
 from actlift.data.corpus import View
 from actlift.errors import InputError
 from actlift.evaluation.metrics import METRICS, metric
-from actlift.evaluation.scores import ALL_JOINTS, Scores
+from actlift.evaluation.scores import ALL_JOINTS, Scores, Variant
 from actlift.geometry.skeleton import H36M_17, Skeleton, root_relative
 from actlift.lifting.predict import Poses, Predictor
 from actlift.models.base import trained_on
@@ -24,7 +25,7 @@ def evaluate(
     predictor: Predictor,
     views: Sequence[View],
     *,
-    arm: str,
+    variant: Variant,
     seed: int = 0,
     run: str = "",
     metrics: Sequence[str] = tuple(METRICS),
@@ -43,16 +44,16 @@ def evaluate(
     for name in metrics:
         metric(name)
     if not known_people:
-        refuse_seen(trained_on(predictor), {v.subject for v in views}, run or arm)
+        refuse_seen(trained_on(predictor), {v.subject for v in views}, run or str(variant))
     poses = predictor([v.keypoints for v in views])
-    return score_poses(poses, views, arm=arm, seed=seed, run=run, metrics=metrics, skeleton=skeleton)
+    return score_poses(poses, views, variant=variant, seed=seed, run=run, metrics=metrics, skeleton=skeleton)
 
 
 def score_poses(
     poses: Poses,
     views: Sequence[View],
     *,
-    arm: str,
+    variant: Variant,
     seed: int = 0,
     run: str = "",
     metrics: Sequence[str] = tuple(METRICS),
@@ -102,7 +103,7 @@ def score_poses(
                 _table([v for v, k in zip(views, kept, strict=True) if k], m.name, joint, counts[kept], values[kept])
             )
     table = pd.concat(tables, ignore_index=True)
-    return Scores(table.assign(run=run, arm=arm, seed=seed))
+    return Scores(table.assign(run=run, **asdict(variant), seed=seed))
 
 
 def _means_by_view(

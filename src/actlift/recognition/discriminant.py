@@ -99,7 +99,7 @@ class ClipRecognizer:
         described = OPERATIONS * d * 2 * corpus.frames
         return described + (folds + 1) * (2 * len(corpus.views) * d * d + len(SHRINKAGES) * d**3)
 
-    def posterior(self, seen: Keypoints2D) -> Float[np.ndarray, " actions"]:
+    def of_clip(self, seen: Keypoints2D) -> Float[np.ndarray, " actions"]:
         """Calibrated probabilities of the actions of a whole sequence; they sum to 1."""
         statistics = (describe(seen.pose2d, seen.fps) - self.center) / self.scale
         return np.asarray(softmax((statistics @ self.weights + self.offsets) / self.temperature))

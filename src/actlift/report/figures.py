@@ -18,10 +18,11 @@ import pandas as pd
 from jaxtyping import Float
 
 from actlift.evaluation.metrics import METRICS, Metric
-from actlift.evaluation.scores import MEAN_OVER_ACTIONS, MEAN_OVER_FRAMES
+from actlift.evaluation.scores import MEAN_OVER_ACTIONS, MEAN_OVER_FRAMES, Variant
 from actlift.files import replacing
 from actlift.geometry.skeleton import Skeleton
 from actlift.report.tables import MINUS
+from actlift.report.words import metric_name
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -76,12 +77,12 @@ class Drawing:
 
 
 def css_variables(theme: str) -> str:
-    """The declarations of all variables for the "light" or "dark" theme."""
+    """Give the declarations of all variables for the "light" or "dark" theme."""
     return " ".join(f"{name}: {colors[theme == 'dark']};" for name, colors in VARIABLES.items())
 
 
 def panel_svg(panel: Panel) -> str:
-    """A panel as one <svg> element for a page, without its title."""
+    """Draw a panel as one <svg> element for a page, without its title."""
     figure, axes = _figure(panel.width, panel.height)
     panel.draw(axes)
     return _svg(figure, panel.label)
@@ -127,14 +128,14 @@ def save_drawing(folder: Path, drawing: Drawing) -> None:
 
 
 def error_dots(table: pd.DataFrame, metric: str) -> str:
-    """`error_panel` of all arms of a table, each with the color of its place there."""
-    return panel_svg(error_panel(table, metric, "", {str(arm): place for place, arm in enumerate(table.index)}))
+    """Draw `error_panel` of all variants of a table, each with the color of its place there."""
+    return panel_svg(error_panel(table, metric, "", {variant: place for place, variant in enumerate(table.index)}))
 
 
-def error_panel(table: pd.DataFrame, metric: str, title: str, places: Mapping[str, int]) -> Panel:
-    """One row per action and mean, one dot per arm; `table` as from `tables.arms_table`, hardest action on top.
+def error_panel(table: pd.DataFrame, metric: str, title: str, places: Mapping[Variant, int]) -> Panel:
+    """Give one row per action and mean, one dot per variant; `table` as from `tables.arms_table`, hardest on top.
 
-    places: of the arms among ARM_COLORS.
+    places: of the variants among ARM_COLORS.
     """
     measure = METRICS[metric]
 
@@ -142,18 +143,20 @@ def error_panel(table: pd.DataFrame, metric: str, title: str, places: Mapping[st
         rows = _row_axes(axes, table, measure)
         for column, y in rows.items():
             axes.plot([table[column].min(), table[column].max()], [y, y], color=RULE, linewidth=3, zorder=1)
-        for i, arm in reversed(list(enumerate(table.index))):
-            color, marker = _arm_style(places[str(arm)])
+        for i, variant in reversed(list(enumerate(table.index))):
+            color, marker = _arm_style(places[variant])
             size = 30 if i else 38
-            axes.scatter(table.loc[arm, list(rows)], list(rows.values()), s=size, color=color, marker=marker, zorder=3)
-        axes.set_xlabel(f"{measure.name.upper().replace('_', '-')}, {measure.unit}")
+            axes.scatter(
+                table.loc[variant, list(rows)], list(rows.values()), s=size, color=color, marker=marker, zorder=3
+            )
+        axes.set_xlabel(f"{metric_name(metric)}, {measure.unit}")
 
     label = ", ".join(filter(None, (f"{measure.title} of every arm by action", title)))
     return Panel(title, label, *_row_size(table), draw)
 
 
-def difference_bars(table: pd.DataFrame, compared: Mapping[str, pd.DataFrame], metric: str) -> str:
-    """How every other arm differs from the reference by action, with 95 % intervals; rows as in `error_dots`.
+def difference_bars(table: pd.DataFrame, compared: Mapping[Variant, pd.DataFrame], metric: str) -> str:
+    """Draw how every other variant differs from the reference by action, with 95 % intervals; rows as in `error_dots`.
 
     `compared` as from `tables.comparisons`. A dot without a bar has no interval (one clip).
     """
@@ -161,8 +164,8 @@ def difference_bars(table: pd.DataFrame, compared: Mapping[str, pd.DataFrame], m
     figure, axes = _figure(*_row_size(table))
     rows = _row_axes(axes, table, measure)
     spread = np.linspace(-0.28, 0.28, len(compared)) if len(compared) > 1 else np.zeros(1)
-    for offset, (arm, comparison) in zip(spread, compared.items(), strict=True):
-        color, marker = _arm_style(list(table.index).index(arm))
+    for offset, (variant, comparison) in zip(spread, compared.items(), strict=True):
+        color, marker = _arm_style(list(table.index).index(variant))
         y = np.array(list(rows.values())) + offset
         of_rows = comparison.loc[list(rows)]
         axes.hlines(y, of_rows["low"], of_rows["high"], color=color, linewidth=1.6, zorder=2)
@@ -172,24 +175,23 @@ def difference_bars(table: pd.DataFrame, compared: Mapping[str, pd.DataFrame], m
     return _svg(figure, f"Difference of every arm to {table.index[0]} in {measure.title}, by action, 95 % intervals")
 
 
-def learning_curves(curves: Sequence[tuple[str, pd.DataFrame]], arms: Sequence[str]) -> str:
-    """Training loss over steps, both on log scales; one color per label, and an arm's own where the label is an arm.
+def learning_curves(curves: Sequence[tuple[Variant, pd.DataFrame]], variants: Sequence[Variant]) -> str:
+    """Draw training loss over steps, both on log scales; every variant with the color of its place.
 
-    curves: (label, table with columns step and loss); a label may come several times (seeds, experts). A point is the
-    mean over a span of steps, the spans growing with the step.
+    curves: (variant, table with columns step and loss); a variant may come several times (seeds, networks). A point is
+    the mean over a span of steps, the spans growing with the step.
     """
     figure, axes = _figure(5.8, 3.3)
-    labels = list(dict.fromkeys(label for label, _ in curves))
-    others = [label for label in labels if label not in arms]
-    places = {label: i for i, label in enumerate([*arms, *others])}
+    drawn = list(dict.fromkeys(variant for variant, _ in curves))
+    places = {variant: i for i, variant in enumerate(dict.fromkeys((*variants, *drawn)))}
     alpha = 0.9 if len(curves) <= 8 else 0.5
-    for label, curve in curves:
+    for variant, curve in curves:
         shown = curve.loc[(curve["loss"] > 0) & (curve["step"] > 0), ["step", "loss"]]
         shown = shown.groupby(np.floor(16 * np.log2(shown["step"]))).mean()
-        color, _ = _arm_style(places[label])
+        color, _ = _arm_style(places[variant])
         axes.plot(shown["step"], shown["loss"], color=color, linewidth=1.4, alpha=alpha)
-    for label in labels:
-        axes.plot([], [], color=_arm_style(places[label])[0], linewidth=3, label=label)
+    for variant in drawn:
+        axes.plot([], [], color=_arm_style(places[variant])[0], linewidth=3, label=str(variant))
     axes.set_xscale("log")
     axes.set_yscale("log")
     axes.grid(color=RULE, linewidth=0.8)
@@ -197,21 +199,22 @@ def learning_curves(curves: Sequence[tuple[str, pd.DataFrame]], arms: Sequence[s
     axes.set_ylabel("training loss, mm")
     _plain_ticks(axes)
     axes.legend(frameon=False, fontsize=9, labelcolor=INK, loc="upper right")
-    return _svg(figure, "Training loss over optimizer steps: " + ", ".join(labels))
+    return _svg(figure, "Training loss over optimizer steps: " + ", ".join(map(str, drawn)))
 
 
-def progress_panel(points: pd.DataFrame, places: Mapping[str, int], unit: str, title: str) -> Panel:
-    """Errors by share of the budget: a thin line for each seed, a thick one for the mean over seeds.
+def progress_panel(points: pd.DataFrame, places: Mapping[Variant, int], unit: str, title: str) -> Panel:
+    """Draw errors by share of the budget: a thin line for each seed, a thick one for the mean over seeds.
 
-    points: arm, seed, share, value, as from `paper_tables.curve_points`.
+    points: variant, seed, share, value, as from `paper_tables.curve_points`.
     """
 
     def draw(axes: "Axes") -> None:
-        for arm, of_arm in points.groupby("arm", sort=False):
-            color, _ = _arm_style(places[str(arm)])
-            for _, line in of_arm.groupby("seed"):
+        for variant in points["variant"].unique():
+            own = points[points["variant"] == variant]
+            color, _ = _arm_style(places[variant])
+            for _, line in own.groupby("seed"):
                 axes.plot(line["share"], line["value"], color=color, linewidth=0.8, alpha=0.5)
-            mean = of_arm.groupby("share")["value"].mean()
+            mean = own.groupby("share")["value"].mean()
             axes.plot(mean.index, mean, color=color, linewidth=2.4)
         axes.grid(color=RULE, linewidth=0.8)
         axes.set_xlim(0, 1.01)
@@ -223,7 +226,7 @@ def progress_panel(points: pd.DataFrame, places: Mapping[str, int], unit: str, t
 
 
 def crossing_panel(points: pd.DataFrame, title: str) -> Panel:
-    """Differences to the generalist over training frames: a line for each place, the control dashed.
+    """Draw differences to the generalist over training frames: a line for each place, the control dashed.
 
     points: place (among ARM_COLORS), control (true or false), frames, effect, low, high (%).
     """
@@ -258,21 +261,21 @@ def crossing_panel(points: pd.DataFrame, title: str) -> Panel:
 
 def pose(
     skeleton: Skeleton,
-    truth: Float[np.ndarray, "j 3"],
+    ground_truth: Float[np.ndarray, "j 3"],
     pred: Float[np.ndarray, "j 3"] | None,
     reach_m: float,
     label: str,
 ) -> str:
-    """A pose seen from beside the camera, so that errors in depth show: the prediction over the faint truth.
+    """Draw a pose as seen from beside the camera, so that errors in depth show: a prediction over faint ground truth.
 
-    truth, pred: camera coordinates (x right, y down, z forward) in meters, each moved to its own root; without a
-    prediction the truth itself is drawn in color. reach_m: half the height of the picture, the same for poses to be
-    compared. Left limbs are orange, right ones blue.
+    ground_truth, pred: camera coordinates (x right, y down, z forward) in meters, each moved to its own root; without a
+    prediction the ground truth itself is drawn in color. reach_m: half the height of the picture, the same for poses to
+    be compared. Left limbs are orange, right ones blue.
     """
     figure, axes = _figure(2.1, 2.5)
     if pred is not None:
-        _draw_pose(axes, skeleton, truth, faint=True)
-    _draw_pose(axes, skeleton, truth if pred is None else pred, faint=False)
+        _draw_pose(axes, skeleton, ground_truth, faint=True)
+    _draw_pose(axes, skeleton, ground_truth if pred is None else pred, faint=False)
     axes.set_xlim(-reach_m * 0.84, reach_m * 0.84)
     axes.set_ylim(-reach_m, reach_m)
     axes.set_aspect("equal")
@@ -281,7 +284,7 @@ def pose(
 
 
 def reach(skeleton: Skeleton, poses: Sequence[Float[np.ndarray, "j 3"]]) -> float:
-    """A `reach_m` into which all these poses fit."""
+    """Find a `reach_m` into which all these poses fit."""
     return 1.06 * max(float(np.abs(_seen(skeleton, joints)[:, :2]).max()) for joints in poses)
 
 

@@ -9,43 +9,23 @@ import numpy as np
 import pandas as pd
 
 from actlift.evaluation.metrics import METRICS, Metric, mpjpe
-from actlift.evaluation.scores import MEAN_OVER_ACTIONS, MEAN_OVER_FRAMES, Scores, seed_margin, whole_clips
+from actlift.evaluation.scores import (
+    GENERALIST,
+    MEAN_OVER_ACTIONS,
+    MEAN_OVER_FRAMES,
+    Scores,
+    Variant,
+    seed_margin,
+    whole_clips,
+)
 from actlift.files import replacing
 from actlift.geometry.skeleton import Skeleton
 from actlift.report import figures, tables
+from actlift.report.results import is_experts
+from actlift.report.words import counted, duration, printed, tail, variant_note
+from actlift.study.about import About
 
-ARMS = {
-    "generalist": "one network for all actions",
-    "experts": "one network per action; the true action is known (oracle)",
-    "random-experts": "control: one network per random part of the clips, as many and as large as the actions",
-    "cluster-experts": "control: one network per cluster of similar poses",
-    "conditioned": "one network for all actions that is told which it is",
-    "conditioned, mixture": "mean of the conditioned network's poses told and untold, or untold where in doubt",
-    "finished": "the generalist, the last part of its training in evaluation mode",
-    "finished, mixture": "mean of the poses of the finished network and of the one it began from",
-    "finished-conditioned": "the network that is told the action, the last part of its training in evaluation mode",
-    "finished-conditioned, mixture": "mean of that network's poses told and untold, untold where in doubt",
-    "specialised": "a network that is told the action, and a copy of it for every action, finished on that",
-    "specialised, mixture": "mean of the poses of the action's copy and of the untold network, untold where in doubt",
-    "random-specialised": "control: the same for random parts of the clips, as large as the actions",
-    "random-specialised, mixture": "control: mean of the poses of the random part's copy and of the untold network",
-    "random-conditioned": "control: one network that is told a random part of the clips, as large as the action",
-    "cluster-conditioned": "control: one network that is told the cluster of similar poses",
-}
-LABELS = {
-    "oracle label": "the true action is known (oracle)",
-    "predicted label": "the action is recognized in the 2D keypoints",
-    "no label": "no action is told",
-    "wrong label, at random": "a wrong action is told, on average over all of them",
-    "wrong label, the worst": "the wrong action that hurts most is told",
-}
 HEADLINES = {"mpjpe": "Where joints are (position error, MPJPE)", "mpjve": "How they move (velocity error, MPJVE)"}
-EQUALITIES = {
-    "pooled": "all its networks together train for as many steps as the generalist",
-    "each": "each of its networks trains for as many steps as the generalist",
-    "frames": "each of its networks sees as many training frames as the generalist",
-    "epochs": "each of its networks passes over its own data until it has seen about as many windows as the generalist",
-}
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,34 +34,36 @@ class ReportContext:
 
     Attributes:
         title: heading of the page.
-        scores: of every arm and seed; arms named like "generalist", "experts", "experts (pooled)".
-        study: what to print under "How it was made", in this order: arms, seeds, equality, steps, split, corpus
+        scores: of every variant and seed.
+        arms: what the study says of its arms, by name.
+        study: what to print under "How it was made", in this order: arms, seeds, budget matching, steps, split, corpus
             digest, commit, command ... Values may be nested lists and mappings.
-        curves: (label, table with columns step and loss); a label that is an arm's name takes the arm's color.
-        examples: mappings with `title`, `action`, `truth` (j, 3) and `predictions`, a mapping from arm to (j, 3);
-            camera coordinates in meters, each about its own root when drawn and measured.
+        curves: (variant, table with columns step and loss).
+        examples: mappings with `title`, `action`, `ground_truth` (j, 3) and `predictions`, a mapping from variant to
+            (j, 3); camera coordinates in meters, each about its own root when drawn and measured.
         data_note: where the 2D keypoints come from; printed beside the verdict.
         skeleton: of the examples.
-        runs: mappings with `arm`, `seed`, `folder`, `steps` and `seconds`.
-        reference: the arm that all others are compared with.
+        runs: mappings with `variant`, `seed`, `folder`, `steps` and `seconds`.
+        reference: the variant that all others are compared with.
         labels_page: address of the page on labels; "" where there is none.
     """
 
     title: str
     scores: Scores
+    arms: Mapping[str, About]
     study: Mapping[str, Any]
-    curves: Sequence[tuple[str, pd.DataFrame]]
+    curves: Sequence[tuple[Variant, pd.DataFrame]]
     examples: Sequence[Mapping[str, Any]]
     data_note: str
     skeleton: Skeleton
     runs: Sequence[Mapping[str, Any]]
-    reference: str = "generalist"
+    reference: Variant = GENERALIST
     labels_page: str = ""
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """A sentence on one metric, and whether it names a winner."""
+    """A sentence on one metric, and whether it decides which variant is best."""
 
     text: str
     decided: bool
@@ -118,16 +100,17 @@ def render(path: Path, template: str, contents: Mapping[str, Any]) -> None:
         beside.write_text(html, encoding="utf-8")
 
 
-def verdict(scores: Scores, metric: str, what: str, *, reference: str = "generalist") -> Verdict:
-    """One plain sentence: which arm has the best mean over actions, by how much, and how sure that is.
+def verdict(scores: Scores, metric: str, what: str, *, reference: Variant = GENERALIST) -> Verdict:
+    """Say in one plain sentence which variant has the best mean over actions, by how much, and how sure that is.
 
-    The best arm is set against the reference (the reference, where it is itself the best, against the next best). It is
+    The best one is set against the reference (the reference, where it is itself the best, against the next best). It is
     decided only where the interval over clips excludes zero and, with several seeds each, the difference also exceeds
     what seeds explain (two-sided t test at 5 %). `what` begins the sentence: "Position (MPJPE)".
     """
     measure = METRICS[metric]
-    means = tables.arms_table(scores, metric, reference=reference)[MEAN_OVER_ACTIONS]
-    ranked = list(means.sort_values(ascending=measure.better == "lower").index)
+    column = tables.arms_table(scores, metric, reference=reference)[MEAN_OVER_ACTIONS]
+    means: dict[Any, float] = column.sort_values(ascending=measure.better == "lower").to_dict()
+    ranked = list(means)
     best = ranked[0]
     if len(ranked) == 1:
         return Verdict(
@@ -162,35 +145,25 @@ def verdict(scores: Scores, metric: str, what: str, *, reference: str = "general
     return Verdict(f"{what}: {lead} ({ends}).", True)
 
 
-def arm_note(arm: str) -> str:
-    """What an arm is, in words, from its name, the equality in brackets and the label behind a colon; "" if it is none
-    of ours."""
-    arm, _, label = arm.partition(": ")
-    name, _, equality = arm.partition(" (")
-    equality, _, kind = equality.partition(")")
-    notes = [ARMS.get(name + kind, ARMS.get(name, "")), LABELS.get(label, ""), EQUALITIES.get(equality, "")]
-    return "; ".join(note for note in notes if note)
-
-
 def _contents(context: ReportContext) -> dict[str, Any]:
-    """What the template prints, every number already in words."""
+    """Put what the template prints into words, every number of it."""
     from markupsafe import Markup
 
     scores, reference = context.scores, context.reference
     order = sorted(scores.metrics, key=lambda name: (name not in ("mpjpe", "mpjve"), list(METRICS).index(name)))
-    arms = list(tables.arms_table(scores, order[0], reference=reference).index)
+    variants = list(tables.arms_table(scores, order[0], reference=reference).index)
     sections = [_metric_section(scores, metric, reference) for metric in order]
     return {
         "title": context.title,
         "verdicts": [verdict(scores, m, what, reference=reference) for m, what in HEADLINES.items() if m in order],
         "data_note": context.data_note,
         "labels_page": context.labels_page,
-        "cost": _cost(context.runs, arms),
-        "evidence": evidence(scores, order[0], arms),
-        "arms": [arm_entry(arm, place) for place, arm in enumerate(arms)],
+        "cost": _cost(context.runs, variants),
+        "evidence": evidence(scores, order[0], variants),
+        "arms": [arm_entry(variant, context.arms, place) for place, variant in enumerate(variants)],
         "reference": reference,
         "sections": sections,
-        "curves": Markup(figures.learning_curves(context.curves, arms)) if context.curves else "",
+        "curves": Markup(figures.learning_curves(context.curves, variants)) if context.curves else "",
         "examples": [_example(example, context.skeleton) for example in context.examples],
         "study": [(key.replace("_", " "), printed(value)) for key, value in context.study.items()],
         "runs": [{**run, "steps": f"{run['steps']:,}", "duration": duration(run["seconds"])} for run in context.runs],
@@ -198,14 +171,15 @@ def _contents(context: ReportContext) -> dict[str, Any]:
     }
 
 
-def arm_entry(arm: str, place: int) -> dict[str, Any]:
-    """An arm as templates name it, with the place of its color."""
-    head, bracket, tail = arm.partition(" (")
+def arm_entry(variant: Variant, arms: Mapping[str, About], place: int) -> dict[str, Any]:
+    """Describe a variant as templates name it, with the place of its color."""
+    rest = tail(variant)
+    head, rest = (variant.arm, rest) if variant.matching else (str(variant), "")
     color = place % len(figures.ARM_COLORS)
-    return {"name": arm, "head": head, "tail": bracket + tail, "place": color, "note": arm_note(arm)}
+    return {"name": str(variant), "head": head, "tail": rest, "place": color, "note": variant_note(variant, arms)}
 
 
-def _metric_section(scores: Scores, metric: str, reference: str) -> dict[str, Any]:
+def _metric_section(scores: Scores, metric: str, reference: Variant) -> dict[str, Any]:
     from markupsafe import Markup
 
     measure = METRICS[metric]
@@ -217,7 +191,8 @@ def _metric_section(scores: Scores, metric: str, reference: str) -> dict[str, An
 
     def row(column: str) -> dict[str, Any]:
         cells = [
-            {"text": tables.number(table.loc[a, column], measure), "best": best.loc[a, column]} for a in table.index
+            {"text": tables.number(value, measure), "best": best[column].iloc[i]}
+            for i, value in enumerate(table[column])
         ]
         against = [
             {
@@ -242,8 +217,8 @@ def _metric_section(scores: Scores, metric: str, reference: str) -> dict[str, An
     }
 
 
-def evidence(scores: Scores, metric: str, arms: Sequence[str]) -> dict[str, Any]:
-    """How much data and how many seeds stand behind the numbers, and how far seeds spread."""
+def evidence(scores: Scores, metric: str, variants: Sequence[Variant]) -> dict[str, Any]:
+    """Tell how much data and how many seeds stand behind the numbers, and how far seeds spread."""
     rows = scores.table[scores.table["metric"] == metric]
     spread = scores.seed_spread(metric)
     seeds = sorted({int(n) for n in spread["seeds"]})
@@ -257,64 +232,45 @@ def evidence(scores: Scores, metric: str, arms: Sequence[str]) -> dict[str, Any]
         "seeds": f"{seeds[0]} to {seeds[-1]} seeds" if len(seeds) > 1 else counted(seeds[0], "seed"),
         "of_arms": [
             {
-                "seeds": counted(int(spread["seeds"][arm]), "seed"),
-                "spread": "" if spread["seeds"][arm] < 2 else f"{spread[MEAN_OVER_ACTIONS][arm]:.2f}",
+                "seeds": counted(int(of["seeds"]), "seed"),
+                "spread": "" if of["seeds"] < 2 else f"{of[MEAN_OVER_ACTIONS]:.2f}",
             }
-            for arm in arms
+            for of in map(spread.T.__getitem__, variants)
         ],
     }
 
 
-def _cost(runs: Sequence[Mapping[str, Any]], arms: Sequence[str]) -> str:
-    """What each arm's training took, all its networks together: nothing is said of equal error at unequal cost."""
-    steps = {arm: round(np.mean([run["steps"] for run in runs if run["arm"] == arm] or [0])) for arm in arms}
+def _cost(runs: Sequence[Mapping[str, Any]], variants: Sequence[Variant]) -> str:
+    """What each variant's training took, all its networks together: nothing is said of equal error at unequal cost."""
+    steps = {v: round(np.mean([run["steps"] for run in runs if run["variant"] == v] or [0])) for v in variants}
     amounts = sorted(set(steps.values()) - {0})
-    named = (f"{n:,} steps for {', '.join(arm for arm in arms if steps[arm] == n)}" for n in amounts)
+    named = (f"{n:,} steps for {', '.join(str(v) for v in variants if steps[v] == n)}" for n in amounts)
     return "; ".join(named)
 
 
 def _example(example: Mapping[str, Any], skeleton: Skeleton) -> dict[str, Any]:
     from markupsafe import Markup
 
-    truth, predictions = example["truth"], example["predictions"]
-    reach_m = figures.reach(skeleton, [truth, *predictions.values()])
+    ground_truth, predictions = example["ground_truth"], example["predictions"]
+    reach_m = figures.reach(skeleton, [ground_truth, *predictions.values()])
     name = f"{example['title']}, {example['action']}"
     panels = [
-        {"label": "truth", "error": "", "svg": Markup(figures.pose(skeleton, truth, None, reach_m, f"{name}: truth"))}
+        {
+            "label": "ground truth",
+            "error": "",
+            "svg": Markup(figures.pose(skeleton, ground_truth, None, reach_m, f"{name}: ground truth")),
+        }
     ]
-    for arm, pred in predictions.items():
-        errors = mpjpe((pred - pred[skeleton.root])[None], (truth - truth[skeleton.root])[None])
-        svg = Markup(figures.pose(skeleton, truth, pred, reach_m, f"{name}: {arm}"))
-        panels.append({"label": arm, "error": f"{errors.mean() * METRICS['mpjpe'].scale:.0f} mm", "svg": svg})
+    for variant, pred in predictions.items():
+        errors = mpjpe((pred - pred[skeleton.root])[None], (ground_truth - ground_truth[skeleton.root])[None])
+        svg = Markup(figures.pose(skeleton, ground_truth, pred, reach_m, f"{name}: {variant}"))
+        panels.append({"label": str(variant), "error": f"{errors.mean() * METRICS['mpjpe'].scale:.0f} mm", "svg": svg})
     return {"title": example["title"], "action": example["action"], "panels": panels}
-
-
-def printed(value: object) -> str:
-    """A value of a study as words; nested lists and mappings in one line."""
-    if isinstance(value, Mapping):
-        return "; ".join(f"{key}: {printed(entry)}" for key, entry in value.items())
-    if isinstance(value, Sequence) and not isinstance(value, str):
-        return ", ".join(printed(entry) for entry in value)
-    return (
-        f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) and abs(value) >= 10_000 else str(value)
-    )
-
-
-def counted(n: int, one: str, many: str = "") -> str:
-    """A number and what it counts."""
-    return f"{n} {one if n == 1 else many or one + 's'}"
-
-
-def duration(seconds: float) -> str:
-    """Hours and minutes, minutes and seconds, or seconds."""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s" if minutes else f"{rest} s"
 
 
 def _amount(value: float, measure: Metric) -> str:
     return f"{tables.number(value, measure)}\N{NO-BREAK SPACE}{measure.unit}"
 
 
-def _quoted(arm: str) -> str:
-    return f"“{arm}”" + (" (told the true action)" if arm.partition(" (")[0] == "experts" else "")
+def _quoted(variant: Variant) -> str:
+    return f"“{variant}”" + (" (told the true action)" if is_experts(variant) else "")

@@ -1,101 +1,29 @@
-"""A suite's tables: the paper's (I to IV), what is ours beside them, and one writer of CSV, Markdown and LaTeX.
+"""A suite's tables: the paper's (I to IV), and what is ours beside them.
 
 The paper's: errors per action (I: MPJPE, II: MPJVE), what training costs and its time-precision rate (III, formulas 4
-and 5), errors along training (IV). Ours: P-MPJPE and N-MPJPE in the same layout, every arm's difference to the
+and 5), errors along training (IV). Ours: P-MPJPE and N-MPJPE in the same layout, every variant's difference to the
 generalist with its interval, and that difference taken apart into scale, rotation and pose.
 """
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from actlift.evaluation.metrics import METRICS
-from actlift.evaluation.scores import MEAN_OVER_ACTIONS, MEAN_OVER_FRAMES
-from actlift.files import read_json, replacing
+from actlift.evaluation.scores import GENERALIST, MEAN_OVER_ACTIONS, MEAN_OVER_FRAMES, Variant
+from actlift.files import read_json
 from actlift.report.audit import PAPER
-from actlift.report.claims import ERRORS, EXPERTS, relative_error
-from actlift.report.results import ALL, ONE, StudyResults, Suite
-from actlift.report.tables import MINUS, arms_table, decimals
-from actlift.study.plan import GENERALIST
+from actlift.report.estimate import relative_error
+from actlift.report.results import ALL, ONE, StudyResults, Suite, is_main
+from actlift.report.table_files import Table
+from actlift.report.tables import arms_table, decimals
+from actlift.report.words import ERRORS
 from actlift.training.budget import regulated_error, time_precision_rate
 
 PAPER_TABLES = {"mpjpe": "table1", "p_mpjpe": "table1_p", "n_mpjpe": "table1_n", "mpjve": "table2"}
 MODEL, UNDECIDED = "model", "undecided"
-
-
-@dataclass(frozen=True, eq=False)
-class Table:
-    """Numbers and how they are printed.
-
-    Attributes:
-        name: of its files.
-        title, note: above and below it.
-        frame: plain numbers at full precision; NaN where there is none.
-        labels: how many columns, from the left, name a row.
-        decimals: of columns; whole numbers and words need none, other columns have one.
-        bold: of the frame's shape, where given.
-    """
-
-    name: str
-    title: str
-    note: str
-    frame: pd.DataFrame
-    labels: int
-    decimals: Mapping[str, int] = field(default_factory=dict)
-    bold: pd.DataFrame | None = None
-
-    def cells(self) -> pd.DataFrame:
-        """Every cell as it is printed."""
-        return pd.DataFrame(
-            {name: [self._printed(name, value) for value in column] for name, column in self.frame.items()}
-        )
-
-    def _printed(self, column: Any, value: Any) -> str:
-        if isinstance(value, str):
-            return value
-        if pd.isna(value):
-            return "n/a"
-        if isinstance(value, (int, np.integer)):
-            return f"{value:,}"
-        return f"{value:,.{self.decimals.get(column, 1)}f}".replace("-", MINUS)
-
-
-def write_table(folder: Path, table: Table) -> None:
-    """Write ``<name>.csv`` (plain numbers), ``.md`` and ``.tex`` (as printed; LaTeX needs ``booktabs``)."""
-    for suffix, text in {
-        "csv": table.frame.to_csv(index=False, lineterminator="\n"),
-        "md": _markdown(table),
-        "tex": _latex(table),
-    }.items():
-        with replacing(folder / f"{table.name}.{suffix}") as beside:
-            beside.write_text(text, encoding="utf-8")
-
-
-def _markdown(table: Table) -> str:
-    cells = table.cells().map(lambda text: text.replace("|", "\\|"))
-    if table.bold is not None:
-        cells = cells.where(~table.bold, "**" + cells + "**")
-    align = ["---" if place < table.labels else "---:" for place in range(cells.shape[1])]
-    rows = [list(cells.columns), align, *cells.to_numpy().tolist()]
-    lines = ["| " + " | ".join(row) + " |" for row in rows]
-    return "\n".join([f"**{table.title}**", "", *lines, "", table.note, ""])
-
-
-def _latex(table: Table) -> str:
-    shown = table.cells().style.hide(axis="index").format(escape="latex").format_index(escape="latex", axis=1)
-    if table.bold is not None:
-        weights = table.bold.map(lambda bold: "textbf:--rwrap;" if bold else "")
-        shown = shown.apply(lambda _: weights, axis=None)
-    escaped = pd.DataFrame([[f"{table.title}. {table.note}"]]).style.format(escape="latex").hide(axis="index")
-    caption = escaped.hide(axis="columns").to_latex().splitlines()[1].removesuffix(" \\\\")
-    columns = "l" * table.labels + "r" * (table.frame.shape[1] - table.labels)
-    text: str = shown.to_latex(hrules=True, column_format=columns, caption=caption, label=f"tab:{table.name}")
-    return text.replace(MINUS, "$-$")
 
 
 def suite_tables(suite: Suite) -> dict[str, Table]:
@@ -110,13 +38,13 @@ def errors_table(suite: Suite, metric: str) -> Table:
     """Tables I and II: a row per setting and model; columns actions, the mean over actions and over frames."""
     measure = METRICS[metric]
     parts, bold = [], []
-    for setting in suite.settings:
-        if metric in setting.scores.metrics:
-            table = arms_table(setting.scores, metric)
+    for study in suite.studies:
+        if metric in study.scores.metrics:
+            table = arms_table(study.scores, metric)
             printed = table.round(decimals(measure))
-            better = printed.lt(printed.loc[GENERALIST], axis="columns")
-            better.loc[GENERALIST] = ~better.any()
-            parts.append(_placed(setting, table.rename_axis(MODEL).reset_index()))
+            better = printed.lt(printed.iloc[0], axis="columns")  # the generalist's row
+            better.iloc[0] = ~better.any()
+            parts.append(_placed(study, table.rename_axis(MODEL).reset_index()))
             bold.append(better)
     frame = _joined(parts)
     labels = _labels(frame)
@@ -135,31 +63,31 @@ def errors_table(suite: Suite, metric: str) -> Table:
 
 
 def differences_table(suite: Suite) -> Table:
-    """Every arm's difference to the generalist in % of the generalist's mean over actions, with its 95 % interval.
+    """Every variant's difference to the generalist in % of the generalist's mean over actions, with its 95 % interval.
 
     Decided is a difference whose interval over clips leaves out 0 and that exceeds what seeds explain (two-sided t test
     at 5 %, where there are several).
     """
     rows = []
-    for setting in suite.settings:
-        for metric in (m for m in ERRORS if m in setting.scores.metrics):
-            arms = list(arms_table(setting.scores, metric).index)
-            draws, spread = setting.scores.draws(metric, arms), setting.scores.seed_spread(metric)
-            mean = {arm: averages.loc[0, MEAN_OVER_ACTIONS] for arm, averages in draws.averages.items()}
-            for arm in arms[1:]:
-                relative = relative_error(draws, spread, arm)
+    for study in suite.studies:
+        for metric in (m for m in ERRORS if m in study.scores.metrics):
+            variants = list(arms_table(study.scores, metric).index)
+            samples, spread = study.scores.bootstrap(metric, variants), study.scores.seed_spread(metric)
+            mean = {variant: averages.loc[0, MEAN_OVER_ACTIONS] for variant, averages in samples.averages.items()}
+            for variant in variants[1:]:
+                relative = relative_error(samples, spread, variant)
                 rows.append(
                     {
-                        **_place(setting),
-                        MODEL: arm,
+                        **_key_columns(study),
+                        MODEL: variant,
                         "metric": metric.upper(),
-                        "error": mean[arm],
+                        "error": mean[variant],
                         "generalist's": mean[GENERALIST],
                         "difference, %": relative.effect,
                         "low": relative.low,
                         "high": relative.high,
-                        "seeds": int(spread.loc[[arm, GENERALIST], "seeds"].min()),
-                        "better": {-1: arm, 0: UNDECIDED, 1: GENERALIST}[relative.sign],
+                        "seeds": int(spread.loc[[variant, GENERALIST], "seeds"].min()),
+                        "better": {-1: variant, 0: UNDECIDED, 1: GENERALIST}[relative.sign],
                     }
                 )
     frame = _joined([pd.DataFrame(rows)])
@@ -181,22 +109,22 @@ def cost_table(suite: Suite) -> Table:
     means over seeds.
     """
     rows = []
-    for setting in suite.settings:
-        for arm in setting.scores.arms:
+    for study in suite.studies:
+        for variant in study.scores.variants:
             for share in (0.5, 1.0):
                 errors = {
-                    metric.upper() + of: setting.error_at(metric, arm, share, action=action)
+                    metric.upper() + of: study.error_at(metric, variant, share, action=action)
                     for action, of in ((MEAN_OVER_ACTIONS, ""), (suite.focus, f", {suite.focus}"))
                     for metric in ERRORS
                 }
                 if any(map(math.isnan, errors.values())):  # there are no curves
                     continue
-                for counted, networks in _ways(setting, arm, suite.focus).items():
-                    cost = setting.cost_at(arm, share, networks=networks)
+                for counted, networks in _ways(study, variant, suite.focus).items():
+                    cost = study.cost_at(variant, share, networks=networks)
                     rows.append(
                         {
-                            **_place(setting),
-                            MODEL: arm,
+                            **_key_columns(study),
+                            MODEL: variant,
                             "share of budget": share,
                             "counted": counted,
                             "wall s": cost.seconds,
@@ -224,20 +152,20 @@ def cost_table(suite: Suite) -> Table:
 def rates_table(suite: Suite) -> Table:
     """Table III, continued: time-precision rates (formulas 4, 5, k = 1.2), each model beside the generalist."""
     rows = []
-    for setting in suite.settings:
-        for arm in (a for a in setting.scores.arms if a != GENERALIST):
+    for study in suite.studies:
+        for variant in (v for v in study.scores.variants if v != GENERALIST):
             for metric in ERRORS:
-                halfway = [setting.error_at(metric, a, 0.5) for a in (GENERALIST, arm)]
+                halfway = [study.error_at(metric, a, 0.5) for a in (GENERALIST, variant)]
                 if any(map(math.isnan, halfway)):  # there are no curves
                     continue
                 regulated = regulated_error(halfway)
-                generalist = _rate(setting, metric, GENERALIST, regulated)
-                for counted, networks in _ways(setting, arm, suite.focus).items():
-                    rate = _rate(setting, metric, arm, regulated, networks)
+                generalist = _rate(study, metric, GENERALIST, regulated)
+                for counted, networks in _ways(study, variant, suite.focus).items():
+                    rate = _rate(study, metric, variant, regulated, networks)
                     rows.append(
                         {
-                            **_place(setting),
-                            MODEL: arm,
+                            **_key_columns(study),
+                            MODEL: variant,
                             "metric": metric.upper(),
                             "counted": counted,
                             "regulated error": regulated,
@@ -262,14 +190,14 @@ def rates_table(suite: Suite) -> Table:
 def curve_table(suite: Suite) -> Table:
     """Table IV: MPJPE of generalist and experts by share of the budget, mean over actions and of the focus action."""
     parts = []
-    for setting in suite.settings:
-        points = curve_points(setting, "mpjpe", suite.focus)
-        points = points[~points["arm"].isin(_controls(setting))]
+    for study in suite.studies:
+        points = curve_points(study, "mpjpe", suite.focus)
+        points = points[points["variant"].map(is_main).astype(bool)]
         if len(points):
-            points["column"] = points["arm"] + ", " + points["of"]
+            points["column"] = points["variant"].map(str) + ", " + points["of"]
             wide = points.groupby(["share", "column"], sort=False)["value"].mean().unstack("column")
             wide = wide[list(points["column"].unique())].rename_axis("share of budget").rename_axis(columns=None)
-            parts.append(_placed(setting, wide.reset_index()))
+            parts.append(_placed(study, wide.reset_index()))
     frame = _joined(parts)
     return Table(
         "table4",
@@ -284,16 +212,16 @@ def curve_table(suite: Suite) -> Table:
 def decomposition_table(suite: Suite) -> Table:
     """By how much the generalist's error is exceeded, by action: scale + rotation + pose = MPJPE difference, in mm."""
     parts = []
-    for setting in suite.settings:
-        if not {"mpjpe", "n_mpjpe", "p_mpjpe"} <= set(setting.scores.metrics):
+    for study in suite.studies:
+        if not {"mpjpe", "n_mpjpe", "p_mpjpe"} <= set(study.scores.metrics):
             continue
-        whole, unscaled, posed = (arms_table(setting.scores, m) for m in ("mpjpe", "n_mpjpe", "p_mpjpe"))
+        whole, unscaled, posed = (arms_table(study.scores, m) for m in ("mpjpe", "n_mpjpe", "p_mpjpe"))
         pieces = {"MPJPE": whole, "scale": whole - unscaled, "rotation": unscaled - posed, "pose": posed}
-        for arm in whole.index[1:]:
-            shown = pd.DataFrame({name: table.loc[arm] - table.loc[GENERALIST] for name, table in pieces.items()})
+        for variant in whole.index[1:]:
+            shown = pd.DataFrame({name: table.T[variant] - table.T[GENERALIST] for name, table in pieces.items()})
             shown = shown.rename_axis("action").reset_index()
-            shown.insert(0, MODEL, arm)
-            parts.append(_placed(setting, shown))
+            shown.insert(0, MODEL, variant)
+            parts.append(_placed(study, shown))
     frame = _joined(parts)
     return Table(
         "decomposition",
@@ -308,12 +236,12 @@ def decomposition_table(suite: Suite) -> Table:
     )
 
 
-def curve_points(setting: StudyResults, metric: str, focus: str) -> pd.DataFrame:
-    """Errors along training: arm, seed, share (of the budget, in steps of 1 / snapshots), of (mean or focus), value."""
-    curves = setting.curves[setting.curves["metric"] == metric]
-    times = int(setting.study["plan"]["snapshots"]) or 1
+def curve_points(study: StudyResults, metric: str, focus: str) -> pd.DataFrame:
+    """Errors along training: variant, seed, share (of the budget, to 1 / snapshots), of (mean or focus), value."""
+    curves = study.curves[study.curves["metric"] == metric]
+    times = int(study.about["plan"]["snapshots"]) or 1
     curves = curves.assign(share=np.floor(curves["progress"].astype(float) * times + 1e-9) / times)
-    keys = ["arm", "seed", "share"]
+    keys = ["variant", "seed", "share"]
     of_all = curves.groupby(keys, sort=False)["value"].mean().reset_index().assign(of=MEAN_OVER_ACTIONS)
     of_one = curves[curves["action"] == focus][[*keys, "value"]].assign(of=focus)
     return pd.concat([of_all, of_one], ignore_index=True)[[*keys, "of", "value"]]
@@ -345,19 +273,19 @@ def printed_table(number: str) -> Table:
     )
 
 
-def _place(setting: StudyResults) -> dict[str, Any]:
-    """What names a setting in a row."""
+def _key_columns(study: StudyResults) -> dict[str, Any]:
+    """What names a study in a row."""
     return {
-        "setting": setting.name,
-        "receptive field": setting.receptive_field,
-        "generalist's epochs": setting.study["plan"]["epochs"],
-        "training frames": setting.frames,
-        "generalist's steps": setting.steps,
+        "setting": study.name,
+        "receptive field": study.receptive_field,
+        "generalist's epochs": study.about["plan"]["epochs"],
+        "training frames": study.frames,
+        "generalist's steps": study.steps,
     }
 
 
-def _placed(setting: StudyResults, table: pd.DataFrame) -> pd.DataFrame:
-    return pd.concat([pd.DataFrame([_place(setting)] * len(table), index=table.index), table], axis="columns")
+def _placed(study: StudyResults, table: pd.DataFrame) -> pd.DataFrame:
+    return pd.concat([pd.DataFrame([_key_columns(study)] * len(table), index=table.index), table], axis="columns")
 
 
 def _joined(parts: list[pd.DataFrame]) -> pd.DataFrame:
@@ -370,13 +298,9 @@ def _labels(frame: pd.DataFrame, last: str = MODEL) -> int:
     return list(frame.columns).index(last) + 1 if len(frame) else 0
 
 
-def _controls(setting: StudyResults) -> list[str]:
-    return [arm for arm in setting.scores.arms if not arm.startswith((GENERALIST, EXPERTS))]
-
-
-def _ways(setting: StudyResults, arm: str, focus: str) -> dict[str, str]:
-    """The ways of counting an arm's cost: how the table calls them, and how `StudyResults.cost_at` does."""
-    (first, *_) = setting.costs_of(arm)
+def _ways(study: StudyResults, variant: Variant, focus: str) -> dict[str, str]:
+    """The ways of counting a variant's cost: how the table calls them, and how `StudyResults.cost_at` does."""
+    (first, *_) = study.costs_of(variant)
     count = len(first.steps)
     if count == 1:
         return {"its one network": ALL}
@@ -384,6 +308,6 @@ def _ways(setting: StudyResults, arm: str, focus: str) -> dict[str, str]:
     return {f"all {count} networks": ALL, "one network, mean": ONE, **of_focus}
 
 
-def _rate(setting: StudyResults, metric: str, arm: str, regulated: float, networks: str = ALL) -> float:
-    seconds = setting.cost_at(arm, networks=networks).seconds
-    return time_precision_rate(regulated, setting.error_at(metric, arm), seconds)
+def _rate(study: StudyResults, metric: str, variant: Variant, regulated: float, networks: str = ALL) -> float:
+    seconds = study.cost_at(variant, networks=networks).seconds
+    return time_precision_rate(regulated, study.error_at(metric, variant), seconds)

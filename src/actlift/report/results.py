@@ -1,8 +1,8 @@
-"""A suite on disk, opened for reports: its studies ("settings") with their scores, learning curves and costs.
+"""A suite on disk, opened for reports: its studies with their scores, learning curves and costs.
 
 ======================  ==============================================================================================
-``suite.json``          preset, scale, the settings' folders, the focus action, corpus digest, command, commit
-``<setting>/``          a study folder (see :mod:`actlift.study.experiment`), whose runs also hold a learning curve
+``suite.json``          preset, scale, the studies' folders, the focus action, corpus digest, command, commit
+``<study>/``            a study folder (see :mod:`actlift.study.experiment`), whose runs also hold a learning curve
 ``report.html``, ...    what :mod:`actlift.report.suite_page` or :mod:`actlift.report.labels_page` makes of it
 ======================  ==============================================================================================
 """
@@ -16,11 +16,15 @@ import numpy as np
 import pandas as pd
 
 from actlift.errors import InputError, MissingInputError
-from actlift.evaluation.scores import MEAN_OVER_ACTIONS, Scores
+from actlift.evaluation.scores import GENERALIST, MEAN_OVER_ACTIONS, Scores, Variant
 from actlift.files import read_json
+from actlift.report.words import counted
+from actlift.study.about import About
 from actlift.study.presets import SUITE_FORMAT
+from actlift.study.upgrade import upgrade_study
 from actlift.training.run import Run
 
+EXPERTS, CONTROL = "experts", "random-experts"
 ONE, ALL = "one expert", "all experts"  # whose cost is counted: that of an arm's mean network, or of all together
 CURVE_COLUMNS = ("progress", "step", "seconds", "cpu_seconds", "action", "metric", "value")
 
@@ -41,14 +45,14 @@ class RunCost:
 
     Attributes:
         run: folder, relative to the study's.
-        arm, seed: as in the scores.
+        variant, seed: as in the scores; what is told of the action costs nothing.
         seconds, cpu_seconds: of training, evaluation not counted; CPU seconds are summed over threads.
         steps, frames: of each network by name: optimizer steps, different training frames.
         batch: windows of a step.
     """
 
     run: str
-    arm: str
+    variant: Variant
     seed: int
     seconds: float
     cpu_seconds: float
@@ -58,6 +62,7 @@ class RunCost:
 
     @property
     def steps_total(self) -> int:
+        """Optimizer steps of all networks."""
         return sum(self.steps.values())
 
     def share(self, member: str) -> float:
@@ -79,69 +84,81 @@ class StudyResults:
     """One study of a suite.
 
     Attributes:
-        name: "27f", or "27f-1900-800" (frames, steps) under the equality of frames.
+        name: "27f", or "27f-1900-800" (frames, steps) where budgets match in frames.
         folder: the study's.
-        study: its study.json.
-        scores: of all arms and seeds.
-        curves: run, arm, seed, then :data:`CURVE_COLUMNS`: errors on the test people along training, which
+        about: its study.json.
+        arms: what it says of its arms, by name.
+        scores: of all variants and seeds.
+        curves: run, variant, seed, then :data:`CURVE_COLUMNS`: errors on the test people along training, which
             choose nothing.
         costs: one for each run.
     """
 
     name: str
     folder: Path
-    study: Mapping[str, Any]
+    about: Mapping[str, Any]
+    arms: Mapping[str, About]
     scores: Scores
     curves: pd.DataFrame
     costs: tuple[RunCost, ...]
 
     @classmethod
     def open(cls, name: str, folder: Path) -> "StudyResults":
-        """Open a finished study.
+        """Open a finished study; one of an older format is brought to today's.
 
         Raises:
             FileNotFoundError: where the folder holds none.
+            InputError: where it is of a later format, or not a study's.
         """
+        upgrade_study(folder)
         for file in ("study.json", "scores.parquet"):
             if not (folder / file).is_file():
                 raise MissingInputError(
                     f"{folder} holds no finished study: it has no {file}. `actlift study` goes on with it."
                 )
         scores = Scores.read(folder / "scores.parquet")
-        of_run = scores.table.groupby("run", sort=False)[["arm", "seed"]].first()
         curves, costs = [], []
-        for name_of_run, arm, seed in of_run.itertuples():
-            run = Run.open(folder / str(name_of_run))
+        for name_of_run, (variant, seed) in variants_of_runs(scores).items():
+            run = Run.open(folder / name_of_run)
             curve = pd.DataFrame(_curve(run))
-            curves.append(curve.assign(run=name_of_run, arm=arm, seed=seed))
-            costs.append(_cost(run, str(name_of_run), str(arm), int(seed)))
-        columns = ["run", "arm", "seed", *CURVE_COLUMNS]
+            curve["variant"] = pd.Series([variant] * len(curve), dtype=object)
+            curves.append(curve.assign(run=name_of_run, seed=seed))
+            costs.append(_cost(run, name_of_run, variant, seed))
+        columns = ["run", "variant", "seed", *CURVE_COLUMNS]
         kept = [curve[columns] for curve in curves if len(curve)]
         joined = pd.concat(kept, ignore_index=True) if kept else pd.DataFrame(columns=columns)
-        return cls(name, folder, read_json(folder / "study.json"), scores, joined, tuple(costs))
+        about = read_json(folder / "study.json")
+        return cls(name, folder, about, read_arms(about), scores, joined, tuple(costs))
+
+    @property
+    def title(self) -> str:
+        """The study in a few words, its receptive field first: "27 frames, 1,800 steps"."""
+        frames = "" if self.frames is None else f", {self.frames:,} training frames"
+        return f"{counted(self.receptive_field, 'frame')}{frames}, {self.steps:,} steps"
 
     @property
     def receptive_field(self) -> int:
         """Frames that one output sees."""
-        return int(self.study["plan"]["network"]["receptive_field"])
+        return int(self.about["plan"]["network"]["receptive_field"])
 
     @property
     def steps(self) -> int:
         """Optimizer steps of the generalist."""
-        return int(self.study["plan"]["budget"]["steps"])
+        return int(self.about["plan"]["budget"]["steps"])
 
     @property
     def frames(self) -> int | None:
-        """Training frames of every network under the equality of frames, else None."""
-        frames = self.study["plan"]["frames"]
+        """Training frames of every network where budgets match in frames, else None."""
+        frames = self.about["plan"]["frames"]
         return None if frames is None else int(frames)
 
-    def costs_of(self, arm: str) -> tuple[RunCost, ...]:
-        """The costs of an arm's runs, one for each seed."""
-        return tuple(cost for cost in self.costs if cost.arm == arm)
+    def costs_of(self, variant: Variant) -> tuple[RunCost, ...]:
+        """The costs of a variant's runs, one for each seed, whatever it is told."""
+        alike = (variant.arm, variant.matching)
+        return tuple(cost for cost in self.costs if (cost.variant.arm, cost.variant.matching) == alike)
 
-    def cost_at(self, arm: str, share: float = 1.0, *, networks: str = ALL) -> Cost:
-        """What a share of an arm's training took, the mean over seeds.
+    def cost_at(self, variant: Variant, share: float = 1.0, *, networks: str = ALL) -> Cost:
+        """What a share of a variant's training took, the mean over seeds.
 
         Before the end (1) seconds are those of the snapshots nearest to the share.
 
@@ -151,9 +168,9 @@ class StudyResults:
         Raises:
             KeyError: where there are no curves to take seconds before the end from.
         """
-        costs = self.costs_of(arm)
+        costs = self.costs_of(variant)
         if share < 1:
-            at = self._nearest(arm, share).groupby("run").first()
+            at = self._nearest(variant, share).groupby("run").first()
             costs = tuple(
                 replace(cost, seconds=at["seconds"][cost.run], cpu_seconds=at["cpu_seconds"][cost.run])
                 for cost in costs
@@ -161,23 +178,23 @@ class StudyResults:
         mean = Cost(*np.mean([astuple(cost.of(networks)) for cost in costs], axis=0))
         return replace(mean, steps=share * mean.steps)
 
-    def error_at(self, metric: str, arm: str, share: float = 1.0, *, action: str = MEAN_OVER_ACTIONS) -> float:
-        """An arm's error at a share of its training, the mean over seeds, in reported units.
+    def error_at(self, metric: str, variant: Variant, share: float = 1.0, *, action: str = MEAN_OVER_ACTIONS) -> float:
+        """A variant's error at a share of its training, the mean over seeds, in reported units.
 
         At the end (1) it is that of the scores, before it that of the snapshots nearest to the share; NaN where there
         are no curves.
         """
         if share == 1:
-            return float(self.scores.per_action(metric).T[arm][action])
-        rows = self._nearest(arm, share)
+            return float(self.scores.per_action(metric).T[variant][action])
+        rows = self._nearest(variant, share)
         wanted = rows["metric"] == metric
         if action != MEAN_OVER_ACTIONS:
             wanted &= rows["action"] == action
         return float(rows.loc[wanted, "value"].mean())
 
-    def _nearest(self, arm: str, share: float) -> pd.DataFrame:
-        """The rows of an arm's curves at each run's snapshot nearest to a share of the training, or at both."""
-        curves = self.curves[self.curves["arm"] == arm]
+    def _nearest(self, variant: Variant, share: float) -> pd.DataFrame:
+        """The rows of a variant's curves at each run's snapshot nearest to a share of the training, or at both."""
+        curves = self.curves[self.curves["variant"] == variant]
         away = (curves["progress"].astype(float) - share).abs()
         return curves[away == away.groupby(curves["run"]).transform("min")]
 
@@ -189,12 +206,12 @@ class Suite:
     Attributes:
         folder: where it lies.
         about: its suite.json.
-        settings: in the order in which they were run.
+        studies: in the order in which they were run.
     """
 
     folder: Path
     about: Mapping[str, Any]
-    settings: tuple[StudyResults, ...]
+    studies: tuple[StudyResults, ...]
 
     @classmethod
     def open(cls, folder: Path | str) -> "Suite":
@@ -206,8 +223,8 @@ class Suite:
         """
         folder = Path(folder)
         about = read_about(folder)
-        settings = tuple(StudyResults.open(name, folder / where) for name, where in about["settings"].items())
-        return cls(folder, about, settings)
+        studies = tuple(StudyResults.open(name, folder / where) for name, where in about["settings"].items())
+        return cls(folder, about, studies)
 
     @property
     def preset(self) -> str:
@@ -242,6 +259,30 @@ def read_about(folder: Path) -> dict[str, Any]:
     return about
 
 
+def read_arms(study: Mapping[str, Any]) -> dict[str, About]:
+    """What a study.json says of its arms, by name."""
+    return {name: About(**about) for name, about in study["arms"].items()}
+
+
+def is_experts(variant: Variant) -> bool:
+    """Whether these are experts of the actions, each told the truth: what the paper speaks of."""
+    return variant.arm == EXPERTS and variant.label in ("", "oracle") and not variant.mixture
+
+
+def is_main(variant: Variant) -> bool:
+    """Whether this is what the paper's tables have: the generalist or experts of the actions."""
+    return variant == GENERALIST or is_experts(variant)
+
+
+def variants_of_runs(scores: Scores) -> dict[str, tuple[Variant, int]]:
+    """The variant and seed of every run, in the order of the table; of variants that share a run, the first."""
+    first = scores.table.drop_duplicates("run")[["run", "arm", "matching", "label", "mixture", "seed"]]
+    return {
+        str(run): (Variant(str(arm), str(matching), str(label), bool(mixture)), int(seed))
+        for run, arm, matching, label, mixture, seed in first.itertuples(index=False)
+    }
+
+
 def _curve(run: Run) -> list[dict[str, Any]]:
     return [
         {**{key: point[key] for key in CURVE_COLUMNS[:4]}, **measured}
@@ -250,12 +291,12 @@ def _curve(run: Run) -> list[dict[str, Any]]:
     ]
 
 
-def _cost(run: Run, name: str, arm: str, seed: int) -> RunCost:
+def _cost(run: Run, name: str, variant: Variant, seed: int) -> RunCost:
     log = run.log()
     members = run.config["identity"]["members"]
     return RunCost(
         run=name,
-        arm=arm,
+        variant=variant,
         seed=seed,
         seconds=float(log["seconds"].max()),
         cpu_seconds=float(log["cpu_seconds"].max()),

@@ -10,42 +10,46 @@ from actlift.data.archive import read_npz
 from actlift.data.corpus import OWN
 from actlift.data.sources.synthetic import SYNTHETIC
 from actlift.errors import MissingInputError
-from actlift.evaluation.scores import Scores
+from actlift.evaluation.scores import Scores, Variant
 from actlift.files import read_json
 from actlift.geometry.skeleton import H36M_17, SKELETONS
 from actlift.report.page import ReportContext, write_page
+from actlift.report.results import read_arms, variants_of_runs
+from actlift.study.upgrade import upgrade_study
 from actlift.training.run import Run
 
 PROJECTED_PX = 1.0  # keypoints so near to the projections are projections: no detector is
 
 
 def write_study_page(folder: Path) -> Path:
-    """Write ``report.html`` into a study folder and give its path.
+    """Write ``report.html`` into a study folder, of this format or an older one, and give its path.
 
     Raises:
         FileNotFoundError: where the folder holds no finished study.
         OSError: where the page cannot be written.
     """
+    upgrade_study(folder)
     for name in ("study.json", "scores.parquet"):
         if not (folder / name).is_file():
             raise MissingInputError(f"{folder} holds no finished study: it has no {name}. `actlift study` makes one.")
     study = read_json(folder / "study.json")
     scores = Scores.read(folder / "scores.parquet")
-    arm_of = {str(run): str(arm) for run, arm in scores.table.groupby("run")["arm"].first().items()}
-    seed_of = {str(run): int(seed) for run, seed in scores.table.groupby("run")["seed"].first().items()}
-    ordered = sorted(arm_of, key=lambda run: (scores.arms.index(arm_of[run]), seed_of[run]))
-    runs = {name: Run.open(folder / name) for name in ordered}
-    first_seed = [name for name in ordered if seed_of[name] == min(seed_of.values())]
+    variants = scores.variants
+    of_runs = sorted(variants_of_runs(scores).items(), key=lambda of: (variants.index(of[1][0]), of[1][1]))
+    runs = {name: Run.open(folder / name) for name, _ in of_runs}
+    seeds = sorted({seed for _, (_, seed) in of_runs})
+    first_seed = {name: variant for name, (variant, seed) in of_runs if seed == seeds[0]}
     plan, training, test = study["plan"], study["training"], study["test"]
     path = folder / "report.html"
     write_page(
         path,
         ReportContext(
-            title="Who wins under equal budgets: one network for all actions, or one for each?",
+            title="Which arm has the lower error under equal budgets: one network for all actions, or one for each?",
             scores=scores,
+            arms=read_arms(study),
             study={
-                "arms": list(scores.arms),
-                "seeds": sorted(set(seed_of.values())),
+                "arms": list(map(str, variants)),
+                "seeds": seeds,
                 "generalist's budget": f"{plan['budget']['steps']:,} steps of {plan['budget']['batch']} windows",
                 "training frames of each network": plan["frames"] or "all",
                 "network": plan["network"],
@@ -61,11 +65,11 @@ def write_study_page(folder: Path) -> Path:
                 "commit": study["commit"],
                 "versions": study["versions"],
             },
-            curves=[(arm_of[name], _curve(runs[name])) for name in first_seed],
-            examples=_examples(folder, {name: arm_of[name] for name in first_seed}),
+            curves=[(variant, _curve(runs[name])) for name, variant in first_seed.items()],
+            examples=_examples(folder, first_seed),
             data_note=data_note(study["provenance"]),
             skeleton=H36M_17,
-            runs=[_run(name, runs[name], arm_of[name], seed_of[name]) for name in ordered],
+            runs=[_run(name, runs[name], variant, seed) for name, (variant, seed) in of_runs],
             labels_page="labels.html" if (folder / "labels.html").is_file() else "",
         ),
     )
@@ -73,7 +77,7 @@ def write_study_page(folder: Path) -> Path:
 
 
 def data_note(provenance: Mapping[str, Any]) -> str:
-    """Where the 2D keypoints of a corpus come from, in words that stand beside every verdict."""
+    """Say where the 2D keypoints of a corpus come from, in words that stand beside every verdict."""
     made = provenance["keypoints"]
     if made["kind"] == "Detections":
         return _detections_note(made)
@@ -101,7 +105,7 @@ def _detections_note(made: Mapping[str, Any]) -> str:
 
 
 def cameras_note(provenance: Mapping[str, Any]) -> str:
-    """Which cameras saw the clips of a corpus, in words."""
+    """Say which cameras saw the clips of a corpus, in words."""
     if provenance["rig"] == OWN:
         return f"{provenance['cameras']}, those that filmed the clips"
     return f"{provenance['cameras']} virtual ones per clip, rig {provenance['rig']}"
@@ -114,10 +118,10 @@ def _curve(run: Run) -> pd.DataFrame:
     return pd.DataFrame({"step": means.index, "loss": means.to_numpy()})
 
 
-def _run(name: str, run: Run, arm: str, seed: int) -> dict[str, Any]:
+def _run(name: str, run: Run, variant: Variant, seed: int) -> dict[str, Any]:
     members = run.config["identity"]["members"].values()
     return {
-        "arm": arm,
+        "variant": variant,
         "seed": seed,
         "folder": name,
         "steps": sum(member["steps"] for member in members),
@@ -125,14 +129,16 @@ def _run(name: str, run: Run, arm: str, seed: int) -> dict[str, Any]:
     }
 
 
-def _examples(folder: Path, arms: dict[str, str]) -> list[dict[str, Any]]:
-    """The frames that every run saved, truth beside each arm's prediction."""
+def _examples(folder: Path, variants: Mapping[str, Variant]) -> list[dict[str, Any]]:
+    """The frames that every run saved, the ground truth beside each variant's prediction."""
     examples: list[dict[str, Any]] = []
-    for name, arm in arms.items():
+    for name, variant in variants.items():
         found = read_npz(folder / name / "examples.npz")
         for i, title in enumerate(found["title"]):
             if i == len(examples):
-                action, truth = str(found["action"][i]), found["truth"][i]
-                examples.append({"title": str(title), "action": action, "truth": truth, "predictions": {}})
-            examples[i]["predictions"][arm] = found["predicted"][i]
+                action, ground_truth = str(found["action"][i]), found["truth"][i]
+                examples.append(
+                    {"title": str(title), "action": action, "ground_truth": ground_truth, "predictions": {}}
+                )
+            examples[i]["predictions"][variant] = found["predicted"][i]
     return examples

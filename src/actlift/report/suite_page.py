@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
@@ -12,23 +12,18 @@ import numpy as np
 import pandas as pd
 
 from actlift.evaluation.metrics import METRICS
+from actlift.evaluation.scores import GENERALIST, Variant
 from actlift.report import figures
-from actlift.report.claims import CONTROL, ERRORS, EXPERTS, Estimate, Verdict, print_verdicts, verdicts, write_verdicts
+from actlift.report.claims import Verdict, print_verdicts, verdicts, write_verdicts
+from actlift.report.estimate import UNKNOWN, Estimate
 from actlift.report.figures import Drawing, Panel
-from actlift.report.page import arm_entry, counted, duration, evidence, printed, render
-from actlift.report.paper_tables import (
-    MODEL,
-    UNDECIDED,
-    Table,
-    curve_points,
-    printed_table,
-    suite_tables,
-    write_table,
-)
-from actlift.report.results import StudyResults, Suite
+from actlift.report.page import arm_entry, evidence, render
+from actlift.report.paper_tables import MODEL, UNDECIDED, curve_points, printed_table, suite_tables
+from actlift.report.results import CONTROL, EXPERTS, StudyResults, Suite, is_experts, is_main
 from actlift.report.study_page import data_note, write_study_page
+from actlift.report.table_files import Table, write_table
 from actlift.report.tables import arms_table
-from actlift.study.plan import GENERALIST
+from actlift.report.words import ERRORS, EXPERTS_MATCHED, counted, duration, matching_name, metric_name, printed
 from actlift.study.presets import EPOCHS
 
 if TYPE_CHECKING:
@@ -47,12 +42,6 @@ IN_SHORT = {
     "C9": "the experts' error varies less along training",
     "C10": "with equal training frames an expert is always better and cheaper",
 }
-BUDGETS = {
-    "pooled": "all experts together trained as long as the generalist",
-    "each": "each expert trained as long as the generalist",
-    "epochs": "budgets as the paper's authors ran them",
-    "frames": "as many training frames for every network",
-}
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,7 +50,7 @@ class SuiteReport:
 
     Attributes:
         suite: the suite.
-        verdicts: on every claim, under each equality.
+        verdicts: on every claim, under each matching of budgets.
         tables: by name, that of the verdicts among them.
     """
 
@@ -83,7 +72,7 @@ class SuiteReport:
 
 
 def write_suite_report(report: SuiteReport) -> Path:
-    """Write verdicts.json, tables/, figures/, report.html and every setting's own page into the suite's folder.
+    """Write verdicts.json, tables/, figures/, report.html and every study's own page into the suite's folder.
 
     Returns:
         report.html.
@@ -98,15 +87,15 @@ def write_suite_report(report: SuiteReport) -> Path:
         write_table(suite.folder / "tables", table)
     for drawing in drawn:
         figures.save_drawing(suite.folder / "figures", drawing)
-    for setting in suite.settings:
-        write_study_page(setting.folder)
+    for study in suite.studies:
+        write_study_page(study.folder)
     page = suite.folder / "report.html"
     render(page, "suite.html", _contents(report, drawn))
     return page
 
 
 def print_suite(console: "Console", report: SuiteReport) -> None:
-    """Print every arm's means beside the generalist's, and the verdicts on the paper's claims."""
+    """Print every variant's means beside the generalist's, and the verdicts on the paper's claims."""
     from rich.box import SIMPLE_HEAD
     from rich.table import Table as Grid
     from rich.text import Text
@@ -126,10 +115,10 @@ def print_suite(console: "Console", report: SuiteReport) -> None:
         grid.add_column("to the generalist [95 %]", justify="right")
         for name, rows in frame[frame["metric"] == metric.upper()].groupby("setting", sort=False):
             (reference, *_) = rows["generalist's"]
-            grid.add_row(str(name), GENERALIST, f"{reference:.2f}", "")
+            grid.add_row(str(name), str(GENERALIST), f"{reference:.2f}", "")
             for row in rows.to_dict("records"):
                 style = {"better": "green", "worse": "red"}.get(_judged(row), "dim")
-                grid.add_row("", row[MODEL], f"{row['error']:.2f}", Text(_percent(row), style))
+                grid.add_row("", str(row[MODEL]), f"{row['error']:.2f}", Text(_percent(row), style))
             grid.add_section()
         console.print(grid)
     console.print("Green: better than the generalist, red: worse, dim: undecided. Experts are told the true action.")
@@ -137,12 +126,12 @@ def print_suite(console: "Console", report: SuiteReport) -> None:
 
 
 def verdicts_table(found: Sequence[Verdict]) -> Table:
-    """The verdicts as a table."""
+    """Lay the verdicts out as a table."""
     rows = [
         {
             "claim": verdict.claim,
             "in short": IN_SHORT[verdict.claim],
-            "equality": verdict.variant,
+            "budget matching": verdict.budget,
             "where": verdict.where,
             "status": verdict.status,
             "effect": verdict.effect,
@@ -168,17 +157,17 @@ def verdicts_table(found: Sequence[Verdict]) -> Table:
 
 
 def drawings(suite: Suite, differences: Table) -> list[Drawing]:
-    """Figures 4 to 6 of the paper and, where settings differ in training frames, where experts cross the generalist."""
-    places = {arm: place for place, arm in enumerate(_arms(suite))}
-    shown = [arm for arm in places if _kind(arm) in (GENERALIST, EXPERTS)]
-    legend = tuple((arm, places[arm], False) for arm in shown)
+    """Draw figures 4 to 6 of the paper and, by number of training frames, where experts cross the generalist."""
+    places = {variant: place for place, variant in enumerate(_variants(suite))}
+    shown = [variant for variant in places if is_main(variant)]
+    legend = tuple((str(variant), places[variant], False) for variant in shown)
     made = []
     if suite.preset == "action-oriented":
         made.append(_crossing(differences.frame))
     for name, metric in (("figure4", "mpjpe"), ("figure5", "mpjve")):
         panels = tuple(
-            figures.error_panel(arms_table(setting.scores, metric).loc[shown], metric, title(setting), places)
-            for setting in suite.settings
+            figures.error_panel(arms_table(study.scores, metric).loc[shown], metric, study.title, places)
+            for study in suite.studies
         )
         heading = f"Figure {name[-1]}: {METRICS[metric].title} per action"
         made.append(Drawing(name, heading, panels, legend, 3 if len(panels) < 4 else 4))
@@ -188,31 +177,25 @@ def drawings(suite: Suite, differences: Table) -> list[Drawing]:
     return made
 
 
-def title(setting: StudyResults) -> str:
-    """A setting in a few words, its receptive field first: "27 frames, 1,800 steps"."""
-    frames = "" if setting.frames is None else f", {setting.frames:,} training frames"
-    return f"{counted(setting.receptive_field, 'frame')}{frames}, {setting.steps:,} steps"
-
-
-def _progress(suite: Suite, places: Mapping[str, int], shown: Sequence[str]) -> "list[Panel]":
+def _progress(suite: Suite, places: Mapping[Variant, int], shown: Sequence[Variant]) -> "list[Panel]":
     panels = []
-    for setting in suite.settings:
-        points = curve_points(setting, "mpjpe", suite.focus)
-        points = points[points["arm"].isin(shown)]
+    for study in suite.studies:
+        points = curve_points(study, "mpjpe", suite.focus)
+        points = points[points["variant"].isin(shown)]
         for of, part in points.groupby("of", sort=False):
-            panels.append(figures.progress_panel(part, places, "MPJPE, mm", f"{of}, {title(setting)}"))
+            panels.append(figures.progress_panel(part, places, "MPJPE, mm", f"{of}, {study.title}"))
     return panels
 
 
 def _crossing(frame: pd.DataFrame) -> Drawing:
-    """Differences over training frames, a color for each number of steps (and receptive field)."""
+    """Draw differences over training frames, a color for each number of steps (and receptive field)."""
     keys = ["receptive field", "generalist's steps"]
     kinds = list(frame[keys].drop_duplicates().itertuples(index=False, name=None))
     colors = {kind: place + 1 for place, kind in enumerate(sorted(kinds))}  # the generalist's is the first
     points = pd.DataFrame(
         {
             "place": [colors[kind] for kind in frame[keys].itertuples(index=False, name=None)],
-            "control": frame[MODEL].map(_kind) == CONTROL,
+            "control": [variant.arm == CONTROL for variant in frame[MODEL]],
             "frames": frame["training frames"],
             "effect": frame["difference, %"],
             "low": frame["low"],
@@ -229,7 +212,7 @@ def _crossing(frame: pd.DataFrame) -> Drawing:
         "Where experts cross the generalist: differences by number of training frames",
         tuple(
             figures.crossing_panel(points[frame["metric"] == metric], f"{metric}, mean over actions")
-            for metric in map(str.upper, ERRORS)
+            for metric in map(metric_name, ERRORS)
         ),
         tuple(legend),
         2,
@@ -240,10 +223,11 @@ def _crossing(frame: pd.DataFrame) -> Drawing:
 
 
 def _contents(report: SuiteReport, drawn: Sequence[Drawing]) -> dict[str, Any]:
-    """What the template prints, every number already in words."""
+    """Put what the template prints into words, every number of it."""
     suite, tables = report.suite, report.tables
-    first = suite.settings[0]
-    plan, arms = first.study["plan"], _arms(suite)
+    first = suite.studies[0]
+    plan, variants = first.about["plan"], _variants(suite)
+    arms = {name: about for study in suite.studies for name, about in study.arms.items()}
     differences = tables["differences"].frame
     tested = [verdict for verdict in report.verdicts if verdict.status != "not tested"]
     return {
@@ -253,10 +237,10 @@ def _contents(report: SuiteReport, drawn: Sequence[Drawing]) -> dict[str, Any]:
         "still": _still(differences),
         "claims": [list(rows) for _, rows in groupby(map(_row, tested), itemgetter("claim"))],
         "untested": [_row(verdict) for verdict in report.verdicts if verdict not in tested],
-        "data_note": data_note(first.study["provenance"]),
-        "evidence": evidence(first.scores, "mpjpe", arms),
-        "arms": [arm_entry(arm, place) for place, arm in enumerate(arms)],
-        "glances": [_glance(suite, differences, metric, arms[1:]) for metric in ERRORS],
+        "data_note": data_note(first.about["provenance"]),
+        "evidence": evidence(first.scores, "mpjpe", variants),
+        "arms": [arm_entry(variant, arms, place) for place, variant in enumerate(variants)],
+        "glances": [_glance(suite, differences, metric, variants[1:]) for metric in ERRORS],
         "drawings": {drawing.name: drawing_entry(drawing) for drawing in drawn},
         "tables": {name: _table(suite, table) for name, table in tables.items()},
         "printed": [_table(suite, printed_table(number)) for number in ("I", "II")],
@@ -271,74 +255,71 @@ def _contents(report: SuiteReport, drawn: Sequence[Drawing]) -> dict[str, Any]:
             ),
             (
                 "trained on",
-                f"{first.study['training']['frames']:,} frames of {', '.join(first.study['training']['subjects'])}",
+                f"{first.about['training']['frames']:,} frames of {', '.join(first.about['training']['subjects'])}",
             ),
-            ("tested on", f"{first.study['test']['frames']:,} frames of {', '.join(first.study['test']['subjects'])}"),
+            ("tested on", f"{first.about['test']['frames']:,} frames of {', '.join(first.about['test']['subjects'])}"),
             ("seeds", plan["seeds"]),
-            ("all training took", duration(sum(cost.seconds for setting in suite.settings for cost in setting.costs))),
+            ("all training took", duration(sum(cost.seconds for study in suite.studies for cost in study.costs))),
             ("corpus digest", suite.about["digest"]),
             ("command", suite.about["command"]),
             ("commit", suite.about["commit"]),
             ("versions", suite.about["versions"]),
         ],
-        "settings": [setting_entry(suite.folder, setting) for setting in suite.settings],
+        "studies": [study_entry(suite.folder, study) for study in suite.studies],
         "as_words": printed,
     }
 
 
 def _sentences(suite: Suite, differences: pd.DataFrame) -> list[dict[str, Any]]:
-    """Who wins each error, at each setting, under each equality: one sentence for each error and equality."""
-    told = []
-    own = differences[differences[MODEL].map(_kind) == EXPERTS]
+    """Say which arm has the lower error, at each study: one sentence for each error and matching of budgets."""
+    sentences = []
+    own = differences[differences[MODEL].map(is_experts)]
     for metric in ERRORS:
-        for arm, rows in own[own["metric"] == metric.upper()].groupby(MODEL, sort=False):
-            equality = str(arm).partition("(")[2].rstrip(")")
-            by = {str(winner): part.to_dict("records") for winner, part in rows.groupby("better")}
+        of_metric = own[own["metric"] == metric.upper()]
+        for experts in of_metric[MODEL].unique():
+            rows = of_metric[of_metric[MODEL] == experts].to_dict("records")
             parts = []
-            for winner, words in (
+            for better, words in (
                 (GENERALIST, "the generalist is better"),
-                (str(arm), "experts are better"),
+                (experts, "experts are better"),
                 (UNDECIDED, "undecided"),
             ):
-                if winner not in by:
+                where = [row for row in rows if row["better"] == better]
+                if not where:
                     continue
                 if suite.preset == "action-oriented":
-                    furthest = max(by[winner], key=lambda row: abs(row["difference, %"]))
-                    at = f"at {len(by[winner])} of {len(rows)} points, most with {_place(suite, furthest)}"
+                    furthest = max(where, key=lambda row: abs(row["difference, %"]))
+                    at = f"at {len(where)} of {len(rows)} points, most with {_where(suite, furthest)}"
                 else:
-                    at = f"at {' and '.join(_place(suite, row) for row in by[winner])}"
+                    at = f"at {' and '.join(_where(suite, row) for row in where)}"
                 parts.append(f"{words} {at}")
-            text = f"{_error(metric)}, {BUDGETS[equality]}: {'; '.join(parts)}."
-            told.append({"text": text, "decided": set(by) != {UNDECIDED}})
-    return told
+            text = f"{_error(metric)}, {EXPERTS_MATCHED[experts.matching]}: {'; '.join(parts)}."
+            sentences.append({"text": text, "decided": any(row["better"] != UNDECIDED for row in rows)})
+    return sentences
 
 
 def _still(differences: pd.DataFrame) -> bool:
-    """Whether an arm wins velocity while its position error is half as large again as the generalist's, or more."""
-    by_arm = differences.set_index(["setting", MODEL, "metric"])[["difference, %", "better"]].unstack("metric")
-    wins = by_arm["better", "MPJVE"] == by_arm.index.get_level_values(MODEL)
-    return bool((wins & (by_arm["difference, %", "MPJPE"] > STILL)).any())
+    """Whether an arm is better in velocity while its position error is half as large again as the generalist's."""
+    rows = differences.to_dict("records")
+    better = {(row["setting"], row[MODEL]) for row in rows if row["metric"] == "MPJVE" and row["better"] == row[MODEL]}
+    off = {(row["setting"], row[MODEL]) for row in rows if row["metric"] == "MPJPE" and row["difference, %"] > STILL}
+    return bool(better & off)
 
 
-def _place(suite: Suite, row: Mapping[Any, Any]) -> str:
+def _where(suite: Suite, row: Mapping[Any, Any]) -> str:
     at = counted(row["receptive field"], "frame")
     if suite.preset == "action-oriented":
         at = "{training frames:,} training frames and {generalist's steps:,} steps".format_map(row)
     return f"{at} (experts {_percent(row)})"
 
 
+def _estimate(row: Mapping[Any, Any]) -> Estimate:
+    return Estimate(row["difference, %"], row["low"], row["high"], math.nan)
+
+
 def _percent(row: Mapping[Any, Any]) -> str:
     """ "+6.1 % [+5.1, +7.2]"."""
-    return _effect(Estimate(row["difference, %"], row["low"], row["high"], math.nan), "%")
-
-
-def _effect(estimate: Estimate | None, unit: str) -> str:
-    """An effect and its interval; nothing where there is none."""
-    if estimate is None or math.isnan(estimate.effect):
-        return ""
-    effect, low, high = estimate.signed()
-    within = "no interval" if math.isnan(estimate.low) else f"{low}, {high}"
-    return f"{effect}\N{NO-BREAK SPACE}{unit} [{within}]"
+    return " ".join(_estimate(row).printed())
 
 
 def _judged(row: Mapping[Any, Any]) -> str:
@@ -350,33 +331,32 @@ def _row(verdict: Verdict) -> dict[str, Any]:
         "claim": verdict.claim,
         "short": IN_SHORT[verdict.claim],
         "text": verdict.text,
-        "variant": verdict.variant,
+        "budgets": [part for part in (matching_name(verdict.matching), verdict.counting) if part],
         "where": verdict.where,
         "status": verdict.status,
-        "effect": _effect(verdict.estimate, verdict.unit),
-        "control": _effect(verdict.control, verdict.unit),
+        "effects": [of.printed(verdict.unit) for of in (verdict.estimate, verdict.control or UNKNOWN)],
         "sentence": verdict.sentence,
         "definition": verdict.definition,
     }
 
 
-def _glance(suite: Suite, differences: pd.DataFrame, metric: str, arms: Sequence[str]) -> dict[str, Any]:
-    """Rows settings, columns arms: differences to the generalist."""
+def _glance(suite: Suite, differences: pd.DataFrame, metric: str, variants: Sequence[Variant]) -> dict[str, Any]:
+    """Rows studies, columns variants: differences to the generalist."""
     rows = []
-    for setting in suite.settings:
-        part = differences[(differences["setting"] == setting.name) & (differences["metric"] == metric.upper())]
+    for study in suite.studies:
+        part = differences[(differences["setting"] == study.name) & (differences["metric"] == metric.upper())]
         by = {row[MODEL]: row for row in part.to_dict("records")}
-        cells = [
-            {"text": _percent(row).partition(" ["), "judged": _judged(row)} if (row := by.get(arm)) else None
-            for arm in arms
-        ]
+        cells = []
+        for row in map(by.get, variants):
+            effect, interval = _estimate(row).printed() if row else ("", "")
+            cells.append({"effect": effect, "interval": interval, "judged": _judged(row)} if row else None)
         reference = next(iter(by.values()))["generalist's"] if by else np.nan
-        rows.append({"name": title(setting), "reference": f"{reference:.{1 + (metric == 'mpjve')}f}", "cells": cells})
+        rows.append({"name": study.title, "reference": f"{reference:.{1 + (metric == 'mpjve')}f}", "cells": cells})
     return {"title": _error(metric), "unit": METRICS[metric].unit, "rows": rows}
 
 
 def drawing_entry(drawing: Drawing) -> dict[str, Any]:
-    """A drawing as templates show it, with its files."""
+    """Describe a drawing as templates show it, with its files."""
     from markupsafe import Markup
 
     panels = [{"title": panel.title, "svg": Markup(figures.panel_svg(panel))} for panel in drawing.panels]
@@ -386,18 +366,18 @@ def drawing_entry(drawing: Drawing) -> dict[str, Any]:
 
 
 def _table(suite: Suite, table: Table) -> dict[str, Any]:
-    """A table with its rows grouped by setting, and without the controls where these are many."""
+    """A table with its rows grouped by study, and without the controls where these are many."""
     cells, frame = table.cells(), table.frame
     bold = table.bold if table.bold is not None else pd.DataFrame(False, frame.index, frame.columns)
     if table.name in ("table3", "table3_rates", "decomposition"):
-        cells = cells[frame[MODEL].map(_kind).isin((GENERALIST, EXPERTS))]
+        cells = cells[frame[MODEL].map(is_main).astype(bool)]
     skipped = [
         name
         for name in ("setting", "receptive field", "generalist's epochs", "training frames", "generalist's steps")
         if name in frame.columns and "setting" in frame.columns
     ]
     groups: dict[str, list[list[dict[str, Any]]]] = {}
-    titles = {setting.name: title(setting) for setting in suite.settings}
+    titles = {study.name: study.title for study in suite.studies}
     for (_, row), marks in zip(cells.iterrows(), bold.loc[cells.index].to_dict("records"), strict=True):
         name = titles[row["setting"]] if skipped else ""
         kept = [{"text": row[c], "bold": marks[c]} for c in frame.columns if c not in skipped]
@@ -414,51 +394,46 @@ def _table(suite: Suite, table: Table) -> dict[str, Any]:
     }
 
 
-def setting_entry(within: Path, setting: StudyResults) -> dict[str, Any]:
-    """A setting as templates name it, with its page and runs, seen from a folder that it lies in."""
-    folder = setting.folder.relative_to(within).as_posix()
+def study_entry(within: Path, study: StudyResults) -> dict[str, Any]:
+    """Describe a study as templates name it, with its page and runs, seen from a folder that it lies in."""
+    folder = study.folder.relative_to(within).as_posix()
     return {
-        "name": setting.name,
-        "title": title(setting),
+        "name": study.name,
+        "title": study.title,
         "page": f"{folder}/report.html",
-        "digest": setting.study["fixed"]["corpus"],
+        "digest": study.about["fixed"]["corpus"],
         "runs": [
             {
                 "folder": f"{folder}/{cost.run}",
-                "arm": cost.arm,
+                "arm": str(replace(cost.variant, label="")),
                 "seed": cost.seed,
                 "steps": f"{cost.steps_total:,}",
                 "duration": duration(cost.seconds),
             }
-            for cost in setting.costs
+            for cost in study.costs
         ],
     }
 
 
 def scaled(suite: Suite) -> list[str]:
-    """How many steps each setting's generalist took, and of how many that is a scaled number."""
+    """Tell how many steps each study's generalist took, and of how many that is a scaled number."""
     scale = float(suite.about["scale"])
     words = "" if scale == 1 else f", scaled by {scale:g}"
-    told = []
-    for setting in suite.settings:
+    lines = []
+    for study in suite.studies:
         what = f"a step number of the grid{words}: "
-        if setting.frames is None:
-            what = f"{counted(EPOCHS[setting.receptive_field], 'pass', 'passes')} over all training frames{words}: "
-        told.append(f"{setting.name}: {what}{setting.steps:,}")
-    return told
+        if study.frames is None:
+            what = f"{counted(EPOCHS[study.receptive_field], 'pass', 'passes')} over all training frames{words}: "
+        lines.append(f"{study.name}: {what}{study.steps:,}")
+    return lines
 
 
-def _arms(suite: Suite) -> list[str]:
-    """All arms of all settings, the generalist first."""
-    arms = dict.fromkeys(arm for setting in suite.settings for arm in setting.scores.arms)
-    return [GENERALIST, *(arm for arm in arms if arm != GENERALIST)]
+def _variants(suite: Suite) -> list[Variant]:
+    """All variants of all studies, the generalist first."""
+    variants = dict.fromkeys(variant for study in suite.studies for variant in study.scores.variants)
+    return [GENERALIST, *(variant for variant in variants if variant != GENERALIST)]
 
 
 def _error(metric: str) -> str:
     """ "Position error (MPJPE)" of "mpjpe"."""
     return ERRORS[metric][0].upper() + ERRORS[metric][1:]
-
-
-def _kind(arm: str) -> str:
-    """ "experts" of "experts (pooled)"."""
-    return arm.partition(" (")[0]

@@ -1,119 +1,134 @@
-"""Labels: which action a lifter that knows actions is told for each view, and what that costs or gains.
+"""Labels: which action a lifter that takes actions is told for each view, and what that costs or gains.
 
-A lifter "told" an action is one network per action: the expert of the action, or the conditioned network given the
-action. "Untold" is what there is without a label: the generalist, or the conditioned network given "unknown". Whatever
-tells the action, four labels stand side by side:
+A "conditioned" lifter is one network per action: the expert of the action, or the conditioned network given the action.
+"Unconditioned" is what there is without a label: the generalist, or the conditioned network given "unknown". Whatever
+tells the action, these labels stand side by side:
 
-``oracle``     the true action. Not known in use.
-``predicted``  the action recognized in the view's 2D keypoints, by :class:`ClipRecognizer`, learnt from training
-people.
-``none``       untold.
-``wrong``      an action that is not the true one: on average over all of them ("random"), and the one that hurts the
-               true action most ("worst").
+``oracle``        the true action. Not known in use.
+``predicted``     the action recognized in the view's 2D keypoints, by :data:`RECOGNIZER`, learnt from training people.
+``none``          unconditioned.
+``wrong_random``  an action that is not the true one, on average over all of them.
+``wrong_worst``   of those the one that hurts the true action most.
 
-And a fifth way, the mixture: the mean of the poses told the predicted action and untold, or the untold pose alone where
-the recognizer is not sure or the two poses lie so far apart that the label may well be wrong (:class:`Gate`).
+And another way, the mixture: the mean of the poses conditioned on the predicted action and unconditioned, or the
+unconditioned pose alone where the recognizer is not sure or the two poses lie so far apart that the label may well be
+wrong (:class:`Gate`).
 """
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
 
-from actlift.data.corpus import View
+from actlift.data.corpus import Corpus, View
 from actlift.errors import InputError
 from actlift.evaluation.evaluate import score_poses
-from actlift.evaluation.scores import ALL_JOINTS, Scores
+from actlift.evaluation.scores import ALL_JOINTS, LABELS, Scores, Variant
 from actlift.lifting.conditional import UNKNOWN, ConditionalLifter, Gate, mixture
 from actlift.lifting.predict import Poses
+from actlift.models.base import multiply_adds
+from actlift.models.options import Network
 from actlift.recognition.accuracy import accuracy, confusion
+from actlift.recognition.discriminant import ClipRecognizer
+from actlift.training.budget import Budget
 
-TOLD_METRICS = ("mpjpe", "n_mpjpe", "mpjve")
+RECOGNIZER = ClipRecognizer
+"""What tells the predicted action, and is paid for: ``fit``, ``read``, ``save``, ``posterior``, ``sure`` and
+``multiply_adds`` are asked of it."""
+LABEL_METRICS = ("mpjpe", "n_mpjpe", "mpjve")
 
 
 @dataclass(frozen=True, eq=False)
-class Labeled:
-    """What labels do to a lifter that is told.
+class LabelScores:
+    """What labels do to a conditioned lifter.
 
     Attributes:
-        told: scores of all views under every label, which stands where an arm's name does.
-        arms: scores of the arm under the labels of the module, "ARM: oracle label" and so on, and of its mixture.
+        by_label: scores of all views conditioned on every label ("unknown" is none), which stands where an arm does.
+        scores: of the arm under the labels of the module, and of its mixture.
         notes: how often the recognizer was right and the mixture trusted it, JSON-able.
     """
 
-    told: Scores
-    arms: Scores
+    by_label: Scores
+    scores: Scores
     notes: dict[str, Any]
 
 
+def recognizer_of(path: Path, training: Corpus) -> ClipRecognizer:
+    """Read the recognizer at ``path``; fit it to the training people and write it there where there is none."""
+    if not path.exists():
+        RECOGNIZER.fit(training).save(path)
+    return RECOGNIZER.read(path)
+
+
+def recognizing_steps(training: Corpus, network: Network, budget: Budget) -> int:
+    """How many optimizer steps of a network the recognizer's multiplications would pay for, rounded up.
+
+    Raises:
+        InputError: where that is the whole budget or more.
+    """
+    step = 3 * multiply_adds(network.keywords()) * budget.batch
+    charge = -(-RECOGNIZER.multiply_adds(training) // step)
+    if charge >= budget.steps:
+        raise InputError(
+            f"recognizing the action costs about {charge} steps of this network, more than its budget of "
+            f"{budget.steps}: give more steps, or leave --labels out"
+        )
+    return charge
+
+
 def score_labels(
-    told: ConditionalLifter,
+    conditioned: ConditionalLifter,
     views: Sequence[View],
     posteriors: Sequence[Float[np.ndarray, " actions"]],
     gate: Gate,
     *,
-    arm: str,
+    variant: Variant,
     seed: int,
     run: str = "",
-    metrics: Sequence[str] = TOLD_METRICS,
-) -> Labeled:
-    """Score a told lifter under every label; errors in millimeters, as :func:`actlift.evaluation.evaluate.score_poses`
-    has them.
+    metrics: Sequence[str] = LABEL_METRICS,
+) -> LabelScores:
+    """Score a conditioned lifter under every label; errors in millimeters, as
+    :func:`actlift.evaluation.evaluate.score_poses` has them.
 
     Args:
-        posteriors: probabilities of ``told.actions`` of each view.
+        posteriors: probabilities of ``conditioned.actions`` of each view.
         gate: of the mixture.
-        arm, seed, run: what scores name.
+        variant: what scores name, whatever its label and mixture.
+        seed, run: what scores name beside it.
 
     Raises:
-        ValueError: for views of actions that there is no lifter for.
+        InputError: for views of actions that there is no lifter for.
     """
-    actions = list(told.actions)
+    actions = list(conditioned.actions)
     if unknown := sorted({v.action for v in views} - set(actions)):
         raise InputError(f"no lifter is told {', '.join(unknown)}; there are lifters for {', '.join(actions)}")
 
-    def scored(poses: Poses, name: str) -> Scores:
-        return score_poses(poses, views, arm=name, seed=seed, run=run, metrics=metrics)
+    def scored(poses: Poses, of: Variant) -> Scores:
+        return score_poses(poses, views, variant=of, seed=seed, run=run, metrics=metrics)
 
     seen = [v.keypoints for v in views]
-    untold = told.unknown(seen)
-    tables = {action: scored(predictor(seen), action) for action, predictor in told.actions.items()}
-    tables[UNKNOWN] = scored(untold, UNKNOWN)
-    # every table has the same rows in the same order: columns of one matrix
-    rows = tables[UNKNOWN].table.drop(columns=["arm", "value"])
-    errors = np.stack([scores.table["value"].to_numpy() for scores in tables.values()], axis=1)
-    number = {(v.clip, v.camera_name): i for i, v in enumerate(views)}
-    of_row = np.array([number[key] for key in zip(rows["clip"], rows["camera"], strict=True)])
-
+    unconditioned = conditioned.unknown(seen)
+    tables = {action: scored(predictor(seen), Variant(action)) for action, predictor in conditioned.actions.items()}
+    tables[UNKNOWN] = scored(unconditioned, Variant(UNKNOWN))
     true = np.array([actions.index(v.action) for v in views])
     recognized = np.array([int(p.argmax()) for p in posteriors])
-    line = np.arange(len(rows))
-    others = errors[:, :-1].sum(axis=1) - errors[line, true[of_row]]
-    overall = (rows["metric"] == "mpjpe") & (rows["joint"] == ALL_JOINTS)
-    worst = _worst(errors[overall.to_numpy(), :-1], true[of_row[overall.to_numpy()]], len(actions))
-    values = {
-        "oracle label": errors[line, true[of_row]],
-        "predicted label": errors[line, recognized[of_row]],
-        "no label": errors[:, -1],
-        "wrong label, at random": others / (len(actions) - 1),
-        "wrong label, the worst": errors[line, worst[true[of_row]]],
-    }
-    parts = [Scores(rows.assign(arm=f"{arm}: {label}", value=value)) for label, value in values.items()]
+    parts = _under_labels(tables, views, true, recognized, variant)
 
     generator = np.random.default_rng((seed, 0x3A))
     wrong = (true + generator.integers(1, len(actions), len(true))) % len(actions)
     certain = np.eye(len(actions))
     trusted = {}
-    for label, told_of in (
-        ("oracle label", list(certain[true])),
-        ("predicted label", list(posteriors)),
-        ("wrong label, at random", list(certain[wrong])),
+    for label, believed in (
+        ("oracle", list(certain[true])),
+        ("predicted", list(posteriors)),
+        ("wrong_random", list(certain[wrong])),
     ):
-        poses, trusts = mixture(told, untold, seen, told_of, gate)
-        trusted[label] = float(trusts.mean())
-        parts.append(scored(poses, f"{arm}, mixture: {label}"))
+        poses, trusts = mixture(conditioned, unconditioned, seen, believed, gate)
+        trusted[LABELS[label]] = float(trusts.mean())
+        parts.append(scored(poses, replace(variant, label=label, mixture=True)))
     notes = {
         "recognized": {
             **asdict(accuracy(np.stack(list(posteriors)), true, actions)),
@@ -123,7 +138,39 @@ def score_labels(
         "gate": asdict(gate),
         "trusted": trusted,
     }
-    return Labeled(Scores.concat(list(tables.values())), Scores.concat(parts), notes)
+    return LabelScores(Scores.concat(list(tables.values())), Scores.concat(parts), notes)
+
+
+def _under_labels(
+    tables: Mapping[str, Scores],
+    views: Sequence[View],
+    true: Int[np.ndarray, " n"],
+    recognized: Int[np.ndarray, " n"],
+    variant: Variant,
+) -> list[Scores]:
+    """Scores under every label, picked row by row from those conditioned on each action, of which "unknown" is last."""
+    actions = len(tables) - 1
+    # every table has the same rows in the same order: columns of one matrix
+    rows = tables[UNKNOWN].table
+    errors = np.stack([scores.table["value"].to_numpy() for scores in tables.values()], axis=1)
+    number = {(v.clip, v.camera_name): i for i, v in enumerate(views)}
+    of_row = np.array([number[key] for key in zip(rows["clip"], rows["camera"], strict=True)])
+
+    line = np.arange(len(rows))
+    others = errors[:, :-1].sum(axis=1) - errors[line, true[of_row]]
+    overall = ((rows["metric"] == "mpjpe") & (rows["joint"] == ALL_JOINTS)).to_numpy()
+    worst = _worst(errors[overall, :-1], true[of_row[overall]], actions)
+    values = {
+        "oracle": errors[line, true[of_row]],
+        "predicted": errors[line, recognized[of_row]],
+        "none": errors[:, -1],
+        "wrong_random": others / (actions - 1),
+        "wrong_worst": errors[line, worst[true[of_row]]],
+    }
+    return [
+        Scores(rows.assign(**asdict(replace(variant, label=label, mixture=False)), value=value))
+        for label, value in values.items()
+    ]
 
 
 def _worst(errors: Float[np.ndarray, "n actions"], true: Int[np.ndarray, " n"], actions: int) -> Int[np.ndarray, " a"]:

@@ -6,25 +6,8 @@ from typing import Any
 
 from actlift.errors import InputError
 from actlift.models.options import Network
-from actlift.training.budget import Budget
+from actlift.training.budget import MATCHINGS, Budget
 from actlift.training.options import Device, Loss, Precision
-
-GENERALIST = "generalist"
-# the arms beside the generalist, and the partition of the training views that makes each
-EXPERTS: dict[str, str] = {"experts": "action", "random-experts": "random", "cluster-experts": "cluster"}
-CONDITIONED: dict[str, str] = {
-    "conditioned": "action",
-    "random-conditioned": "random",
-    "cluster-conditioned": "cluster",
-}
-FINISHED: dict[str, str] = {
-    "finished": "",
-    "finished-conditioned": "action",
-    "specialised": "action",
-    "random-specialised": "random",
-}
-ARMS = EXPERTS | CONDITIONED | FINISHED
-EQUALITIES = ("pooled", "each", "frames", "epochs")
 
 
 @dataclass(frozen=True)
@@ -34,15 +17,16 @@ class Plan:
     Attributes:
         test_subjects: people held out to report on.
         arms: generalist; experts, random-experts, cluster-experts, one network per part; conditioned,
-            random-conditioned, cluster-conditioned, one network told the part; specialised, random-specialised, one
-            such network of which a copy for each part is finished on that part; finished and finished-conditioned, the
-            generalist and the conditioned network finished on everything (see actlift.training.frozen_bn). The
-            generalist is always trained.
-        equalities: pooled, each; or frames or epochs, which stand alone since their generalist is another.
+            random-conditioned, cluster-conditioned, one network told the part; finetuned-experts,
+            random-finetuned-experts, one such network of which a copy for each part is fine-tuned on that part;
+            finetuned and finetuned-conditioned, the generalist and the conditioned network fine-tuned on everything
+            (see actlift.training.frozen_bn). The generalist is always trained.
+        matching: how the experts' budgets are matched with the generalist's: total (all together), per_model (each);
+            or frames or epochs, which stand alone since their generalist is another.
         seeds: one training of every arm for each.
         budget: the generalist's.
-        frames: training frames of every network under the equality "frames".
-        epochs: under the equality "epochs", how many passes over its data the generalist's budget stands for; learning
+        frames: training frames of every network under the matching "frames".
+        epochs: under the matching "epochs", how many passes over its data the generalist's budget stands for; learning
             rates then fall as the paper's authors ran it.
         snapshots: how often along training the error on the held-out people is noted, for learning curves only.
         network: of all arms alike.
@@ -55,8 +39,8 @@ class Plan:
     """
 
     test_subjects: tuple[str, ...]
-    arms: tuple[str, ...] = (GENERALIST, "experts", "random-experts")
-    equalities: tuple[str, ...] = ("pooled",)
+    arms: tuple[str, ...] = ("generalist", "experts", "random-experts")
+    matching: tuple[str, ...] = ("total",)
     seeds: tuple[int, ...] = (0, 1, 2)
     budget: Budget = field(default_factory=Budget)
     frames: int | None = None
@@ -70,38 +54,36 @@ class Plan:
     device: Device = "auto"
 
     def __post_init__(self) -> None:
-        known = (GENERALIST, *ARMS)
-        if unknown := [a for a in self.arms if a not in known]:
-            raise InputError(f"unknown arm {', '.join(unknown)}; known: {', '.join(known)}")
-        if unknown := [e for e in self.equalities if e not in EQUALITIES]:
-            raise InputError(f"unknown equality {', '.join(unknown)}; known: {', '.join(EQUALITIES)}")
-        for equality, number in (("frames", self.frames), ("epochs", self.epochs)):
-            if equality in self.equalities and len(self.equalities) > 1:
-                raise InputError(f"the equality {equality!r} has a generalist of its own: give it a study of its own")
-            if (equality in self.equalities) != (number is not None):
+        if unknown := [m for m in self.matching if m not in MATCHINGS]:
+            raise InputError(f"unknown matching {', '.join(unknown)}; known: {', '.join(MATCHINGS)}")
+        for matching, number in (("frames", self.frames), ("epochs", self.epochs)):
+            if matching in self.matching and len(self.matching) > 1:
+                raise InputError(f"the matching {matching!r} has a generalist of its own: give it a study of its own")
+            if (matching in self.matching) != (number is not None):
                 raise InputError(
-                    f"the equality {equality!r} and a number of {equality} belong together: give both or neither"
+                    f"the matching {matching!r} and a number of {matching} belong together: give both or neither"
                 )
             if number is not None and number < 1:
-                raise InputError(f"a number of {equality} is 1 or more, got {number}")
+                raise InputError(f"a number of {matching} is 1 or more, got {number}")
         if self.loss.velocity and self.budget.batch % 2:
             raise InputError(f"a velocity loss takes pairs of frames: give an even batch, got {self.budget.batch}")
         if self.snapshots < 0:
             raise InputError(f"a number of snapshots is 0 or more, got {self.snapshots}")
         for name, values in (
             ("test subjects", self.test_subjects),
-            ("equalities", self.equalities),
+            ("matchings", self.matching),
             ("seeds", self.seeds),
         ):
             if not values or len(set(values)) != len(values):
                 raise InputError(f"a study needs {name}, each once; got {values}")
 
     def fixed(self, digest: str) -> dict[str, Any]:
-        """What may not change between two calls of one study; arms, equalities and seeds may grow."""
-        free = ("arms", "equalities", "seeds", "labels", "precision", "device")
+        """What may not change between two calls of one study; arms, matchings and seeds may grow."""
+        free = ("arms", "matching", "seeds", "labels", "precision", "device")
         kept = {key: value for key, value in asdict(self).items() if key not in free}
         if self.loss.plain:
             del kept["loss"]
+        kept["network"] = self.network.record()
         kept["test_subjects"] = sorted(self.test_subjects)
         plain: dict[str, Any] = json.loads(json.dumps({"corpus": digest, **kept}))
         return plain

@@ -10,7 +10,7 @@
                      numbers of frames and of steps.
 ``action-aware``     not the paper's: one network that is told the action (recognized, known, missing and wrong) against
                      the generalist and against networks that are told something else, over several receptive fields and
-                     numbers of steps, with the cost of recognizing taken off; told and untold also finished alike.
+                     numbers of steps, with the cost of recognizing taken off; both also fine-tuned alike.
 
 An epoch has two windows for every frame, one of them mirrored, as VideoPose3D counts.
 """
@@ -19,7 +19,7 @@ from dataclasses import replace
 from typing import Literal, get_args
 
 from actlift.errors import InputError
-from actlift.study.plan import GENERALIST, Plan
+from actlift.study.plan import Plan
 from actlift.training.budget import Budget
 
 Preset = Literal["paper", "fair", "action-oriented", "action-aware"]
@@ -36,16 +36,16 @@ AWARE_STEPS = (1500, 6000, 24000)
 AWARE_FIELDS = (27, 81)
 
 ARMS_OF: dict[str, tuple[str, ...]] = {
-    "paper": (GENERALIST, "experts", "random-experts"),
-    "fair": (GENERALIST, "experts", "random-experts", "cluster-experts"),
-    "action-oriented": (GENERALIST, "experts", "random-experts"),
+    "paper": ("generalist", "experts", "random-experts"),
+    "fair": ("generalist", "experts", "random-experts", "cluster-experts"),
+    "action-oriented": ("generalist", "experts", "random-experts"),
     "action-aware": (
-        GENERALIST,
+        "generalist",
         "conditioned",
         "random-conditioned",
         "cluster-conditioned",
-        "finished",
-        "finished-conditioned",
+        "finetuned",
+        "finetuned-conditioned",
     ),
 }
 
@@ -63,17 +63,28 @@ def settings_of(
         receptive_fields: which settings; all of the preset's where empty.
 
     Raises:
-        ValueError: for an unknown preset or receptive field, a scale that is not positive, or choices in ``base`` that
+        InputError: for an unknown preset or receptive field, a scale that is not positive, or choices in ``base`` that
             the preset makes itself.
     """
     if preset not in PRESETS:
         raise InputError(f"unknown preset {preset!r}; known: {', '.join(PRESETS)}")
     if not scale > 0:
         raise InputError(f"a scale is positive, got {scale}")
+    _refuse_own_choices(preset, base)
+    plan = replace(base, arms=ARMS_OF[preset], snapshots=SNAPSHOTS)
+    if preset == "action-oriented":
+        return _grid(plan, training_frames, scale, receptive_fields or (GRID_FIELD,))
+    if preset == "action-aware":
+        return _aware(plan, scale, receptive_fields or AWARE_FIELDS)
+    return _passes(preset, plan, training_frames, scale, receptive_fields)
+
+
+def _refuse_own_choices(preset: str, base: Plan) -> None:
+    """Refuse choices that the preset makes itself."""
     own = Plan(base.test_subjects)
     for name, asked, usual in (
         ("arms", base.arms, own.arms),
-        ("equalities", base.equalities, own.equalities),
+        ("matching", base.matching, own.matching),
         ("frames", base.frames, own.frames),
         ("epochs", base.epochs, own.epochs),
         ("snapshots", base.snapshots, own.snapshots),
@@ -86,11 +97,12 @@ def settings_of(
                 f"--preset {preset} chooses --{name} itself, got {asked}: leave it out (--scale changes the steps, "
                 "--receptive-fields the settings)"
             )
-    plan = replace(base, arms=ARMS_OF[preset], snapshots=SNAPSHOTS)
-    if preset == "action-oriented":
-        return _grid(plan, training_frames, scale, receptive_fields or (GRID_FIELD,))
-    if preset == "action-aware":
-        return _aware(plan, scale, receptive_fields or AWARE_FIELDS)
+
+
+def _passes(
+    preset: str, plan: Plan, training_frames: int, scale: float, receptive_fields: tuple[int, ...]
+) -> dict[str, Plan]:
+    """The paper's passes over all data, in its own form or as steps."""
     if unknown := [field for field in receptive_fields if field not in EPOCHS]:
         raise InputError(
             f"--preset {preset} has no receptive field of {', '.join(map(str, unknown))} frames; it has: "
@@ -99,14 +111,14 @@ def settings_of(
     plans = {}
     for field in sorted(set(receptive_fields or EPOCHS)):
         epochs = EPOCHS[field]
-        steps = max(1, round(scale * epochs * 2 * training_frames / base.budget.batch))
-        network = replace(base.network, receptive_field=field)
-        own = replace(plan, network=network, budget=Budget(steps, base.budget.batch))
+        steps = max(1, round(scale * epochs * 2 * training_frames / plan.budget.batch))
+        network = replace(plan.network, receptive_field=field)
+        own = replace(plan, network=network, budget=Budget(steps, plan.budget.batch))
         if preset == "paper":
             network = replace(network, dropout=PAPER_DROPOUT)
-            plans[f"{field}f"] = replace(own, network=network, equalities=("epochs",), epochs=epochs)
+            plans[f"{field}f"] = replace(own, network=network, matching=("epochs",), epochs=epochs)
         else:
-            plans[f"{field}f"] = replace(own, equalities=("pooled", "each"))
+            plans[f"{field}f"] = replace(own, matching=("total", "per_model"))
     return plans
 
 
@@ -119,7 +131,7 @@ def _grid(plan: Plan, training_frames: int, scale: float, receptive_fields: tupl
                 plans[f"{field}f-{frames}-{steps}"] = replace(
                     plan,
                     network=replace(plan.network, receptive_field=field),
-                    equalities=("frames",),
+                    matching=("frames",),
                     frames=frames,
                     budget=Budget(steps, plan.budget.batch),
                     snapshots=0,

@@ -10,7 +10,8 @@ from pathlib import Path
 from actlift.data.corpus import Corpus
 from actlift.errors import InputError
 from actlift.files import read_json, remove_leftovers, write_json
-from actlift.study.experiment import Progress, plan_jobs, run_study
+from actlift.study.arms import plan_jobs
+from actlift.study.experiment import Progress, run_study
 from actlift.study.plan import Plan
 from actlift.study.presets import SUITE_FORMAT, settings_of
 from actlift.training.run import environment
@@ -35,7 +36,7 @@ def run_suite(
         on_progress: told now and then the setting's name and how far the whole suite is.
 
     Raises:
-        ValueError: as :func:`actlift.study.presets.settings_of` and :func:`actlift.study.experiment.run_study`, or for
+        InputError: as :func:`actlift.study.presets.settings_of` and :func:`actlift.study.experiment.run_study`, or for
             a folder that holds another suite or something else.
         OSError: where the folder cannot be written.
         Interrupted: after Ctrl-C; the same call resumes.

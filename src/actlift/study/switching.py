@@ -21,12 +21,12 @@ from jaxtyping import Bool, Float
 
 from actlift.data.corpus import View
 from actlift.errors import InputError
+from actlift.evaluation.scores import GENERALIST
 from actlift.files import write_json
 from actlift.geometry.skeleton import root_relative
 from actlift.lifting.conditional import FADE_S, UNKNOWN, ConditionalLifter, lift_labeled
-from actlift.lifting.predict import Predictor
+from actlift.lifting.predict import Poses, Predictor
 from actlift.recognition.prediction import SURE, ActionRecognizer, recognized_labels
-from actlift.study.plan import GENERALIST
 
 FADES_S: tuple[float, ...] = (0.0, 0.1, 0.25, 0.5)  # what is compared
 
@@ -43,12 +43,12 @@ DRAWN = {  # what is shown over time: a measure, and of which ways of lifting
     JOINED: (
         "error",
         "mean error of joints, mm",
-        (GENERALIST, f"true timeline, {USUAL}", f"recognized, {USUAL}", f"recognized where sure, {USUAL}"),
+        (GENERALIST.arm, f"true timeline, {USUAL}", f"recognized, {USUAL}", f"recognized where sure, {USUAL}"),
     ),
     TO_WRONG: (
         "acceleration",
         "mean acceleration of joints, m/s²",
-        (GENERALIST, "interrupted, at once", "interrupted, 0.1 s fade", f"interrupted, {USUAL}"),
+        (GENERALIST.arm, "interrupted, at once", "interrupted, 0.1 s fade", f"interrupted, {USUAL}"),
     ),
 }
 
@@ -173,8 +173,8 @@ class Switching:
 
 
 def measure_switching(
-    told: ConditionalLifter,
-    untold: Predictor,
+    conditioned: ConditionalLifter,
+    generalist: Predictor,
     views: Sequence[View],
     recognized: ActionRecognizer | None = None,
     *,
@@ -184,19 +184,19 @@ def measure_switching(
     """Measure what changes of label cost, see :class:`Switching`.
 
     Args:
-        told: the lifters that are told an action.
-        untold: the generalist that they are held against.
+        conditioned: the lifters that are told an action.
+        generalist: what they are held against.
         views: clips to draw from.
         recognized: whose labels are told too, where two clips are joined.
         clips: pairs of clips to join, and clips to interrupt.
         seed: of what is drawn.
 
     Raises:
-        ValueError: for views that are too short or too much alike, or actions that there is no lifter for.
+        InputError: for views that are too short or too much alike, or actions that there is no lifter for.
     """
     scenes = {
         JOINED: joined(views, clips, seed),
-        TO_WRONG: interrupted(views, clips, list(told.actions), seed),
+        TO_WRONG: interrupted(views, clips, list(conditioned.actions), seed),
         TO_NOTHING: interrupted(views, clips, [UNKNOWN], seed),
     }
     if not all(scenes.values()):
@@ -208,31 +208,15 @@ def measure_switching(
     traces: list[pd.DataFrame] = []
     shares: list[dict[str, Any]] = []
     for scene, found in scenes.items():
-        seen = [c.view.keypoints for c in found]
-        name = "true timeline" if scene == JOINED else "interrupted"
-        labeled = [(name, [c.labels for c in found], FADES_S)]
-        if recognized and scene == JOINED:
-            for name, sure in (("recognized", 0.0), ("recognized where sure", SURE)):
-                labels = [recognized_labels(recognized, view, sure=sure) for view in seen]
-                labeled.append((name, labels, (0.0, FADE_S)))
-                shares += _shares(name, labels, found)
-        ways = {GENERALIST: untold(seen), "told nothing": told.unknown(seen)}
-        if scene != JOINED:
-            ways["told the truth throughout"] = told.poses(seen, [c.view.action for c in found])
-        for name, labels, fades_s in labeled:
-            for s in fades_s:
-                fading = f"{s:g} s fade" if s else "at once"
-                poses = [lift_labeled(told, v, own, fade_s=s) for v, own in zip(seen, labels, strict=True)]
-                ways[f"{name}, {fading}"] = poses
-        column, measure, drawn = DRAWN.get(scene, ("", "", ()))
-        for way, poses in ways.items():
+        labeled = [
+            Labeled("true timeline" if scene == JOINED else "interrupted", [c.labels for c in found], FADES_S),
+            *(_recognized(recognized, found) if recognized and scene == JOINED else ()),
+        ]
+        shares += [share for of in labeled[1:] for share in _shares(of.name, of.labels, found)]
+        for way, poses in _ways(conditioned, generalist, scene, found, labeled).items():
             measured = [_measured(pose, c) for pose, c in zip(poses, found, strict=True)]
             rows.append({"scene": scene, "way": way, **_over_clips(measured)})
-            if way in drawn:
-                value = np.mean([one[column] for one in measured], axis=0)
-                seconds = np.arange(-len(value) // 2, len(value) // 2) / seen[0].fps
-                of_way = {"scene": scene, "measure": measure, "way": way}
-                traces.append(pd.DataFrame({**of_way, "seconds": seconds, "value": value}))
+            traces += _trace(scene, way, measured, found[0].view.fps)
     about = {
         scene: {"clips": len(found), "changes": [(c - found[0].middle) / found[0].view.fps for c in found[0].changes]}
         for scene, found in scenes.items()
@@ -240,6 +224,54 @@ def measure_switching(
     table = pd.DataFrame(rows).set_index(["scene", "way"])
     columns = ["way", "frames", "right", "wrong", "nothing"]
     return Switching(table, pd.concat(traces, ignore_index=True), about, pd.DataFrame(shares, columns=columns))
+
+
+@dataclass(frozen=True)
+class Labeled:
+    """Labels of the frames of some clips: what tells them, each clip's, and the fades to lift them with, in seconds."""
+
+    name: str
+    labels: list[list[str]]
+    fades_s: tuple[float, ...]
+
+
+def _recognized(recognizer: ActionRecognizer, found: Sequence[Changing]) -> list[Labeled]:
+    """What a recognizer says of clips: always, and only where it is sure."""
+    return [
+        Labeled(name, [recognized_labels(recognizer, c.view.keypoints, sure=sure) for c in found], (0.0, FADE_S))
+        for name, sure in (("recognized", 0.0), ("recognized where sure", SURE))
+    ]
+
+
+def _ways(
+    conditioned: ConditionalLifter,
+    generalist: Predictor,
+    scene: str,
+    found: Sequence[Changing],
+    labeled: Sequence[Labeled],
+) -> dict[str, Poses]:
+    """The poses of a scene's clips by way of lifting."""
+    seen = [c.view.keypoints for c in found]
+    ways = {GENERALIST.arm: generalist(seen), "told nothing": conditioned.unknown(seen)}
+    if scene != JOINED:
+        ways["told the truth throughout"] = conditioned.poses(seen, [c.view.action for c in found])
+    for of in labeled:
+        for s in of.fades_s:
+            fading = f"{s:g} s fade" if s else "at once"
+            ways[f"{of.name}, {fading}"] = [
+                lift_labeled(conditioned, v, own, fade_s=s) for v, own in zip(seen, of.labels, strict=True)
+            ]
+    return ways
+
+
+def _trace(scene: str, way: str, measured: Sequence[Mapping[str, Any]], fps: float) -> list[pd.DataFrame]:
+    """What figures show over time, of the ways that they show."""
+    column, measure, drawn = DRAWN.get(scene, ("", "", ()))
+    if way not in drawn:
+        return []
+    value = np.mean([one[column] for one in measured], axis=0)
+    seconds = np.arange(-len(value) // 2, len(value) // 2) / fps
+    return [pd.DataFrame({"scene": scene, "measure": measure, "way": way, "seconds": seconds, "value": value})]
 
 
 def _measured(pose: Float[np.ndarray, "t j 3"], of: Changing) -> dict[str, Any]:
@@ -283,10 +315,10 @@ def _over_clips(measured: Sequence[Mapping[str, Any]]) -> dict[str, float]:
 def _shares(way: str, labels: Sequence[Sequence[str]], found: Sequence[Changing]) -> list[dict[str, Any]]:
     """How often recognized labels are right, near seams and away."""
     near = np.concatenate([c.near for c in found])
-    told = np.concatenate([np.array(own) for own in labels])
+    labeled = np.concatenate([np.array(own) for own in labels])
     true = np.concatenate([np.array(c.labels) for c in found])
     rows = []
     for frames, where in (("near", near), ("away", ~near)):
-        right, nothing = (told == true)[where].mean(), (told == UNKNOWN)[where].mean()
+        right, nothing = (labeled == true)[where].mean(), (labeled == UNKNOWN)[where].mean()
         rows.append({"way": way, "frames": frames, "right": right, "wrong": 1 - right - nothing, "nothing": nothing})
     return rows

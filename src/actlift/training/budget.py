@@ -10,6 +10,9 @@ from dataclasses import dataclass
 
 from actlift.errors import InputError
 
+MATCHINGS = ("total", "per_model", "frames", "epochs")
+"""How the budgets of several networks are matched with that of one: see `actlift.study.arms`."""
+
 
 @dataclass(frozen=True)
 class Exponential:

@@ -1,0 +1,206 @@
+"""Tables of what labels do: every label beside the others, single actions, regret, and what mistakes cost.
+
+With e(a, b) the error on action a told b, and c(a, b) how often a is taken for b, a mistake costs c(a, b) (e(a, b) -
+e(a, a)); the mean over actions of their sums is by how much the error under predicted labels should exceed that under
+true ones. Where it does not, mistakes fall on clips that suffer more, or less, than others of their action.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from actlift.evaluation.scores import GENERALIST, Variant
+from actlift.report.labels_results import SHOWN, UNKNOWN_ACTION, LabeledStudy
+from actlift.report.table_files import Table
+from actlift.report.words import ERRORS, metric_name
+
+KEYS = ["setting", "receptive field", "steps", "network"]
+TRUTH, NOTHING, SHARE = "told the truth (oracle)", "told nothing", "how often, %"
+COSTLIEST = 10
+OUTCOMES = {-1: "lower", 0: "undecided", 1: "higher"}
+
+
+def label_tables(studies: Sequence[LabeledStudy]) -> tuple[Table, ...]:
+    """Make all tables of studies with labels."""
+    pairs = pd.concat([_pairs(at, network) for at in studies for network in at.by_label], ignore_index=True)
+    return (
+        _labels_table(studies),
+        _actions_table(studies),
+        _regret_table(pairs),
+        _mistakes_table(pairs),
+        _expected_table(studies, pairs),
+        _recognizer_table(studies),
+    )
+
+
+def _pairs(at: LabeledStudy, network: Variant) -> pd.DataFrame:
+    """A row for every true action and every action told."""
+    errors, shares = at.by_label[network], at.confusion(network)
+    rows = errors.rename_axis("true action").reset_index()
+    rows = rows.melt(["true action", UNKNOWN_ACTION], list(shares.columns), "told", "MPJPE").rename(
+        columns={UNKNOWN_ACTION: NOTHING}
+    )
+    told_right = rows[rows["true action"] == rows["told"]].set_index("true action")["MPJPE"]
+    rows[TRUTH] = rows["true action"].map(told_right)
+    rows["to told nothing, %"] = 100 * (rows["MPJPE"] / rows[NOTHING] - 1)
+    rows[SHARE] = 100 * shares.to_numpy().T.ravel()  # column by column, as melted
+    rows[KEYS] = [*_key_columns(at).values(), str(network)]
+    return rows[[*KEYS, "true action", "told", "MPJPE", TRUTH, NOTHING, "to told nothing, %", SHARE]]
+
+
+def _labels_table(studies: Sequence[LabeledStudy]) -> Table:
+    rows = []
+    for at in studies:
+        for variant in at.variants:
+            network, told = at.named(variant)
+            row = {**_key_columns(at), "network": network, "told": told}
+            for metric in SHOWN:
+                name, of = metric_name(metric), at.relative(metric, variant)
+                row[name] = at.error(metric, variant)
+                if variant != GENERALIST and metric in ERRORS:
+                    row |= {f"{name} difference, %": of.effect, f"{name} low": of.low, f"{name} high": of.high}
+                    row |= {f"{name} seed margin": of.seed_margin, f"{name} is": OUTCOMES[of.sign]}
+            rows.append(row)
+    frame = pd.DataFrame(rows)
+    return Table(
+        "labels",
+        "Every network under every label, mean over actions",
+        "Differences are to the generalist, in % of its error, with their 95 % paired bootstrap interval over clips; "
+        "seed margin: how far other seeds alone may move them (t test at 5 %). Undecided: 0 is inside the interval, "
+        "or other seeds may undo it. The true action is not known in use (oracle). MPJPE and N-MPJPE in mm, MPJVE in "
+        "mm/frame.",
+        frame.fillna({c: "" for c in frame if str(c).endswith(" is")}),
+        5,
+        {"MPJVE": 2},
+    )
+
+
+def _actions_table(studies: Sequence[LabeledStudy]) -> Table:
+    rows = [
+        {
+            **_key_columns(at),
+            "told the recognized action": at.named(at.usable)[0],
+            "against": str(at.rival(at.usable)),
+            "action": action,
+            "MPJPE": at.error("mpjpe", at.usable, action),
+            "the other's": at.error("mpjpe", at.rival(at.usable), action),
+            "difference, %": of.effect,
+            "low": of.low,
+            "high": of.high,
+        }
+        for at in studies
+        for action, of in at.actions.items()
+    ]
+    return Table(
+        "actions",
+        "Every action: MPJPE of the network told the recognized action, against one told nothing",
+        "In mm; differences in % of the other's, with 95 % paired bootstrap intervals over the action's clips, of "
+        "which there may be few. Of the networks told and their mixtures, the one with the lowest MPJPE.",
+        pd.DataFrame(rows),
+        6,
+    )
+
+
+def _regret_table(pairs: pd.DataFrame) -> Table:
+    return Table(
+        "regret",
+        "Every true action told every action",
+        "MPJPE in mm, mean over seeds, and by how much it is above that of the same network told nothing; how often "
+        "the true action is taken for the other.",
+        pairs.drop(columns=[TRUTH, NOTHING]),
+        6,
+    )
+
+
+def _mistakes_table(pairs: pd.DataFrame) -> Table:
+    frame = pairs[(pairs["true action"] != pairs["told"]) & (pairs[SHARE] > 0)]
+    frame = frame.assign(adds=frame[SHARE] / 100 * (frame["MPJPE"] - frame[TRUTH]) / pairs["true action"].nunique())
+    frame = frame.sort_values("adds", ascending=False, kind="stable").groupby(["setting", "network"]).head(COSTLIEST)
+    frame = frame.sort_values(KEYS[1:], kind="stable", ignore_index=True)
+    return Table(
+        "mistakes",
+        "The recognizer's costliest mistakes",
+        "MPJPE in mm. Adds: what the mistake adds to the mean over actions, in mm: how often it happens, times by how "
+        "much the error is above that of the network told the truth (oracle), shared among all actions. Below 0 the "
+        "mistake does no harm.",
+        frame[[*KEYS, "true action", "told", SHARE, "MPJPE", TRUTH, NOTHING, "adds"]].rename(
+            columns={"told": "taken for", "MPJPE": "MPJPE told so"}
+        ),
+        6,
+        {"adds": 3, SHARE: 0},
+    )
+
+
+def _expected_table(studies: Sequence[LabeledStudy], pairs: pd.DataFrame) -> Table:
+    weighted = (pairs["MPJPE"] * pairs[SHARE] / 100).groupby([pairs["setting"], pairs["network"]]).sum()
+    rows = [
+        {
+            **_key_columns(at),
+            "network": str(network),
+            NOTHING: at.error("mpjpe", replace(network, label="none")),
+            TRUTH: at.error("mpjpe", replace(network, label="oracle")),
+            "recognized, as expected": weighted[at.study.name, str(network)] / len(of_network),
+            "recognized, as measured": at.error("mpjpe", replace(network, label="predicted")),
+        }
+        for at in studies
+        for network, of_network in at.by_label.items()
+    ]
+    frame = pd.DataFrame(rows)
+    return Table(
+        "expected",
+        "What the recognizer's mistakes should cost, and what they do",
+        "MPJPE, mm, mean over actions. Expected: every true action's error told every action, weighted by how often it "
+        "is taken for that. Measured above it: mistakes fall on clips that suffer more from them than others of their "
+        "action.",
+        frame,
+        4,
+        dict.fromkeys(frame.columns[4:], 2),
+    )
+
+
+def _recognizer_table(studies: Sequence[LabeledStudy]) -> Table:
+    rows = []
+    for at in studies:
+        for network, notes in at.notes.items():
+            rows.append(
+                {
+                    **_key_columns(at),
+                    "network": str(network),
+                    "clips": int(notes[0]["recognized"]["count"]),
+                    **{
+                        name: 100 * float(np.mean([of["recognized"][key] for of in notes]))
+                        for name, key in (
+                            ("right, %", "top1"),
+                            ("among the first three, %", "top3"),
+                            ("right, mean over actions, %", "mean_over_actions"),
+                            ("calibration error, %", "calibration_error"),
+                        )
+                    },
+                    **{
+                        f"trusted: {words}, %": 100 * float(np.mean([of["trusted"][label] for of in notes]))
+                        for words, label in (
+                            ("right labels", "oracle label"),
+                            ("recognized labels", "predicted label"),
+                            ("wrong labels", "wrong label, at random"),
+                        )
+                    },
+                }
+            )
+    return Table(
+        "recognizer",
+        "The recognizer of clips, and how often the mixture trusts a label",
+        "On the test people; a clip counts once for each camera that saw it. Calibration error: how far its confidence "
+        "is from how often it is right, on average. Right and wrong labels (one drawn at random for each clip) come "
+        "with full confidence, recognized ones with the recognizer's own.",
+        pd.DataFrame(rows),
+        4,
+    )
+
+
+def _key_columns(at: LabeledStudy) -> dict[str, Any]:
+    """What names a study in a row."""
+    study = at.study
+    return {"setting": study.name, "receptive field": study.receptive_field, "steps": study.steps}
