@@ -10,7 +10,7 @@ import pytest
 from actlift.data.clip import Clip
 from actlift.data.corpus import Corpus, View, write_corpus
 from actlift.data.noise import Exact
-from actlift.evaluation.evaluate import BY_JOINT, evaluate, score_poses
+from actlift.evaluation.evaluate import evaluate, score_poses
 from actlift.evaluation.metrics import METRICS
 from actlift.evaluation.scores import MEAN_OVER_FRAMES, Scores, Variant
 from actlift.geometry.skeleton import H36M_17, root_relative
@@ -60,7 +60,7 @@ def test_every_view_scores_as_if_it_were_alone(corpus, name):
         frames, value = found[view.clip, view.camera_name, name, "all"]
         assert frames == len(errors) == view.frames - metric.span + 1
         assert value == pytest.approx(errors.mean(), rel=1e-9, abs=1e-9)
-        if name in BY_JOINT:
+        if METRICS[name].by_joint:
             for joint, expected in zip(H36M_17.joints, errors.mean(axis=0), strict=True):
                 value = found[view.clip, view.camera_name, name, joint]
                 assert value == (frames, pytest.approx(expected, rel=1e-9, abs=1e-9))

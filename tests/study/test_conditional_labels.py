@@ -18,7 +18,8 @@ from actlift.lifting.conditional import TOLERATED, ConditionalLifter, Gate, dist
 from actlift.lifting.predict import LifterPredictor
 from actlift.models.options import Network
 from actlift.models.tensors import write_tensors
-from actlift.recognition.discriminant import ClipRecognizer, _confidence_for, describe
+from actlift.recognition.accuracy import confidence_for
+from actlift.recognition.discriminant import ClipRecognizer, describe
 from actlift.report.study_page import write_study_page
 from actlift.study.arms import plan_jobs
 from actlift.study.experiment import run_study
@@ -108,9 +109,9 @@ def test_a_file_that_is_no_recognizer_is_named(tmp_path):
 def test_the_confidence_asked_for_keeps_the_share_right():
     posterior = np.array([[0.9, 0.1], [0.2, 0.8], [0.7, 0.3], [0.6, 0.4]])
     truth = np.array([0, 1, 1, 0])
-    assert _confidence_for(posterior, truth, 0.95) == 0.8
-    assert _confidence_for(posterior, truth, 0.75) == 0.6
-    assert _confidence_for(posterior[:, ::-1].copy(), np.array([0, 1, 0, 1]), 0.95) == 1.0
+    assert confidence_for(posterior, truth, 0.95) == 0.8
+    assert confidence_for(posterior, truth, 0.75) == 0.6
+    assert confidence_for(posterior[:, ::-1].copy(), np.array([0, 1, 0, 1]), 0.95) == 1.0
 
 
 # lifters that are told

@@ -121,9 +121,12 @@ def test_clusters_see_neither_labels_nor_truth_nor_who_or_where(uneven):
             action="?",
             subject="?",
             clip="?",
-            camera_name="?",
             pose3d_cam=np.full_like(view.pose3d_cam, np.nan),
-            pose2d=2 * view.pose2d + np.float32(0.3),  # nearer, and elsewhere in the image
+            keypoints=replace(
+                view.keypoints,
+                camera=replace(view.camera, name="?"),
+                pose2d=2 * view.pose2d + np.float32(0.3),  # nearer, and elsewhere in the image
+            ),
         )
         assert partition.part_of(hidden) == partition.part_of(view)
 

@@ -111,18 +111,17 @@ def test_a_routed_stream_is_the_whole_sequence(long, widths, causal, flip, frame
     plain = lifters(network)
     lifted = {label: LifterPredictor(lifter, flip=flip) for label, lifter in plain.items()}
     told, t = ConditionalLifter(lifted, lifted.pop(UNKNOWN)), len(labels)
-    view = replace(
-        long.views[0],
+    seen = replace(
+        long.views[0].keypoints,
         fps=10.0,
         pose2d=np.random.default_rng(t).normal(size=(t, 17, 2)).astype(np.float32),
         confidence=np.ones((t, 17), np.float32),
-        pose3d_cam=np.zeros((t, 17, 3), np.float32),
     )
     stream = RoutedStream(plain, fade_frames=frames, flip=flip)
     assert stream.ahead == (0 if causal else min(network.receptive_field // 2, max(frames - 1, 0) // 2))
-    expected = lift_labeled(told, view.keypoints, labels, fade_s=frames / 10, ahead=stream.ahead)
+    expected = lift_labeled(told, seen, labels, fade_s=frames / 10, ahead=stream.ahead)
     for _ in range(2):  # it begins anew after its end
-        poses = [stream.push(*pushed) for pushed in zip(view.pose2d, labels, strict=True)]
+        poses = [stream.push(*pushed) for pushed in zip(seen.pose2d, labels, strict=True)]
         assert [pose is None for pose in poses] == [now < stream.delay for now in range(t)]
         found = [*(pose for pose in poses if pose is not None), *stream.flush()]
         np.testing.assert_allclose(np.stack(found), expected, atol=2e-5, rtol=0)

@@ -57,7 +57,7 @@ class View:
     clip: str
     subject: str
     action: str
-    keypoints: Keypoints2D
+    keypoints: Keypoints2D = field(repr=False)
     pose3d_cam: Float32[np.ndarray, "t 17 3"] = field(repr=False)
     start: int
 

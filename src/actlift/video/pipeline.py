@@ -82,22 +82,22 @@ class Lifters:
         return load_recognizer(pretrained(RECOGNIZER))
 
     @cached_property
-    def untold(self) -> LifterPredictor:
+    def unconditioned(self) -> LifterPredictor:
         """The lifter that is told nothing."""
         return LifterPredictor(load_lifter(pretrained(CAUSAL if self.name == CAUSAL else GENERALIST)))
 
     @cached_property
-    def told(self) -> ConditionalLifter:
+    def conditioned(self) -> ConditionalLifter:
         """The lifter that is told the action."""
         return ConditionalLifter.from_network(load_lifter(pretrained(AWARE)), self.card["actions"])
 
     def lift(self, seen: Keypoints2D) -> Float[np.ndarray, "t 17 3"]:
         """Poses relative to the pelvis, in meters, in the axes of the keypoints' frames."""
-        poses = self.untold([seen])[0]
+        poses = self.unconditioned([seen])[0]
         if self.name != AWARE:
             return poses
-        told = lift_labeled(self.told, seen, recognized_labels(self.recognized, seen))
-        return np.asarray((poses + told) / 2)
+        conditioned = lift_labeled(self.conditioned, seen, recognized_labels(self.recognized, seen))
+        return np.asarray((poses + conditioned) / 2)
 
 
 # one person
@@ -136,9 +136,8 @@ def lift_track(
     clean = preprocess(track, lifters.fps)
     points_px = remap(clean.points_px, COCO_17, H36M_17)
     causal = lifters.name == CAUSAL
-    frames = (
-        CausalCrop(assumed, lifters.fps)(points_px) if causal else virtual_camera_crop(points_px, assumed, lifters.fps)
-    )
+    crop = CausalCrop(assumed, lifters.fps) if causal else None
+    frames = crop(points_px) if crop else virtual_camera_crop(points_px, assumed, lifters.fps)
     confidence = remap_confidence(clean.confidence, COCO_17, H36M_17).astype(np.float32)
     seen = Keypoints2D(frames.pose2d, confidence, lifters.fps, assumed)
     pose3d_cam = frames.to_cam(lifters.lift(seen))
