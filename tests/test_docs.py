@@ -2,17 +2,38 @@
 
 import ast
 import inspect
+import pkgutil
 import re
 import shlex
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import cyclopts
 import pytest
+from tests.exports import walking
 
 from actlift import cli
+from actlift.cli.data import data_prepare
+from actlift.cli.lift import lift_verb
+from actlift.cli.options import whole_numbers_only
+from actlift.cli.serve import serve_verb
+from actlift.cli.study import study_verb
+from actlift.cli.train import evaluate_verb
+from actlift.data.sources import SOURCES
+from actlift.evaluation.metrics import METRICS
+from actlift.models.base import ARCHITECTURES
+from actlift.models.options import Network
+from actlift.motion.trc import write_trc
+from actlift.study.arms import ARMS, arms_of
+from actlift.study.plan import Plan
+from actlift.training.budget import MATCHINGS
+from actlift.video.detectors import DETECTORS
+from actlift.video.keypoints import FORMATS
+from actlift.video.keypoints.layouts import LAYOUTS
+from actlift.video.save import CHOICES
 
 ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 FENCE = re.compile(r"^( *)```(?:bash|sh|shell|console)\b[^\n]*\n(.*?)^\1```", re.MULTILINE | re.DOTALL)
 ACTLIFT = re.compile(r"^(?:\S*/)?actlift$")
@@ -84,16 +105,25 @@ def parse(command: str) -> None:
     words = of_actlift(shlex.split(command))
     assert words is not None
     _, bound, *_ = cli.app.meta.parse_args(words)
-    cli.app.config = cli._whole_numbers_only
+    cli.app.config = whole_numbers_only
     words = list(bound.args)
     while True:
         try:
-            cli.app.parse_args(words)
+            parse_study(words)
             return
         except cyclopts.MissingArgumentError as error:
             if "config" not in bound.arguments:
                 raise
             words += [error.argument.name, "1"]  # the file may hold what is missing here
+
+
+def parse_study(words: list[str]) -> None:
+    """Raises a ValueError if a study has no such arms or matchings."""
+    command, bound, _ = cli.app.parse_args(words)
+    if command is study_verb:
+        asked = {name: bound.arguments[name] for name in ("arms", "matching") if name in bound.arguments}
+        numbers = {name: bound.arguments[name] for name in ("frames", "epochs") if name in bound.arguments}
+        arms_of(Plan(("a person",), **asked, **numbers))
 
 
 @pytest.mark.parametrize(("where", "command"), sorted(set(shown())))
@@ -117,13 +147,15 @@ def test_every_verb_shows_an_example_of_itself(name, app):
     [
         "actlift trane corpus run --test-subjects S7",
         "actlift train corpus run",
-        "actlift train corpus run --test-subjects S7 --learning-rate 3",
-        "actlift train corpus run --test-subjects S7 --budget.epochs 3",
-        "actlift train corpus run --test-subjects S7 --budget.steps 2.5",
+        "actlift train corpus run --test-subjects S7 --rate 3",
+        "actlift train corpus run --test-subjects S7 --budget.steps 3",
+        "actlift train corpus run --test-subjects S7 --steps 2.5",
         "actlift train corpus run --test-subjects S7 --precision half",
+        "actlift study corpus s --test-subjects S7 --joint-weights heavy",
         "actlift study corpus s --test-subjects S7 --arms specialists",
+        "actlift study corpus s --test-subjects S7 --matching fair",
         "actlift demo here there",
-        "actlift train corpus run --config train.yaml --learning-rate 3",
+        "actlift train corpus run --config train.yaml --rate 3",
     ],
 )
 def test_a_command_that_cannot_be_run_would_be_found(command):
@@ -165,8 +197,18 @@ def test_the_makefile_runs_commands_that_exist():
         parse(command)
 
 
+@pytest.mark.parametrize("text", re.findall(r"^```yaml\n(.*?)^```", README, re.MULTILINE | re.DOTALL))
+def test_files_of_options_shown_can_be_read(text, tmp_path, monkeypatch):
+    (tmp_path / "options.yaml").write_text(text)
+    met = {}
+    monkeypatch.setattr("actlift.data.corpus.Corpus.open", lambda folder: met.setdefault("corpus", folder) and 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        cli.app.meta(["train", "corpus", "run", "--config", str(tmp_path / "options.yaml")])
+    assert met == {"corpus": Path("corpus")}
+
+
 def test_links_to_files_lead_somewhere():
-    for path in DOCUMENTS:
+    for path in [*DOCUMENTS, ROOT / "CONTRIBUTING.md"]:
         for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", path.read_text(encoding="utf-8")):
             if not re.match(r"[a-z]+:", target):
                 assert (path.parent / target).exists(), f"{path.name} links to {target}"
@@ -186,9 +228,94 @@ def test_python_shown_imports_what_is_there():
 
 
 def test_the_tree_in_the_readme_is_the_tree():
-    (tree,) = re.findall(r"^src/actlift/\n(.*?)^```", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL)
+    (tree,) = re.findall(r"^src/actlift/\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
     listed = set(re.findall(r"^  (\S+)", tree, re.MULTILINE))
     package = ROOT / "src" / "actlift"
     there = {path.name for path in package.glob("*.py") if not path.name.startswith("__")}
     there |= {f"{path.name}/" for path in package.iterdir() if path.is_dir() and not path.name.startswith("_")}
     assert listed == there
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+def test_files_and_modules_named_are_there(path):
+    """In backticks: files from the root of the repository, and what actlift can import."""
+    for name in re.findall(r"`([^`\n]+)`", path.read_text(encoding="utf-8")):
+        if re.fullmatch(r"(src|tests|docs|benchmarks|recipes|examples)/[\w./-]+", name):
+            if path.name == "extending.md" and f"`{name}`:" in path.read_text(encoding="utf-8"):
+                continue  # a file that its example makes
+            assert (ROOT / name).exists(), name
+        elif re.fullmatch(r"actlift(\.\w+)+", name):
+            assert pkgutil.resolve_name(name) is not None
+
+
+# lists of what there is
+
+
+def option(verb: Callable[..., None], name: str) -> str:
+    """What the help of a verb says of an option, in one line."""
+    lines = re.findall(rf"^{name}\n((?:    .*\n?)+)", inspect.getdoc(verb) or "", re.MULTILINE)
+    return " ".join("".join(lines).split())
+
+
+def first_column(path: Path, head: str) -> list[str]:
+    """The first cells of a table in a document, which begins with the cell ``head``; without backticks."""
+    text = path.read_text(encoding="utf-8")
+    (table,) = re.findall(rf"^\| {re.escape(head)} \|.*\n\|[-|]+\n((?:\|.*\n)+)", text, re.MULTILINE)
+    return [row.split("|")[1].strip().strip("`") for row in table.splitlines()]
+
+
+def test_the_readme_shows_every_verb():
+    shown = [words for path, script in blocks() if path == "README.md" for words in shell_commands(script)]
+    of_readme = {" ".join(["actlift", *words]) for each in shown if (words := of_actlift(each)) is not None}
+    of_readme.add("actlift demo")  # as `make demo`
+    for name, _ in verbs():
+        assert any(f"{command} ".startswith(f"{name} ") for command in of_readme), name
+
+
+def test_lists_of_what_lifting_takes_and_makes():
+    video = ROOT / "docs" / "video.md"
+    assert first_column(video, "file") == [f".{name}" if name != "mp4" else "_overlay.mp4" for name in CHOICES]
+    assert first_column(video, "detector") == list(DETECTORS)
+    for verb in (lift_verb, serve_verb):
+        assert option(verb, "detector").startswith(f"Of 2D keypoints: {', '.join(DETECTORS)}, or auto")
+    assert first_column(video, "keypoints") == list(FORMATS)
+    assert option(lift_verb, "video").endswith(f"keypoints of {', '.join(FORMATS)}.")
+    assert option(lift_verb, "layout").endswith(f": {', '.join(LAYOUTS)}.")
+
+
+def test_the_list_of_architectures():
+    (listed,) = re.findall(r"architecture: of `actlift\.models\.base\.ARCHITECTURES`: (.+)\.$", Network.__doc__, re.M)
+    assert listed.split(", ") == list(ARCHITECTURES)
+
+
+def test_lists_of_arms_and_matchings():
+    readme = ROOT / "README.md"
+    assert [arm for cell in first_column(readme, "arm") for arm in re.findall(r"[\w-]+", cell)] == list(ARMS)
+    assert option(study_verb, "arms").startswith(f"Of {', '.join(ARMS)}. ")
+    assert first_column(readme, "`--matching`") == list(MATCHINGS)
+    assert set(MATCHINGS) <= set(re.findall(r"\w+", option(study_verb, "matching")))
+
+
+def test_lists_of_sources_and_metrics():
+    for row in SOURCES.values():
+        assert row.title in " ".join(README.replace("`", "").split())
+        assert row.title in option(data_prepare, "sources")
+    assert option(evaluate_verb, "metrics").endswith(f": {', '.join(METRICS)}.")
+
+
+def test_the_markers_of_trc_are_those_that_are_written(tmp_path):
+    write_trc(walking(), tmp_path / "walk.trc")
+    _, fields, values, markers, *_ = (tmp_path / "walk.trc").read_text().splitlines()
+    written = dict(zip(fields.split("\t"), values.split("\t"), strict=True))
+    text = " ".join((ROOT / "docs" / "video.md").read_text(encoding="utf-8").split())
+    ((count, listed),) = re.findall(r"The (\d+) markers of `\.trc` are ([^;]+);", text)
+    assert count == written["NumMarkers"]
+    assert listed.split(", ") == [marker for marker in markers.split("\t")[2:] if marker]
+    (row,) = re.findall(r"\| `\.trc` \| ([^|]+) \|", text)
+    assert {"mm": "millimeters", "m": "meters"}[written["Units"]] in row.split()
+
+
+def test_options_are_flat():
+    for name, app in verbs():
+        for argument in app.assemble_argument_collection():
+            assert not any("." in option for option in argument.names), name

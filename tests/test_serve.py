@@ -22,6 +22,7 @@ import pytest
 
 from actlift import serve as served_by
 from actlift.data.sources.synthetic import synthetic_clips
+from actlift.errors import InputError, MissingPackageError
 from actlift.geometry.framing import guessed_camera
 from actlift.geometry.skeleton import COCO_17
 from actlift.motion.motion import Motion, Segment
@@ -495,14 +496,14 @@ def test_formats_that_name_files_are_told_before_a_file_is_opened(tmp_path):
 @pytest.mark.parametrize(
     ("error", "told"),
     [
-        (ValueError("nobody is seen in video: try"), "nobody is seen in video: try"),
-        (ValueError("/srv/data/x/video is no video, nor is /etc/passwd"), "video is no video, nor is passwd"),
+        (InputError("nobody is seen in video: try"), "nobody is seen in video: try"),
+        (InputError("/srv/data/x/video is no video, nor is /etc/passwd"), "video is no video, nor is passwd"),
         (
-            ValueError("'/opt/weights/net.onnx': wanted MP4/MOV, 1/2 or 3 / 4"),
+            InputError("'/opt/weights/net.onnx': wanted MP4/MOV, 1/2 or 3 / 4"),
             "'net.onnx': wanted MP4/MOV, 1/2 or 3 / 4",
         ),
-        (ValueError(r"C:\srv\net.onnx begins with b'\x00\x18'"), r"net.onnx begins with b'\x00\x18'"),
-        (ModuleNotFoundError("pip install actlift[video]"), "pip install actlift[video]"),
+        (InputError(r"C:\srv\net.onnx begins with b'\x00\x18'"), r"net.onnx begins with b'\x00\x18'"),
+        (MissingPackageError("pip install actlift[video]"), "pip install actlift[video]"),
         (OSError(13, "Permission denied", "/srv/secret"), "a reason that is written in the terminal"),
         (KeyError("/srv/secret"), "a reason that is written in the terminal"),
     ],
@@ -511,7 +512,7 @@ def test_errors_tell_nothing_of_this_machine(error, told):
     message = message_of(error, Job("0", "walk.mp4", {}, Path("/srv/jobs/0")))
     assert told in message
     assert "/srv" not in message
-    assert message_of(ValueError("/srv/jobs/0/video is empty"), Job("0", "", {}, Path("/srv/jobs/0"))).startswith(
+    assert message_of(InputError("/srv/jobs/0/video is empty"), Job("0", "", {}, Path("/srv/jobs/0"))).startswith(
         "the v"
     )
 

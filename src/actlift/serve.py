@@ -367,7 +367,7 @@ def _policy(html: str) -> str:
 
 def message_of(error: Exception, job: Job) -> str:
     """What went wrong, for the user: nothing about this machine."""
-    if isinstance(error, ValueError | ModuleNotFoundError):
+    if isinstance(error, InputError):
         return _scrubbed(str(error), job)
     LOG.error("a job failed", exc_info=error)
     return "that failed on this machine, for a reason that is written in the terminal of `actlift serve`"

@@ -1,28 +1,36 @@
 """The real command: what it prints, what it leaves, and that errors are one clear line and leave nothing."""
 
 import io
-import os
 import re
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from rich.console import Console
+from tests.commands import Result, assert_refused, assert_usage, command, tree
 from tests.data.sources.test_asfamc import ASF, amc
 
 from actlift import cli
+from actlift.cli import console
+from actlift.cli.data import data_prepare
+from actlift.cli.study import study
+from actlift.cli.train import train_verb
 from actlift.data.corpus import Corpus
 from actlift.data.sources.h36m import JOINTS_OF_32, h36m_cameras
 from actlift.data.sources.mocap_npz import read_mocap_npz, write_mocap_npz
 from actlift.data.sources.synthetic import synthetic_clips
 from actlift.evaluation.metrics import METRICS
-from actlift.evaluation.scores import Scores
+from actlift.evaluation.scores import GENERALIST, Scores, Variant
 from actlift.geometry.skeleton import H36M_17
+from actlift.models.options import Network
+from actlift.study.plan import Plan
+from actlift.training.budget import Budget
+from actlift.training.options import Loss
 from actlift.training.run import Run
 
 VERBS = (
@@ -34,7 +42,7 @@ VERBS = (
     "data info",
     "train",
     "evaluate",
-    "specialise",
+    "finetune",
     "switching",
     "export",
     "recognize",
@@ -43,68 +51,7 @@ VERBS = (
     "advise",
     "audit",
 )
-TINY = ["--budget.steps", "4", "--budget.batch", "16", "--network.receptive-field", "9", "--network.channels", "16"]
-
-
-@dataclass(frozen=True)
-class Result:
-    code: int
-    out: str
-    err: str
-
-
-@pytest.fixture
-def actlift(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Callable[..., Result]:
-    """Runs the command's entry point in this process."""
-
-    def run(*words: object) -> Result:
-        monkeypatch.setattr(sys, "argv", ["actlift", *map(str, words)])
-        monkeypatch.setattr(cli, "CONSOLE", Console(width=120, markup=False, highlight=False))
-        capfd.readouterr()
-        try:
-            cli.main()
-            code = 0
-        except SystemExit as stop:
-            code = int(stop.code or 0)
-        return Result(code, *capfd.readouterr())
-
-    return run
-
-
-def command(*words: object, columns: int = 100, cwd: Path | None = None) -> Result:
-    """Runs the installed script."""
-    script = Path(sys.executable).with_name("actlift")
-    environment = os.environ | {"COLUMNS": str(columns)}
-    done = subprocess.run(
-        [script, *map(str, words)], env=environment, cwd=cwd, capture_output=True, text=True, check=False
-    )
-    return Result(done.returncode, done.stdout, done.stderr)
-
-
-def tree(folder: Path) -> dict[str, bytes]:
-    return {str(p.relative_to(folder)): p.read_bytes() if p.is_file() else b"" for p in folder.rglob("*")}
-
-
-def assert_refused(result: Result, *parts: str) -> None:
-    """One line on stderr that says all these parts, and an exit status of 1."""
-    assert result.code == 1, result
-    assert "Traceback" not in result.err
-    (line,) = result.err.splitlines()
-    assert line.startswith("actlift: ")
-    for part in parts:
-        assert part in line
-
-
-@pytest.fixture(scope="module")
-def run_folder(corpus_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A tiny run that syn3 and syn4 were held out from; to be read only."""
-    from actlift.models.options import Network
-    from actlift.training.budget import Budget
-
-    folder = tmp_path_factory.mktemp("runs") / "tiny"
-    network = Network(receptive_field=9, channels=16)
-    cli.train_verb(corpus_folder, folder, test_subjects=["syn3", "syn4"], budget=Budget(4, 16), network=network)
-    return folder
+TINY = ["--steps", "4", "--batch", "16", "--receptive-field", "9", "--channels", "16"]
 
 
 # help
@@ -159,7 +106,10 @@ def test_the_demo_ends_with_tables_who_wins_and_the_page(tmp_path):
     assert "96 clips, 384 views by 4 cameras, 96,000 frames at 50 fps, 6 subjects, 8 actions" in text
     for head in ("MPJPE (Protocol 1), mm, lower is better", "MPJVE (velocity error), mm/frame, lower is better"):
         assert head in text
-    for arm in ("generalist", "experts (pooled)", "experts (each)", "random-experts (pooled)", "random-experts (each)"):
+    for arm in (
+        "generalist",
+        *(f"{arm} ({how})" for arm in ("experts", "random-experts") for how in ("total", "per model")),
+    ):
         assert f"{arm}: " in text  # what it is, in words
     assert "the true action is known (oracle)" in text
     assert "Where joints are (position error, MPJPE): " in text
@@ -249,7 +199,7 @@ def test_train_then_evaluate(actlift, corpus_folder, tmp_path):
     assert (scored.code, scored.err) == (0, "")
     scores = Scores.read(tmp_path / "scores.parquet")
     assert scores.metrics == tuple(METRICS)
-    assert scores.arms == ("run",)
+    assert scores.variants == (Variant("run"),)
     assert set(scores.table["subject"]) == {"syn3", "syn4"}  # nobody it was trained on
     assert set(scores.table["seed"]) == {5}
     assert tree(folder) == before
@@ -257,6 +207,59 @@ def test_train_then_evaluate(actlift, corpus_folder, tmp_path):
     for action, value in scores.per_action("mpjpe").iloc[0].items():
         assert printed[action][0] == f"{value:.1f}"
     assert f"{folder} on syn3, syn4" in scored.out
+
+
+def test_train_on_a_subset_with_a_learning_rate(actlift, corpus_folder, tmp_path):
+    words = ["--test-subjects", "syn3", "syn4", *TINY, "--seed", 2]
+    members = {}
+    for share in (0.2, 0.5, 1.0):
+        out = tmp_path / str(share)
+        result = actlift("train", corpus_folder, out, *words, "--subset", share, "--learning-rate", 2e-3)
+        assert (result.code, result.err) == (0, "")
+        members[share] = Run.open(out).config["identity"]["members"]["everything"]
+    frames = {share: member["frames"] for share, member in members.items()}
+    training, _ = Corpus.open(corpus_folder).split(["syn3", "syn4"])
+    assert frames == {share: training.subset(share, 2).frames for share in frames}
+    assert frames[0.2] < frames[0.5] < frames[1.0] == training.frames
+    assert members[1.0]["learning_rate"] == {"first": 2e-3, "last": 2e-4}
+    usual = actlift("train", corpus_folder, tmp_path / "usual", *words)
+    assert usual.code == 0
+    assert Run.open(tmp_path / "usual").config["identity"]["members"]["everything"] == {
+        **members[1.0],
+        "learning_rate": {"first": 5e-3, "last": 5e-4},
+    }
+
+
+def test_finetune_with_a_learning_rate(actlift, run_folder, corpus_folder, tmp_path):
+    words = ["finetune", run_folder, corpus_folder]
+    options = ["--action", "Waving", "--test-subjects", "syn4", "--steps", 3, "--batch", 8, "--device", "cpu"]
+    for out, more, first in (("usual", [], 1e-3), ("own", ["--learning-rate", 4e-4], 4e-4)):
+        result = actlift(*words, tmp_path / out, *options, *more)
+        assert (result.code, result.err) == (0, "")
+        assert re.search(r"fine-tuning on Waving: 100%, [\d.]+ mm [\d,]+ windows/s\n", result.out)
+        (member,) = Run.open(tmp_path / out).config["identity"]["members"].values()
+        assert member["learning_rate"] == {"first": first, "last": first / 10}
+
+
+def test_every_option_of_a_study_reaches_its_plan(actlift, monkeypatch):
+    met = {}
+    monkeypatch.setattr("actlift.cli.study.study", lambda *_, plan: met.update(plan=plan))
+    assert actlift("study", "c", "s", "--test-subjects", "a", "b").code == 0
+    assert met["plan"] == Plan(("a", "b"))
+    words = ["--arms", "conditioned", "--matching", "frames", "--seeds", 4, 5, "--steps", 7, "--batch", 8]
+    words += ["--frames", 9, "--snapshots", 2, "--velocity-loss", 0.5, "--joint-weights", "extremities", "--labels"]
+    words += ["--all-actions", "--precision", "float32", "--device", "cpu", "--receptive-field", 81, "--channels", 12]
+    words += ["--causal", "--dropout", 0.2, "--trajectory", "--widths", 3, 5]
+    assert actlift("study", "c", "s", "--test-subjects", "a", *words).code == 0
+    plan = met["plan"]
+    usual = Plan(("b",))
+    for field in fields(Plan):
+        assert field.name == "epochs" or getattr(plan, field.name) != getattr(usual, field.name), field.name
+    assert (plan.budget, plan.frames, plan.snapshots) == (Budget(7, 8), 9, 2)
+    assert plan.network == Network(81, (3, 5), 12, causal=True, dropout=0.2, trajectory=True)
+    assert plan.loss == Loss(0.5, "extremities")
+    assert actlift("study", "c", "s", "--test-subjects", "a", "--matching", "epochs", "--epochs", 3).code == 0
+    assert met["plan"].epochs == 3
 
 
 def test_evaluate_some(actlift, run_folder, corpus_folder, tmp_path):
@@ -274,11 +277,11 @@ def test_evaluate_some(actlift, run_folder, corpus_folder, tmp_path):
 def test_study_then_report(actlift, corpus_folder, tmp_path):
     folder = tmp_path / "study"
     words = ["study", corpus_folder, folder, "--test-subjects", "syn4", "--arms", "experts", "cluster-experts", *TINY]
-    result = actlift(*words, "--equalities", "pooled", "each", "--seeds", "0")
+    result = actlift(*words, "--matching", "total", "per_model", "--seeds", "0")
     assert (result.code, result.err) == (0, "")
-    assert Scores.read(folder / "scores.parquet").arms == (
-        "generalist",
-        *(f"{arm} ({equality})" for arm in ("experts", "cluster-experts") for equality in ("pooled", "each")),
+    assert Scores.read(folder / "scores.parquet").variants == (
+        GENERALIST,
+        *(Variant(arm, how) for arm in ("experts", "cluster-experts") for how in ("total", "per_model")),
     )
     page = folder / "report.html"
     html = page.read_text()
@@ -288,29 +291,70 @@ def test_study_then_report(actlift, corpus_folder, tmp_path):
     assert page.read_text() == html
     assert report.out.splitlines() == result.out.splitlines()[-len(report.out.splitlines()) :]
     assert report.out.splitlines()[-1] == f"report: {page}"
+    (folder / "scores.parquet").write_bytes(b"PAR1")
+    assert_refused(actlift("report", folder), "scores.parquet: cannot be read as scores")
 
 
 def test_a_terminal_shows_a_bar_with_the_time_left(corpus_folder, tmp_path, monkeypatch):
-    from actlift.models.options import Network
-    from actlift.study.plan import Plan
-    from actlift.training.budget import Budget
-
     screen = io.StringIO()
-    monkeypatch.setattr(cli, "CONSOLE", Console(file=screen, force_terminal=True, width=100, color_system=None))
+    monkeypatch.setattr(console, "CONSOLE", Console(file=screen, force_terminal=True, width=100, color_system=None))
     network = Network(receptive_field=9, channels=16)
-    cli.train_verb(corpus_folder, tmp_path / "run", test_subjects=["syn4"], budget=Budget(4, 16), network=network)
+    train_verb(corpus_folder, tmp_path / "run", test_subjects=["syn4"], steps=4, batch=16, network=network)
     plan = Plan(("syn4",), arms=("experts",), seeds=(0,), budget=Budget(6, 16), network=network)
-    cli.study(corpus_folder, tmp_path / "study", plan=plan)
+    study(corpus_folder, tmp_path / "study", plan=plan)
     last: dict[str, str] = {}  # as the bars stood in the end
     for line in re.split(r"[\r\n]|\x1b\[[0-9;?]*[A-Za-z]", screen.getvalue()):
-        for label in ("training everything", "the whole study", "2/2 experts (pooled), seed 0"):
+        for label in ("training everything", "the whole study", "2/2 experts (total), seed 0"):
             if line.startswith(label):
                 last[label] = line
     assert len(last) == 3
     for line in last.values():
         assert re.search(r"━+ +100% +\d:\d\d:\d\d +ETA +0:00:00", line)
         assert len(line) <= 100
-    assert re.search(r"[\d.]+ mm [\d,]+ windows/s", last["2/2 experts (pooled), seed 0"])
+    assert re.search(r"[\d.]+ mm [\d,]+ windows/s", last["2/2 experts (total), seed 0"])
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_stages_tell_how_far_they_are(monkeypatch, terminal):
+    screen = io.StringIO()
+    screened = Console(file=screen, force_terminal=terminal, width=100, color_system=None)
+    monkeypatch.setattr(console, "CONSOLE", screened)
+    monkeypatch.setattr(console, "LINE_EVERY_S", -1.0)
+    with console.progress() as progress:
+        progress.stage("finding people", 10, 40)
+        progress.stage("finding people", 40, 40)
+        progress.stage("filming", 5, None)
+        progress("training it", 1, 2, "loss 0.50 nats")
+    text = screen.getvalue()
+    if terminal:
+        last = [line for line in re.split(r"[\r\n]|\x1b\[[0-9;?]*[A-Za-z]", text) if line.strip()][-3:]
+        assert re.match(r"finding people ━+ 100% 0:00:0\d ETA 0:00:00 40 of 40", last[0])
+        assert last[1].startswith("filming")
+        assert re.match(r"training it +━.* 50% .* loss 0.50 nats", last[2])
+    else:
+        lines = text.splitlines()
+        assert lines == [
+            "finding people: 25%, 10 of 40",
+            "finding people: 100%, 40 of 40",
+            "filming: 5",
+            "training it: 50%, loss 0.50 nats",
+        ]
+
+
+def test_lines_tell_the_time_that_is_left(monkeypatch):
+    screen = io.StringIO()
+    monkeypatch.setattr(console, "CONSOLE", Console(file=screen, width=100))
+    monkeypatch.setattr(console, "LINE_EVERY_S", -1.0)
+    now = iter([0.0, 1.0, 3.0, 4.0, 5.0])
+    monkeypatch.setattr("time.perf_counter", lambda: next(now))
+    with console.progress() as progress:
+        for done in (20, 30, 40):  # it went on from 20
+            progress.stage("finding people", done, 60)
+    assert screen.getvalue().splitlines() == [
+        "finding people: 33%, 20 of 60",
+        "finding people: 50%, 30 of 60, 6 s left",
+        "finding people: 67%, 40 of 60, 3 s left",
+    ]
 
 
 # options in a file
@@ -323,11 +367,14 @@ def test_a_config_file_holds_the_options_and_the_command_line_wins(actlift, corp
         f"out: {tmp_path / 'run'}\n"
         "test_subjects: [syn3, syn4]\n"
         "seed: 3\n"
-        "budget: {steps: 3, batch: 16}\n"
-        "network: {channels: 16, receptive_field: 9, causal: true}\n"
+        "steps: 3\n"
+        "batch: 16\n"
+        "channels: 16\n"
+        "receptive_field: 9\n"
+        "causal: true\n"
         "precision: float32\n"
     )
-    result = actlift("train", "--config", config, "--seed", 9, "--network.channels", 24)
+    result = actlift("train", "--config", config, "--seed", 9, "--channels", 24)
     assert (result.code, result.err) == (0, "")
     identity = Run.open(tmp_path / "run").config["identity"]
     assert identity["trained_on"]["subjects"] == ["syn1", "syn2"]
@@ -340,46 +387,74 @@ def test_a_config_file_holds_the_options_and_the_command_line_wins(actlift, corp
 def test_a_config_file_holds_a_study(actlift, corpus_folder, tmp_path):
     config = tmp_path / "study.yaml"
     config.write_text(
-        "test-subjects: [syn4]\narms: [random-experts]\nequalities: [frames]\nframes: 60\nseeds: [4]\n"
-        "budget: {steps: 3, batch: 16}\nnetwork: {channels: 16, receptive-field: 9}\n"
+        "test-subjects: [syn4]\narms: [random-experts]\nmatching: [frames]\nframes: 60\nseeds: [4]\n"
+        "steps: 3\nbatch: 16\nchannels: 16\nreceptive-field: 9\n"
     )
     result = actlift("study", corpus_folder, tmp_path / "study", "--config", config)
     assert (result.code, result.err) == (0, "")
     scores = Scores.read(tmp_path / "study" / "scores.parquet")
-    assert scores.arms == ("generalist", "random-experts (frames)")
-    assert scores.seeds("generalist") == (4,)
+    assert scores.variants == (GENERALIST, Variant("random-experts", "frames"))
+    assert scores.seeds(GENERALIST) == (4,)
 
 
 @pytest.mark.parametrize(
     ("text", "parts"),
     [
-        ("budgets: {steps: 3}", ["[budgets]", "Unknown option"]),
-        ("budget: {stepz: 3}", ["[budget][stepz]", "Unknown option", "--budget.steps"]),
-        ("network: {channels: {wide: 3}}", ["[network][channels][wide]", "Unknown option"]),
-        ("budget: {steps: many}", ["[budget][steps]", '"many"', "int"]),
-        ("budget: {steps: 2.5}", ["[budget][steps]", '"2.5"', "int"]),
-        ("network: {channels: [16, 8]}", ["[network][channels]", "int"]),
-        ("network: {causal: perhaps}", ["[network][causal]", '"perhaps"', "bool"]),
+        ("stepz: 3", ["unknown option [stepz]", "did you mean steps?", "`actlift train --help`"]),
+        ("budget: [1, 2]", ["unknown option [budget]"]),
+        ("budget: {steps: 3}", ["unknown option [budget]"]),
+        ("network: {channels: 3}", ["unknown option [network]"]),
+        ("channels: {wide: 3}", ["[channels]", "wide"]),
+        ("channels: {1: 3}", ["[channels]", "no text"]),
+        ("extra: 3", ["[extra]"]),
+        ("extra: [3]", ["[extra]"]),
+        ("extra: {joints: {a: 3}}", ["[extra]", "a dict within another"]),
+        ("actions: [[Walking]]", ["[actions]", "a list within another"]),
+        ("actions: [{a: 3}]", ["[actions]", "a dict within another"]),
+        ("actions: [2020-02-02]", ["[actions]", "date", "quote it"]),
+        ("actions: [2020-02-31]", ["not valid YAML", "day"]),
+        ("actions: &a [*a]", ["[actions]", "a list within another"]),
+        ("actions: " + "[" * 5000 + "]" * 5000, ["lists within lists", "one value, or a list"]),
+        ("1: 5", ["[1]", "no name of an option", "int"]),
+        ("on: 5", ["[True]", "no name of an option", "bool"]),
+        ("no-causal: true", ["[no-causal]", "`causal: false`"]),
+        ("debug: true", ["unknown option [debug]"]),
+        ("steps: many", ["[steps]", '"many"', "int"]),
+        ("steps: 2.5", ["[steps]", '"2.5"', "int"]),
+        ("steps: .inf", ["[steps]", '"inf"', "int"]),
+        ("steps:", ["[steps]", '"null"', "int"]),
+        ("channels: [16, 8]", ["[channels]", "int"]),
+        ("causal: perhaps", ["[causal]", '"perhaps"', "bool"]),
         ("seed: x", ["[seed]", '"x"', "int"]),
         ("precision: float16", ["[precision]", '"float16"', '"auto", "float32", "bfloat16"']),
         ("train: {seed: 3}", ["[train]", "options of one verb"]),
         ("- 1\n- 2", ["wanted options", "got list"]),
-        ("budget: {steps: 3", ["not valid YAML", "line 1"]),
+        ("steps: {steps: 3", ["not valid YAML", "line 1"]),
         ("\x00", ["not valid YAML"]),
+        ("steps: !!timestamp soon", ["not valid YAML"]),
+        ("steps: !!bool soon", ["not valid YAML"]),
+        ("steps: !!int ''", ["not valid YAML"]),
+        ("steps: !!python/name:os.system", ["not valid YAML", "python/name"]),
+        ("[steps]: 3", ["not valid YAML"]),
+        ("steps: !!binary aGk=", ["[steps]", "a bytes"]),
+        ("actions: !!set {a, b}", ["[actions]", "a set"]),
+        ("steps: '\ud800'", ["not valid YAML"]),
     ],
 )
 def test_a_config_file_that_is_wrong_is_named_with_the_key(actlift, corpus_folder, tmp_path, text, parts):
     config = tmp_path / "mine.yaml"
-    config.write_text(text + "\n")
+    config.write_text(text + "\n", encoding="utf-8", errors="surrogatepass")
     before = tree(tmp_path)
     result = actlift("train", corpus_folder, tmp_path / "run", "--test-subjects", "syn4", "--config", config)
-    assert_refused(result, str(config), *parts)
+    assert_usage(result, str(config), *parts)
     assert tree(tmp_path) == before
 
 
 def test_a_config_file_that_is_not_there(actlift, corpus_folder, tmp_path):
     result = actlift("train", corpus_folder, tmp_path / "run", "--config", tmp_path / "no.yaml")
-    assert_refused(result, "no.yaml", "no such file", "--config takes a YAML file")
+    assert_usage(result, "no.yaml", "no such file", "--config takes a YAML file")
+    result = actlift("train", corpus_folder, tmp_path / "run", "--config", tmp_path)
+    assert_usage(result, str(tmp_path), "cannot be read", "--config takes a YAML file")
 
 
 def test_one_call_does_not_remember_the_config_of_another(actlift, corpus_folder, tmp_path):
@@ -424,22 +499,42 @@ def test_prepare_uses_the_cameras_and_detections_of_human36m(actlift, tmp_path):
     ("words", "parts"),
     [
         (["trian"], ['Unknown command "trian"', "train", "`actlift --help`"]),
+        (["specialise", "run", "corpus", "out"], ['Unknown command "specialise"', "`actlift --help`"]),
         (["data", "prep"], ['Unknown command "prep"', "prepare", "`actlift data --help`"]),
         (["demo", "--step", "3"], ["--step", "--steps", "`actlift demo --help`"]),
         (["demo", "--steps", "few"], ["--steps", '"few"', "int"]),
         (["demo", "--steps", "2.5"], ["--steps", '"2.5"', "int"]),
-        (["demo", "--steps", "0"], ["at least 1 step", "got 0 steps"]),
-        (["demo", "--seeds"], ["needs seeds, each once"]),
         (["report"], ["study", "`actlift report --help`"]),
         (["train", "corpus", "run"], ["--test-subjects", "`actlift train --help`"]),
+        (["train", "c", "r", "--test-subjects", "a", "--budget.steps", "3"], ["--budget.steps", "Unknown option"]),
+        (["train", "c", "r", "--test-subjects", "a", "--network.channels", "3"], ["--network.channels"]),
+        (["train", "c", "r", "--test-subjects", "a", "--learning-rate", "slow"], ["--learning-rate", '"slow"']),
         (["data", "prepare", "synthetic", "--out", "c", "--rig", "square"], ["--rig", '"square"', '"ring", "random"']),
-        (["study", "c", "s", "--test-subjects", "a", "--arms", "all"], ["unknown arm all", "generalist, experts"]),
+        (["demo", "here", "there"], ["there", "`actlift demo --help`"]),
+    ],
+)
+def test_words_that_are_none_are_refused(actlift, tmp_path, monkeypatch, words, parts):
+    monkeypatch.chdir(tmp_path)
+    assert_usage(actlift(*words), *parts)
+    assert tree(tmp_path) == {}
+
+
+@pytest.mark.parametrize(
+    ("words", "parts"),
+    [
+        (["demo", "--steps", "0"], ["at least 1 step", "got 0 steps"]),
+        (["demo", "--seeds"], ["needs seeds, each once"]),
         (
-            ["study", "c", "s", "--test-subjects", "a", "--equalities", "fair"],
-            ["unknown equality fair", "pooled, each"],
+            ["study", "c", "s", "--test-subjects", "a", "--arms", "all"],
+            ["there is no arm 'all'", "generalist, experts"],
         ),
-        (["study", "c", "s", "--test-subjects", "a", "--equalities", "frames"], ["'frames'", "give both or neither"]),
-        (["study", "c", "s", "--test-subjects", "a", "--budget.batch", "1"], ["at least 2 windows", "steps of 1"]),
+        (
+            ["study", "c", "s", "--test-subjects", "a", "--matching", "fair"],
+            ["unknown matching fair", "total, per_model"],
+        ),
+        (["study", "c", "s", "--test-subjects", "a", "--matching", "frames"], ["'frames'", "give both or neither"]),
+        (["study", "c", "s", "--test-subjects", "a", "--batch", "1"], ["at least 2 windows", "steps of 1"]),
+        (["study", "c", "s", "--test-subjects", "a", "--scale", "2"], ["--scale", "belong to a preset"]),
     ],
 )
 def test_words_that_cannot_be_are_refused(actlift, tmp_path, monkeypatch, words, parts):
@@ -507,8 +602,10 @@ def test_objects_are_refused_and_never_unpickled(assert_no_corpus, tmp_path):
 def test_arrays_that_are_missing_or_of_another_shape(assert_no_corpus, tmp_path):
     short = npz(tmp_path / "shape.npz", root_m=np.zeros((7, 3), np.float32))
     assert_no_corpus(short, "'root_m'", "(7, 3)", "(20, 3)")
+    np.savez(tmp_path / "part.npz", root_m=np.zeros(3))
+    assert_no_corpus(tmp_path / "part.npz", "are missing", "'joint_offset_tenth_mm'", "it has ['root_m']")
     np.savez(tmp_path / "other.npz", weights=np.zeros(3))
-    assert_no_corpus(tmp_path / "other.npz", "are missing", "'root_m'", "it has ['weights']")
+    assert_no_corpus(tmp_path / "other.npz", "not a kind of source that is known", "wanted a motion capture .npz")
 
 
 def test_a_motion_that_does_not_match_its_skeleton(assert_no_corpus, tmp_path):
@@ -591,13 +688,18 @@ def test_a_corpus_cut_short(actlift, corpus_folder, tmp_path):
         (["--test-subjects", "syn1", "syn2", "syn3", "syn4"], ["all subjects", "leave some to train on"]),
         (["--test-subjects", "syn4", "--actions", "Walk"], ["no action 'Walk'", "it has 'Squat', 'Walking', 'Waving'"]),
         (
-            ["--test-subjects", "syn4", "--network.receptive-field", "5"],
+            ["--test-subjects", "syn4", "--receptive-field", "5"],
             ["receptive field of 5", "1, 3, 9, 27, 81, 243"],
         ),
-        (["--test-subjects", "syn4", "--network.widths", "3", "4"], ["odd and positive", "(3, 4)"]),
-        (["--test-subjects", "syn4", "--network.dropout", "2"], ["dropout", "2.0"]),
-        (["--test-subjects", "syn4", "--network.channels", "0"], ["at least 1 channel, got 0"]),
+        (["--test-subjects", "syn4", "--widths", "3", "4"], ["odd and positive", "(3, 4)"]),
+        (["--test-subjects", "syn4", "--dropout", "2"], ["dropout", "2.0"]),
+        (["--test-subjects", "syn4", "--channels", "0"], ["at least 1 channel, got 0"]),
         (["--test-subjects", "syn4", "--seed", "-1"], ["a seed is 0 or more, got -1"]),
+        (["--test-subjects", "syn4", "--subset", "0"], ["share of the frames", "got 0"]),
+        (["--test-subjects", "syn4", "--subset", "10"], ["share of the frames", "got 10"]),
+        (["--test-subjects", "syn4", "--subset", "nan"], ["share of the frames", "got nan"]),
+        (["--test-subjects", "syn4", "--learning-rate", "0"], ["a learning rate is a positive number", "got 0"]),
+        (["--test-subjects", "syn4", "--learning-rate", "inf"], ["a learning rate is a positive number", "got inf"]),
     ],
 )
 def test_training_that_cannot_be_leaves_nothing(actlift, corpus_folder, tmp_path, words, parts):
@@ -608,8 +710,8 @@ def test_training_that_cannot_be_leaves_nothing(actlift, corpus_folder, tmp_path
 def test_a_study_that_cannot_be_leaves_nothing(actlift, corpus_folder, tmp_path):
     for words, parts in (
         (["--test-subjects", "syn9"], ["no subject 'syn9'", "it has 'syn1'"]),
-        (["--test-subjects", "syn4", "--network.receptive-field", "5"], ["receptive field of 5"]),
-        (["--test-subjects", "syn4", "--budget.steps", "2"], ["2 steps cannot be shared by 3 experts"]),
+        (["--test-subjects", "syn4", "--receptive-field", "5"], ["receptive field of 5"]),
+        (["--test-subjects", "syn4", "--steps", "2"], ["2 steps cannot be shared by 3 experts"]),
         (["--test-subjects", "syn4", "syn4"], ["test subjects, each once"]),
     ):
         assert_refused(actlift("study", corpus_folder, tmp_path / "study", *words), *parts)
@@ -646,14 +748,14 @@ def other_corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("other")
     clips = synthetic_clips(7, subjects=4, clips=1, seconds=0.4, fps=25.0, actions=["Walking", "Squat"])
     write_mocap_npz(folder / "other.npz", clips)
-    cli.data_prepare([str(folder / "other.npz")], out=folder / "corpus")
+    data_prepare([str(folder / "other.npz")], out=folder / "corpus")
     return folder / "corpus"
 
 
 def test_a_run_folder_of_another_corpus_is_not_resumed(actlift, run_folder, other_corpus):
     before = tree(run_folder)
     result = actlift("train", other_corpus, run_folder, "--test-subjects", "syn3", "syn4", *TINY)
-    assert_refused(result, f"{run_folder} holds another run (corpus: there", "another folder, or delete this one")
+    assert_refused(result, f"{run_folder} holds another run (", "corpus: there", "another folder, or delete this one")
     assert tree(run_folder) == before
 
 
@@ -671,7 +773,7 @@ def test_folders_that_hold_no_run_or_study(actlift, corpus_folder, tmp_path):
     assert_refused(actlift("report", tmp_path), f"{tmp_path} holds no finished study", "`actlift study` makes one")
     (tmp_path / "study.json").write_text("{}")
     (tmp_path / "scores.parquet").write_bytes(b"PAR1")
-    assert_refused(actlift("report", tmp_path), "scores.parquet: cannot be read as scores")
+    assert_refused(actlift("report", tmp_path), "study.json describes no study", "choose another folder")
 
 
 def test_a_run_that_is_not_done(actlift, run_folder, corpus_folder, tmp_path):

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.special import log_softmax, softmax
 
-from actlift.cli import recognize_verb
+from actlift.cli.train import recognize_verb
 from actlift.data.corpus import Corpus
 from actlift.data.windows import rows_of
 from actlift.lifting.predict import RoutedPredictor, lift, load_lifter

@@ -15,6 +15,7 @@ from scipy.stats import t
 from tests.suites import ACTIONS, EXPERTS_PER_MODEL, RANDOM_PER_MODEL, make_suite
 
 from actlift import cli
+from actlift.cli import console
 from actlift.evaluation.scores import COLUMNS, GENERALIST, MEAN_OVER_ACTIONS, Scores, Variant
 from actlift.report.advice import Advice, advise
 from actlift.report.advice_gains import FALSE, SeenBudget, gains_at
@@ -345,7 +346,7 @@ def test_everything_is_written(crossing: list[Path], tmp_path: Path) -> None:
 
 def test_the_verb_prints_it(labeled: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     out = io.StringIO()
-    monkeypatch.setattr(cli, "CONSOLE", Console(file=out, width=120, markup=False, highlight=False))
+    monkeypatch.setattr(console, "CONSOLE", Console(file=out, width=120, markup=False, highlight=False))
     cli.advise([labeled], labels="oracle", out=tmp_path)
     text = " ".join(out.getvalue().split())
     assert advise([labeled], labels="oracle").sentence in text

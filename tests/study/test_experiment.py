@@ -363,8 +363,8 @@ def test_a_killed_study_resumes_to_the_scores_of_an_unbroken_one(corpus_folder, 
     broken = tmp_path / "broken"
     command = [str(Path(sys.executable).with_name("actlift")), "study", str(corpus_folder), str(broken)]
     command += ["--test-subjects", "syn4", "--arms", "experts", "--matching", "total", "per_model", "--seeds", "0"]
-    command += ["--budget.steps", "100", "--budget.batch", "64", "--network.receptive-field", "9"]
-    command += ["--network.channels", "48", "--precision", "float32", "--device", "cpu"]
+    command += ["--steps", "100", "--batch", "64", "--receptive-field", "9"]
+    command += ["--channels", "48", "--precision", "float32", "--device", "cpu"]
     environment = os.environ | {"OMP_NUM_THREADS": str(torch.get_num_threads())}
     for name in ("generalist-seed0", "experts-per_model-seed0"):
         with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL) as process:

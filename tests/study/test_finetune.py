@@ -88,7 +88,7 @@ def test_what_cannot_be_finetuned_is_said(tmp_path, corpus, base):
 
 def test_the_command_tells_before_and_after(tmp_path, corpus_folder, base, capfd):
     words = [str(base.folder), str(corpus_folder), str(tmp_path / "run"), "--action", "Waving", "--steps", "5"]
-    cli.app(["specialise", *words, "--batch", "32", "--device", "cpu"], result_action="return_value")
+    cli.app(["finetune", *words, "--batch", "32", "--device", "cpu"], result_action="return_value")
     out = capfd.readouterr().out
     assert "clips held out" in out
     assert "before" in out

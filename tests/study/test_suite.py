@@ -81,8 +81,8 @@ def test_the_action_aware_settings_are_steps_at_each_receptive_field():
         ("fair", {}, {"scale": 0.0}, "a scale is positive, got 0.0"),
         ("fair", {}, {"receptive_fields": (9,)}, "no receptive field of 9 frames; it has: 1, 27, 243"),
         ("paper", {"arms": ("experts",)}, {}, "--preset paper chooses --arms itself"),
-        ("paper", {"budget": Budget(10, 16)}, {}, "--preset paper chooses --budget.steps itself, got 10: leave it out"),
-        ("fair", {"network": Network(receptive_field=81)}, {}, "chooses --network.receptive-field itself, got 81"),
+        ("paper", {"budget": Budget(10, 16)}, {}, "--preset paper chooses --steps itself, got 10: leave it out"),
+        ("fair", {"network": Network(receptive_field=81)}, {}, "chooses --receptive-field itself, got 81"),
         ("fair", {"snapshots": 3}, {}, "chooses --snapshots itself"),
         ("action-aware", {"arms": ("conditioned",)}, {}, "--preset action-aware chooses --arms itself"),
     ],
@@ -148,7 +148,7 @@ def test_an_unfinished_suite_says_how_to_go_on(corpus, tmp_path):
 def test_the_command_ends_in_verdicts_tables_and_a_page(corpus_folder, tmp_path, capsys):
     out = tmp_path / "fair"
     words = ["study", corpus_folder, out, "--test-subjects", "syn4", "--preset", "fair", "--scale", "0.05"]
-    words += ["--receptive-fields", "1", "27", "--seeds", "0", "1", "--budget.batch", "16", "--network.channels", "8"]
+    words += ["--receptive-fields", "1", "27", "--seeds", "0", "1", "--batch", "16", "--channels", "8"]
     app([str(word) for word in words], result_action="return_value")
     printed = capsys.readouterr().out
     assert "C1" in printed
@@ -169,7 +169,7 @@ def test_what_labels_do_from_training_to_a_page(corpus_folder, tmp_path, monkeyp
     monkeypatch.setattr("actlift.study.presets.AWARE_STEPS", (60, 80))
     out = tmp_path / "aware"
     words = ["study", corpus_folder, out, "--test-subjects", "syn4", "--preset", "action-aware", "--seeds", "0"]
-    words += ["--receptive-fields", "9", "--network.channels", "64"]
+    words += ["--receptive-fields", "9", "--channels", "64"]
     app([str(word) for word in words], result_action="return_value")
     printed = " ".join(capsys.readouterr().out.split())
     assert "against an untold network that was trained alike, at 2 settings" in printed
@@ -222,7 +222,7 @@ def test_the_papers_study_on_files_shaped_like_human36m(tmp_path, capsys):
     corpus, out = tmp_path / "h36m", tmp_path / "paper"
     prepare = ["data", "prepare", tmp_path / "data_3d_h36m.npz", "--detections", tmp_path / "data_2d_h36m_cpn.npz"]
     study = ["study", corpus, out, "--test-subjects", "S9", "--preset", "paper", "--scale", "0.5", "--seeds", "0"]
-    study += ["--receptive-fields", "1", "27", "--budget.batch", "16", "--network.channels", "8"]
+    study += ["--receptive-fields", "1", "27", "--batch", "16", "--channels", "8"]
     for words in ([*prepare, "--out", corpus], study):
         app([str(word) for word in words], result_action="return_value")
     printed = " ".join(capsys.readouterr().out.split())

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.networks import WIDTHS, network_of
 
-from actlift import cli
+from actlift.cli.study import switching
 from actlift.data.corpus import Corpus, write_corpus
 from actlift.data.noise import Exact
 from actlift.data.sources.synthetic import synthetic_clips
@@ -266,7 +266,7 @@ def study(tmp_path_factory, long):
 
 
 def test_the_command_measures_prints_and_writes(tmp_path, capfd, long, study):
-    cli.switching(study, long.folder, clips=2, out=tmp_path / "out")
+    switching(study, long.folder, clips=2, out=tmp_path / "out")
     printed = " ".join(capfd.readouterr().out.split())
     for words in (JOINED, TO_WRONG, TO_NOTHING, "true timeline, 0.25 s fade", "test people, seed 0", "synthetic"):
         assert words in printed
@@ -275,19 +275,19 @@ def test_the_command_measures_prints_and_writes(tmp_path, capfd, long, study):
     assert {row["way"] for row in content["table"]} >= {"generalist", "interrupted, at once"}
     files = [f"switching-{theme}.{suffix}" for theme in ("dark", "light") for suffix in ("png", "svg")]
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [*files, "switching.json"]
-    cli.switching(study, long.folder, people="training", clips=2, out=tmp_path / "again")
+    switching(study, long.folder, people="training", clips=2, out=tmp_path / "again")
     assert json.loads((tmp_path / "again" / "switching.json").read_text())["people"] == ["syn1"]
 
 
 def test_the_command_refuses_what_would_be_no_test(tmp_path, corpus, long, study):
     with pytest.raises(ValueError, match="was made from another corpus than"):
-        cli.switching(study, corpus.folder)
+        switching(study, corpus.folder)
     with pytest.raises(FileNotFoundError, match="generalist-seed7 is no run folder"):
-        cli.switching(study, long.folder, seed=7)
+        switching(study, long.folder, seed=7)
     others = corpus.split(["syn1"])[0]
     run = train_recognizer(tmp_path / "run", others, model={"receptive_field": 9, "channels": 8}, budget=Budget(2, 16))
     with pytest.raises(ValueError, match="run was trained on syn2: its labels of them would be no test"):
-        cli.switching(study, long.folder, recognizer=run.folder)
+        switching(study, long.folder, recognizer=run.folder)
 
 
 # errors

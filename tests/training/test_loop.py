@@ -716,8 +716,8 @@ def test_training_in_another_thread(tmp_path, training, unbroken):
 def test_ctrl_c_on_the_command_says_how_to_resume(tmp_path, corpus_folder, training):
     folder = tmp_path / "run"
     command = [Path(sys.executable).with_name("actlift"), "train", corpus_folder, folder, "--test-subjects", "syn4"]
-    command += ["--budget.steps", "400", "--budget.batch", "32", "--network.receptive-field", "9", "--seed", "3"]
-    command += ["--network.channels", "32", "--precision", "float32", "--device", "cpu"]
+    command += ["--steps", "400", "--batch", "32", "--receptive-field", "9", "--seed", "3"]
+    command += ["--channels", "32", "--precision", "float32", "--device", "cpu"]
     environment = os.environ | {"OMP_NUM_THREADS": str(torch.get_num_threads())}
     streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "env": environment}
     with subprocess.Popen(command, **streams) as process:

@@ -19,6 +19,7 @@ from tests.painted import Dots, Seen, film, seen, together
 
 import actlift as package
 from actlift import cli
+from actlift.cli import console
 from actlift.errors import UnusableKeypointsError
 from actlift.evaluation.metrics import p_mpjpe
 from actlift.geometry.framing import guessed_camera
@@ -574,7 +575,7 @@ def command(monkeypatch, capfd) -> Callable[..., tuple[int, str, str]]:
         monkeypatch.setitem(sys.modules, module.__name__, module)
         monkeypatch.setitem(DETECTORS, "dots", ("dots", "make_dots"))
         monkeypatch.setattr(sys, "argv", ["actlift", "lift", *map(str, words)])
-        monkeypatch.setattr(cli, "CONSOLE", Console(width=120, markup=False, highlight=False))
+        monkeypatch.setattr(console, "CONSOLE", Console(width=120, markup=False, highlight=False))
         capfd.readouterr()
         try:
             cli.main()

@@ -39,6 +39,7 @@ VERSION = 1
 MANIFEST = "manifest.json"
 OWN = "own"  # the rig of clips that come with their cameras
 LONGEST_GLITCH = 0.1  # seconds
+SUBSET_KEY = 0x5B  # so that a subset is drawn otherwise than all else of that seed
 CHANNELS = {"pose2d": (2,), "confidence": (), "pose3d_cam": (3,)}  # behind (f, 17)
 
 
@@ -250,6 +251,30 @@ class Corpus:
                 )
             train, test = train.select(actions=shared), test.select(actions=shared)
         return train, test
+
+    def subset(self, share: float, seed: int) -> "Corpus":
+        """Draw whole clips, each with all its cameras, that together hold a share of the frames.
+
+        A smaller share of the same seed is a part of a larger one.
+
+        Args:
+            share: of the frames, over 0 to 1; reached by the last clip drawn.
+            seed: of the order in which clips are drawn.
+
+        Raises:
+            InputError: the share is not over 0 to 1, or the seed is negative.
+        """
+        if not 0 < share <= 1:
+            raise InputError(f"a subset is a share of the frames, over 0 to 1, got {share:g}")
+        if seed < 0:
+            raise InputError(f"a seed is 0 or more, got {seed}")
+        frames: dict[str, int] = {}
+        for view in sorted(self.views, key=lambda view: view.clip):
+            frames[view.clip] = frames.get(view.clip, 0) + view.frames
+        clips = np.random.default_rng((seed, SUBSET_KEY)).permutation(list(frames)).tolist()
+        reached = np.cumsum([frames[clip] for clip in clips])
+        count = int(np.searchsorted(reached, share * self.frames - 1e-6)) + 1
+        return self.select(clips=clips[:count])
 
     def verify(self) -> None:
         """Read everything and compare it with the digest.

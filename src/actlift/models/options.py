@@ -28,8 +28,8 @@ class Network:
         causal: see the past only (no delay), not the past and the future alike.
         dropout: probability, in steps of 1/65536.
         trajectory: a second head for the root's position.
-        architecture: a name of :data:`actlift.models.base.ARCHITECTURES`: tcn (Pavllo et al. 2019), mixer.
-        extra: further keywords of the architecture.
+        architecture: of `actlift.models.base.ARCHITECTURES`: tcn, mixer.
+        extra: further keywords of the architecture, as in --extra.NAME VALUE.
     """
 
     receptive_field: int = 27

@@ -102,17 +102,20 @@ def load_recognizer(run: Run, member: str = EVERYBODY) -> ActionRecognizer:
     run.check_member(member)
     tensors, metadata = read_tensors(run.weights)
     identity = run.identity
+    if "temperature" not in metadata:
+        raise InputError(f"{run.folder} holds no recognizer (no temperature): `actlift recognize` trains one")
+    network = RecognizerNetwork(len(identity.actions), **identity.model)
+    lifter = make_network(identity.lifter["model"]) if identity.lifter else None
     try:
-        network = RecognizerNetwork(len(identity.actions), **identity.model)
         network.load_state_dict(of_member(tensors, member))
-        temperature = float(metadata["temperature"])
-        lifter = make_network(identity.lifter["model"]) if identity.lifter else None
         if lifter is not None:
             lifter.load_state_dict(of_member(tensors, LIFTER))
             lifter.eval()
-    except (KeyError, TypeError, RuntimeError) as error:  # of a run of something else
+    except RuntimeError as error:  # of torch, for tensors of other shapes
         raise InputError(f"{run.folder} holds no recognizer ({error}): `actlift recognize` trains one") from error
-    return ActionRecognizer(network.eval(), identity.actions, temperature, lifter, float(metadata.get("sure", 1.0)))
+    return ActionRecognizer(
+        network.eval(), identity.actions, float(metadata["temperature"]), lifter, float(metadata.get("sure", 1.0))
+    )
 
 
 def smoothed(posterior: Float[np.ndarray, "t actions"], seconds: float, fps: float) -> Float[np.ndarray, "t actions"]:

@@ -21,8 +21,8 @@ from actlift.evaluation.scores import MEAN_OVER_ACTIONS, Scores, Variant
 from actlift.files import write_json
 from actlift.lifting.predict import LifterPredictor, load_lifter
 from actlift.models.base import Lifter, unconditioned
-from actlift.training.budget import Budget
-from actlift.training.frozen_bn import tune_frozen
+from actlift.training.budget import Budget, Schedule
+from actlift.training.frozen_bn import LEARNING_RATE, tune_frozen
 from actlift.training.loop import ModelSpec, TrainProgress
 from actlift.training.run import Run, refuse_seen
 
@@ -57,6 +57,7 @@ def finetune(
     test_subjects: Sequence[str] = (),
     test_share: float = 0.34,
     budget: Budget = Budget(300, 256),  # noqa: B008 - frozen
+    learning_rate: Schedule = LEARNING_RATE,
     seed: int = 0,
     device: str = "auto",
     precision: str = "auto",
@@ -71,6 +72,7 @@ def finetune(
         test_subjects: people held out; where none, clips are.
         test_share: of the action's clips to hold out, at least one.
         budget: of fine-tuning.
+        learning_rate: over progress through that.
 
     Raises:
         InputError: for an action the corpus does not have, too few clips to hold one out, or held-out people whom the
@@ -90,6 +92,7 @@ def finetune(
         corpus.select(subjects=[s for s in corpus.subjects if s in met]),
         [ModelSpec(action, rows_of(training), budget)],
         {action: network},
+        learning_rate=learning_rate,
         seed=seed,
         device=device,
         precision=precision,

@@ -88,9 +88,9 @@ def _refuse_own_choices(preset: str, base: Plan) -> None:
         ("frames", base.frames, own.frames),
         ("epochs", base.epochs, own.epochs),
         ("snapshots", base.snapshots, own.snapshots),
-        ("network.receptive-field", base.network.receptive_field, own.network.receptive_field),
-        ("network.widths", base.network.widths, own.network.widths),
-        ("budget.steps", base.budget.steps, own.budget.steps),
+        ("receptive-field", base.network.receptive_field, own.network.receptive_field),
+        ("widths", base.network.widths, own.network.widths),
+        ("steps", base.budget.steps, own.budget.steps),
     ):
         if asked != usual:
             raise InputError(
