@@ -24,6 +24,7 @@ from actlift.evaluation.scores import MEAN_OVER_ACTIONS, Variant
 from actlift.geometry.skeleton import H36M_17
 from actlift.lifting.predict import LifterPredictor, load_lifter
 from actlift.models.options import Network, widths_of
+from actlift.models.base import Lifter
 from actlift.models.tcn import TCN
 from actlift.training.budget import Budget
 from actlift.training.loop import ModelSpec, train
@@ -85,7 +86,7 @@ def _conventional(training: Corpus, test: Corpus) -> None:
         _tell(f"conventional, epoch {epoch + 1}", seconds, network.give_rows(TCN(widths_of(27), CHANNELS)), test)
 
 
-def _tell(name: str, seconds: float, network: TCN, test: Corpus) -> None:
+def _tell(name: str, seconds: float, network: Lifter, test: Corpus) -> None:
     scores = evaluate(LifterPredictor(network.eval()), test.views, variant=Variant("one"), metrics=("mpjpe", "mpjve"))
     errors = [scores.per_action(metric).loc["one", MEAN_OVER_ACTIONS] for metric in ("mpjpe", "mpjve")]
     print(f"{name:24s} {seconds:7.1f} s  MPJPE {errors[0]:5.1f} mm  MPJVE {errors[1]:.2f} mm/frame", flush=True)

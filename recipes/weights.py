@@ -350,7 +350,7 @@ def main() -> None:
         ["aware"],
     )
     noisy = tests[False, "DetectorNoise"]
-    found = measure(recognized(noisy.views), noisy.views, recognized.actions)
+    found = measure(recognized([v.keypoints for v in noisy.views]), noisy.views, recognized.actions)
     ship(
         recognizer,
         asked.out / "recognizer",
