@@ -1,6 +1,7 @@
 """Every example of docs/extending.md runs, and every row of every table keeps what the table promises."""
 
 import inspect
+import json
 import os
 import re
 import sys
@@ -30,8 +31,20 @@ from actlift.data.sources.synthetic import synthetic_clips
 from actlift.errors import InputError
 from actlift.evaluation.evaluate import evaluate
 from actlift.evaluation.metrics import METRICS, Metric
+from actlift.evaluation.scores import Scores, Variant
 from actlift.geometry.skeleton import H36M_17, root_relative
+from actlift.models.base import ARCHITECTURES, Lifter, keywords_of, make_network
+from actlift.models.options import Network
 from actlift.motion import WRITERS, writer_for
+from actlift.study.arms import ARMS
+from actlift.study.experiment import run_study
+from actlift.study.partitions import PARTITIONS
+from actlift.study.plan import Plan
+from actlift.training.budget import Budget
+from actlift.video.detectors import DETECTORS, make_detector
+from actlift.video.detectors.base import Detector
+from actlift.video.keypoints import FORMATS, read_keypoints
+from actlift.video.keypoints.base import Content
 from actlift.video.save import CHOICES, save_motions
 
 ROOT = Path(__file__).parents[1]
@@ -103,7 +116,7 @@ def test_the_example_of_a_metric(extend, corpus):
     check_metric(METRICS["depth_error"])
     views = corpus.views[:3]
     deeper = [root_relative(view.pose3d_cam) + np.array([5.0, 5.0, 0.02]) for view in views]
-    scores = evaluate(lambda _: deeper, views, arm="deeper", metrics=["depth_error"])
+    scores = evaluate(lambda _: deeper, views, variant=Variant("deeper"), metrics=["depth_error"])
     np.testing.assert_allclose(scores.table["value"], 20.0)
     assert set(scores.table["joint"]) == {"all"}
 
@@ -134,41 +147,159 @@ def test_the_example_of_a_motion_capture_format(extend, monkeypatch, tmp_path):
         read_source(tmp_path / "other.c3d")
 
 
-def test_the_example_of_a_lifter_network():
-    """Its file alone."""
-    namespace: dict[str, Any] = {"__name__": "one_layer"}
-    exec(compile(EXAMPLES["A lifter network"].text, PAGE.name, "exec"), namespace)
-    check_lifter(namespace["OneLayer"])
+def test_the_example_of_a_lifter_network(extend, corpus_folder, tmp_path, monkeypatch):
+    extend("A lifter network")
+    check_lifter("one-layer")
+    words = ["train", str(corpus_folder), str(tmp_path / "one"), "--test-subjects", "syn4", "--steps", "20"]
+    words += ["--architecture", "one-layer", "--receptive-field", "9", "--channels", "16", "--device", "cpu"]
+    for command in (
+        words,
+        ["evaluate", str(tmp_path / "one"), str(corpus_folder), "--out", str(tmp_path / "s.parquet")],
+    ):
+        monkeypatch.setattr(sys, "argv", ["actlift", *command])
+        with suppress(SystemExit):
+            cli.main()
+    assert set(Scores.read(tmp_path / "s.parquet").table["subject"]) == {"syn4"}
 
 
-# Lifters
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_every_architecture_is_a_lifter(name):
+    check_lifter(name)
 
 
-def check_lifter(architecture: type[torch.nn.Module]) -> None:
+def check_lifter(name: str) -> None:
     """What holds for every network: a valid temporal filter, with or without conditions and a trajectory."""
     for field, causal, conditions, trajectory in ((27, False, 0, False), (9, True, 3, True), (1, False, 2, False)):
         torch.manual_seed(0)
-        keywords = {"receptive_field": field, "channels": 8, "joints_in": 16, "joints_out": 17, "causal": causal}
-        network = architecture(**keywords, dropout=0.25, trajectory=trajectory, conditions=conditions).eval()
+        options = Network(architecture=name, receptive_field=field, channels=8, causal=causal, trajectory=trajectory)
+        keywords = {**options.keywords(), "joints_in": 16, "joints_out": 17, "conditions": conditions}
+        network = make_network(keywords).eval()
+        assert isinstance(network, Lifter)
+        assert (network.receptive_field, network.joints_in, network.conditions) == (field, 16, conditions)
+        unknown = {"condition": torch.full((2,), conditions)} if conditions else {}
         pose2d = torch.randn(2, field + 4, 16, 2)
-        poses = network(pose2d)
+        poses = network(pose2d, **unknown)
         assert poses.shape == (2, 5, 17 + trajectory, 3)
         assert torch.isfinite(poses).all()
-        assert torch.equal(network(pose2d), poses), "nothing is dropped in evaluation"
-        torch.testing.assert_close(network(pose2d[:, 1:]), poses[:, 1:])
+        assert torch.equal(network(pose2d, **unknown), poses), "nothing is dropped in evaluation"
+        torch.testing.assert_close(network(pose2d[:, 1:], **unknown), poses[:, 1:])
         changed = pose2d.clone()
         changed[:, -1] += 1
-        torch.testing.assert_close(network(changed)[:, :-1], poses[:, :-1])
-        torch.testing.assert_close(network(pose2d[:1]), poses[:1])
-        copy = architecture(**keywords, dropout=0.25, trajectory=trajectory, conditions=conditions).eval()
+        torch.testing.assert_close(network(changed, **unknown)[:, :-1], poses[:, :-1])
+        copy = make_network(keywords_of(network)).eval()
         copy.load_state_dict(network.state_dict())
-        assert torch.equal(copy(pose2d), poses), "all that it knows is in its state"
+        assert torch.equal(copy(pose2d, **unknown), poses), "all that it knows is in its state"
         if conditions:
-            given = network(pose2d, torch.tensor([0, conditions - 1]))
-            assert given.shape == poses.shape
-            torch.testing.assert_close(network(pose2d[1:], torch.tensor([conditions - 1])), given[1:])
-        network.train()(pose2d, torch.tensor([0, 1]) if conditions else None).square().mean().backward()
+            told = network(pose2d, condition=torch.tensor([0, conditions - 1]))
+            torch.testing.assert_close(network(pose2d[1:], condition=torch.tensor([conditions - 1])), told[1:])
+        network.train()(pose2d, **unknown).square().mean().backward()
         assert all(p.grad is not None and torch.isfinite(p.grad).all() for p in network.parameters())
+
+
+def test_the_example_of_an_arm_of_a_study(extend, corpus, tmp_path):
+    extend("An arm of a study")
+    check_arm(corpus, "shorter")
+    scores = run_study(tmp_path / "study", corpus, replace(TINY, arms=("shorter",)))
+    assert set(scores.table["arm"]) == {"generalist", "shorter"}
+
+
+def test_the_example_of_a_format_of_2d_keypoints(extend, tmp_path):
+    extend("A format of 2D keypoints")
+    check_format(tmp_path, "Toy")
+    people = np.random.default_rng(0).uniform(1, 99, (6, 1, 17, 3))
+    path = tmp_path / "people.json"
+    path.write_text(json.dumps({"toy": 1, "fps": 25.0, "people": people.tolist()}))
+    found = read_keypoints(path, layout="coco_17", size=(100, 100))
+    assert (found.program, found.fps, len(found.frames)) == ("Toy", 25.0, 6)
+
+
+def test_the_example_of_a_2d_detector(extend, tmp_path):
+    extend("A 2D detector")
+    check_detector(tmp_path, "brightest")
+    detector = make_detector("brightest")
+    assert isinstance(detector, Detector)
+    image = np.zeros((20, 30, 3), np.uint8)
+    image[7, 11] = 255
+    np.testing.assert_array_equal(detector(image).points_px, np.broadcast_to((11, 7), (1, 17, 2)))
+    with pytest.raises(InputError, match="there are auto, .*brightest"):
+        make_detector("darkest")
+
+
+# Arms
+
+
+TINY = Plan(
+    test_subjects=("syn4",),
+    seeds=(0, 1),
+    budget=Budget(40, 16),
+    network=Network(receptive_field=9, channels=8),
+    precision="float32",
+    device="cpu",
+)
+
+
+def check_arm(corpus: Corpus, name: str) -> None:
+    """What holds for every row of ARMS."""
+    about = ARMS[name].about
+    assert about.note
+    assert not about.partition or about.partition in PARTITIONS
+    assert about.against in ARMS
+    training, _ = corpus.split(TINY.test_subjects, shared_actions_only=True)
+    jobs, again = (ARMS[name].jobs(name, training, TINY) for _ in range(2))
+    assert {job.seed for job in jobs} == set(TINY.seeds)
+    assert {job.variant.arm for job in jobs} == {name}
+    assert len({job.folder for job in jobs}) == len(jobs)
+    for job, other in zip(jobs, again, strict=True):
+        assert 0 < job.windows == other.windows
+        for spec, same in zip(job.specs, other.specs, strict=True):
+            assert spec.name == same.name
+            np.testing.assert_array_equal(spec.rows, same.rows)
+
+
+@pytest.mark.parametrize("name", ARMS)
+def test_every_arm(corpus, name):
+    check_arm(corpus, name)
+
+
+# Formats of keypoints and detectors
+
+
+def check_format(folder: Path, name: str) -> None:
+    """What holds for every row of FORMATS."""
+    row = FORMATS[name]
+    module = import_module(f"actlift.video.keypoints.{row.module}")
+    assert module.__doc__
+    assert callable(module.read)
+    assert row.suffixes
+    assert all(re.fullmatch(r"\.[a-z0-9]+", suffix) for suffix in row.suffixes)
+    for path in foreign(folder / "foreign"):
+        if path.is_dir() or path.stat().st_size:
+            try:
+                recognized = module.recognize(Content(path))
+            except InputError:
+                continue  # damaged
+            assert not recognized, path.name
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_every_format_of_keypoints(tmp_path, name):
+    check_format(tmp_path, name)
+
+
+def check_detector(folder: Path, name: str) -> None:
+    """What holds for every row of DETECTORS."""
+    module, function = DETECTORS[name]
+    make = inspect.unwrap(getattr(import_module(f"actlift.video.detectors.{module}"), function))
+    assert list(inspect.signature(make).parameters) == ["weights"]
+    assert "Raises:" in (inspect.getdoc(make) or "")
+    (folder / "weights.bin").write_bytes(b"nothing")
+    with pytest.raises((InputError, OSError)):
+        make_detector(name, folder / "weights.bin")
+
+
+@pytest.mark.parametrize("name", DETECTORS)
+def test_every_detector(tmp_path, name):
+    check_detector(tmp_path, name)
 
 
 # Writers
