@@ -4,12 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 from actlift.errors import InputError
-
-if TYPE_CHECKING:
-    from actlift.motion.motion import Motion
 
 
 @dataclass(frozen=True)
@@ -52,7 +49,7 @@ WRITERS: dict[str, Writer] = {
 }
 
 
-def writer_for(suffix: str) -> "Callable[[Motion, Path], None]":
+def writer_for(suffix: str) -> Callable[[Any, Path], None]:
     """Find the function that writes one motion to a file of that suffix.
 
     Raises:
@@ -67,7 +64,7 @@ def writer_for(suffix: str) -> "Callable[[Motion, Path], None]":
     if not row.everybody:
         return write
 
-    def write_alone(motion: "Motion", path: Path) -> None:
+    def write_alone(motion: Any, path: Path) -> None:
         write([motion], path, video=None)
 
     return write_alone

@@ -12,7 +12,7 @@ import warnings
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -322,63 +322,31 @@ def lift_video(
         MissingPackageError: where a library that is needed is not installed; says how to install it.
     """
     path = Path(source)
-    about: dict[str, Any]
+
+    def check(width: int, height: int) -> None:
+        _check(width, height, camera, height_m, fps)
+
     if is_keypoints(path):
-        file = read_keypoints(path, layout=layout, fps=fps, size=size)
-        width, height, rate = file.width, file.height, fps or file.fps
-        _check(width, height, camera, height_m, fps)
-        stop_s = np.inf if end_s is None else end_s
-        frames = [f for f in file.frames if start_s - EPSILON_S <= f[0] < stop_s - EPSILON_S]
-        if not frames:
-            raise InputError(
-                f"{path.name} has no frame from {start_s:g} to {stop_s:g} s: its last is at {file.frames[-1][0]:.2f} s"
-            )
-        tracker = Tracker()
-        for time_s, people in frames:
-            tracker.push(time_s, people)
-        tracks = tracker.finish()
-        about = {"keypoints": f"{file.program}, {file.layout}"}
+        found = _tracks_of_keypoints(path, start_s, end_s, fps, layout, size, check)
     else:
-        opened = open_source(path)
-        width, height, rate = opened.width, opened.height, fps or opened.fps
-        _check(width, height, camera, height_m, fps)
-        found_by = make_detector(detector, weights) if isinstance(detector, str) else detector
-        cache = DetectionCache(keep, identity(opened, path, found_by, start_s), len(found_by.skeleton))
-        see = None if live is None else _living(live, LiveLifter(width, height, camera))
-        expected = opened.frames if start_s == 0 and end_s is None else None
-        with closing(detect_people(path, found_by, cache, start_s=start_s, end_s=end_s)) as found:
-            tracks = track_people(
-                found,
-                found_by,
-                lambda done: on_progress("detecting people", done, expected),
-                see=see,
-                endless=is_live(path),
-            )
-        about = {"detector": found_by.name}
-    if not tracks:
-        raise InputError(
-            f"nobody is seen in {path.name}: is there a person, upright in the image, and not too small? `--detector` "
-            "chooses another detector"
-        )
-    if person is not None:
-        there = sorted(track.person for track in tracks)
-        tracks = [track for track in tracks if track.person == person]
-        if not tracks:
-            raise InputError(f"there is no person {person} in {path.name}; there are {', '.join(map(str, there))}")
+        found_by = partial(make_detector, detector, weights) if isinstance(detector, str) else lambda: detector
+        living = None if live is None else partial(_living, live, camera)
+        found = _tracks_of_video(path, keep, found_by, start_s, end_s, fps, check, on_progress, living)
+    tracks = _chosen(found.tracks, person, path.name)
     motions, left_out = [], []
     for done, track in enumerate(tracks):
         on_progress("lifting", done, len(tracks))
         try:
             motion = lift_track(
                 track,
-                width,
-                height,
+                found.width,
+                found.height,
                 lifters=lifters,
                 camera=camera,
                 height_m=height_m,
-                fps=rate,
+                fps=found.fps,
                 source=path.name,
-                about=about,
+                about=found.about,
             )
         except UnusableKeypointsError as error:  # which is no reason to do without the others
             left_out.append(f"person {track.person} of {path.name} cannot be lifted: {error}")
@@ -392,5 +360,91 @@ def lift_video(
     return motions
 
 
-def _living(live: Callable[[list[LivePose]], None], lifter: LiveLifter) -> Callable[[float, list[ActiveTrack]], None]:
+@dataclass(frozen=True, eq=False)
+class _Found:
+    """The people of a source in images of one size, the frame rate of their motions, and what found them."""
+
+    tracks: list[Track]
+    width: int
+    height: int
+    fps: float
+    about: dict[str, Any]
+
+
+def _tracks_of_keypoints(
+    path: Path,
+    start_s: float,
+    end_s: float | None,
+    fps: float | None,
+    layout: str | None,
+    size: tuple[int, int] | None,
+    check: Callable[[int, int], None],
+) -> _Found:
+    """Track the people of a file of keypoints."""
+    file = read_keypoints(path, layout=layout, fps=fps, size=size)
+    check(file.width, file.height)
+    stop_s = np.inf if end_s is None else end_s
+    frames = [f for f in file.frames if start_s - EPSILON_S <= f[0] < stop_s - EPSILON_S]
+    if not frames:
+        raise InputError(
+            f"{path.name} has no frame from {start_s:g} to {stop_s:g} s: its last is at {file.frames[-1][0]:.2f} s"
+        )
+    tracker = Tracker()
+    for time_s, people in frames:
+        tracker.push(time_s, people)
+    about = {"keypoints": f"{file.program}, {file.layout}"}
+    return _Found(tracker.finish(), file.width, file.height, fps or file.fps, about)
+
+
+def _tracks_of_video(
+    path: Path,
+    keep: Path,
+    make: Callable[[], Detector],
+    start_s: float,
+    end_s: float | None,
+    fps: float | None,
+    check: Callable[[int, int], None],
+    on_progress: Watch,
+    living: Callable[[int, int], Callable[[float, list[ActiveTrack]], None]] | None,
+) -> _Found:
+    """Detect and track the people of a video; detections are kept, and taken up where they are there."""
+    opened = open_source(path)
+    width, height = opened.width, opened.height
+    check(width, height)
+    detector = make()
+    cache = DetectionCache(keep, identity(opened, path, detector, start_s), len(detector.skeleton))
+    see = None if living is None else living(width, height)
+    expected = opened.frames if start_s == 0 and end_s is None else None
+    with closing(detect_people(path, detector, cache, start_s=start_s, end_s=end_s)) as found:
+        tracks = track_people(
+            found,
+            detector,
+            lambda done: on_progress("detecting people", done, expected),
+            see=see,
+            endless=is_live(path),
+        )
+    return _Found(tracks, width, height, fps or opened.fps, {"detector": detector.name})
+
+
+def _chosen(tracks: list[Track], person: int | None, name: str) -> list[Track]:
+    """The tracks to lift: all, or that of one person."""
+    if not tracks:
+        raise InputError(
+            f"nobody is seen in {name}: is there a person, upright in the image, and not too small? `--detector` "
+            "chooses another detector"
+        )
+    if person is None:
+        return tracks
+    chosen = [track for track in tracks if track.person == person]
+    if not chosen:
+        there = sorted(track.person for track in tracks)
+        raise InputError(f"there is no person {person} in {name}; there are {', '.join(map(str, there))}")
+    return chosen
+
+
+def _living(
+    live: Callable[[list[LivePose]], None], camera: Camera | None, width: int, height: int
+) -> Callable[[float, list[ActiveTrack]], None]:
+    """What gives poses as people come."""
+    lifter = LiveLifter(width, height, camera)
     return lambda time_s, tracks: live(lifter.push(time_s, tracks))
