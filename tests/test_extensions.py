@@ -30,6 +30,7 @@ from actlift.data.sources.synthetic import synthetic_clips
 from actlift.errors import InputError
 from actlift.evaluation.evaluate import evaluate
 from actlift.evaluation.metrics import METRICS, Metric
+from actlift.evaluation.scores import Variant
 from actlift.geometry.skeleton import H36M_17, root_relative
 from actlift.motion import WRITERS, writer_for
 from actlift.video.save import CHOICES, save_motions
@@ -103,7 +104,7 @@ def test_the_example_of_a_metric(extend, corpus):
     check_metric(METRICS["depth_error"])
     views = corpus.views[:3]
     deeper = [root_relative(view.pose3d_cam) + np.array([5.0, 5.0, 0.02]) for view in views]
-    scores = evaluate(lambda _: deeper, views, arm="deeper", metrics=["depth_error"])
+    scores = evaluate(lambda _: deeper, views, variant=Variant("deeper"), metrics=["depth_error"])
     np.testing.assert_allclose(scores.table["value"], 20.0)
     assert set(scores.table["joint"]) == {"all"}
 
