@@ -10,10 +10,17 @@ import pytest
 from actlift.data.clip import Clip
 from actlift.data.corpus import Corpus, View, write_corpus
 from actlift.data.noise import Exact
+from actlift.data.sources.synthetic import synthetic_clips
+from actlift.data.windows import rows_of
 from actlift.evaluation.evaluate import evaluate, score_poses
 from actlift.evaluation.metrics import METRICS
 from actlift.evaluation.scores import MEAN_OVER_FRAMES, Scores, Variant
 from actlift.geometry.skeleton import H36M_17, root_relative
+from actlift.lifting.predict import LifterPredictor, RoutedPredictor, load_lifter
+from actlift.models.base import given, trained_on, unconditioned
+from actlift.training.budget import Budget
+from actlift.training.loop import ModelSpec, train
+from actlift.training.run import Run
 
 WORST_ROOT = 100.0  # meters: a displacement from one view to the next that no metric could hide
 
@@ -191,3 +198,44 @@ def test_not_a_number_is_refused(corpus):
     view = corpus.views[3]
     with pytest.raises(ValueError, match=f"{view.clip} seen by {view.camera_name}: .* not finite"):
         score_poses(poses, corpus.views, variant=Variant("a"))
+
+
+# people it was trained on
+
+
+@pytest.fixture
+def known(tmp_path, corpus) -> Run:
+    """A run trained on syn1."""
+    rows = rows_of(corpus.select(subjects=["syn1"]).views)
+    spec = ModelSpec("everything", rows, Budget(1, 4))
+    selection = corpus.select(subjects=["syn1"])
+    return train(tmp_path / "run", selection, [spec], model={"widths": [3], "channels": 4}, device="cpu")
+
+
+def test_people_it_was_trained_on_are_refused_whatever_corpus_or_clip(known, corpus, tmp_path):
+    predictor = LifterPredictor(load_lifter(known))
+    other = write_corpus(
+        tmp_path / "other",
+        synthetic_clips(7, subjects=2, clips=1, seconds=0.4, fps=25.0, actions=["Jumping"]),
+        keypoints=Exact(),
+    )
+    for views in (corpus.views, other.views):
+        with pytest.raises(ValueError, match="mine was trained on syn1: scores on them say nothing. Unseen: syn2"):
+            evaluate(predictor, views, variant=Variant("mine"))
+    routed = RoutedPredictor({"a": predictor}, lambda _: "a")
+    with pytest.raises(ValueError, match="was trained on syn1"):
+        evaluate(routed, other.views, variant=Variant("routed"))
+    assert len(evaluate(predictor, other.select(subjects=["syn2"]).views, variant=Variant("mine")).table)
+    assert len(evaluate(predictor, other.views, variant=Variant("mine"), known_people=True).table)
+
+
+def test_what_is_made_of_a_network_keeps_whom_it_was_trained_on(tmp_path, corpus):
+    selection = corpus.select(subjects=["syn1", "syn2"])
+    rows = rows_of(selection.views)
+    spec = ModelSpec("everything", rows, Budget(1, 4), conditions=np.zeros(len(rows), np.int64))
+    model = {"widths": [3], "channels": 4, "conditions": 3}
+    network = load_lifter(train(tmp_path / "run", selection, [spec], model=model, device="cpu"))
+    for made in (given(network, 1), unconditioned(network)):
+        assert trained_on(made) == {"syn1", "syn2"}
+        with pytest.raises(ValueError, match="was trained on syn1, syn2"):
+            evaluate(LifterPredictor(made), corpus.views, variant=Variant("made"))

@@ -1,16 +1,18 @@
 """A network fine-tuned on one's own action, and what that is worth on what was held out."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
 from actlift import cli
+from actlift.data.clip import take_of
 from actlift.data.corpus import Corpus
 from actlift.data.windows import rows_of
 from actlift.evaluation.evaluate import evaluate
 from actlift.evaluation.scores import MEAN_OVER_ACTIONS, Variant
 from actlift.lifting.predict import LifterPredictor, load_lifter
-from actlift.study.finetune import AFTER, BEFORE, finetune
+from actlift.study.finetune import AFTER, BEFORE, _split, finetune
 from actlift.training.budget import Budget
 from actlift.training.loop import ModelSpec, train
 from actlift.training.run import Run
@@ -77,8 +79,9 @@ def test_a_conditioned_network_begins_unconditioned(tmp_path, corpus):
 def test_what_cannot_be_finetuned_is_said(tmp_path, corpus, base):
     with pytest.raises(ValueError, match="no clips of 'Flying'; the corpus has Squat, Walking, Waving"):
         finetune(tmp_path / "run", base, corpus, "Flying")
-    with pytest.raises(ValueError, match="was trained on syn1: scores on them say nothing"):
-        finetune(tmp_path / "run", base, corpus, "Waving", test_subjects=["syn1"])
+    for selection in (corpus, replace(corpus, digest="of another selection")):
+        with pytest.raises(ValueError, match="was trained on syn1: scores on them say nothing"):
+            finetune(tmp_path / "run", base, selection, "Waving", test_subjects=["syn1"])
     with pytest.raises(ValueError, match="Waving needs something to train on and something to hold out"):
         finetune(tmp_path / "run", base, corpus, "Waving", test_subjects=["nobody"])
     with pytest.raises(ValueError, match="give other held-out clips, there are 8"):
@@ -93,3 +96,11 @@ def test_the_command_tells_before_and_after(tmp_path, corpus_folder, base, capfd
     assert "clips held out" in out
     assert "before" in out
     assert "other people gain less" in " ".join(out.split())
+
+
+def test_pieces_of_one_take_are_held_out_together(corpus):
+    views = [v for v in corpus.views if v.action == "Waving"]
+    pieces = [replace(v, clip=f"{v.subject}_{i // 2}{'ab'[i % 2]}") for i, v in enumerate(views)]
+    training, test = _split(pieces, (), 0.5, seed=0)
+    assert {take_of(v.clip) for v in training}.isdisjoint(take_of(v.clip) for v in test)
+    assert len(training) + len(test) == len(views)

@@ -286,7 +286,7 @@ def test_the_command_refuses_what_would_be_no_test(tmp_path, corpus, long, study
         switching(study, long.folder, seed=7)
     others = corpus.split(["syn1"])[0]
     run = train_recognizer(tmp_path / "run", others, model={"receptive_field": 9, "channels": 8}, budget=Budget(2, 16))
-    with pytest.raises(ValueError, match="run was trained on syn2: its labels of them would be no test"):
+    with pytest.raises(ValueError, match="run was trained on syn2: scores on them say nothing"):
         switching(study, long.folder, recognizer=run.folder)
 
 

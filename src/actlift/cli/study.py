@@ -313,21 +313,20 @@ def switching(
     from actlift.report.study_page import data_note
     from actlift.report.switching_page import drawing, print_switching
     from actlift.study.switching import measure_switching
-    from actlift.training.run import Run, environment
+    from actlift.training.run import Run, environment, refuse_seen
 
     runs = {arm: Run.open(study / "runs" / f"{arm}-seed{seed}") for arm in (GENERALIST.arm, "conditioned")}
-    identity = runs["conditioned"].config["identity"]
+    identity = runs["conditioned"].identity
     opened = Corpus.open(corpus)
-    if opened.digest != identity["corpus"]:
+    if opened.digest != identity.corpus:
         raise InputError(f"{study} was made from another corpus than {corpus}: give that one")
-    trained_on, actions = set(identity["trained_on"]["subjects"]), identity["trained_on"]["actions"]
-    whose = [s for s in opened.subjects if (s in trained_on) == (people == "training")]
-    chosen = opened.select(subjects=whose, predicate=lambda view: view.action in actions)
+    whose = [s for s in opened.subjects if (s in identity.subjects) == (people == "training")]
+    chosen = opened.select(subjects=whose, predicate=lambda view: view.action in identity.actions)
     recognizing = Run.open(recognizer) if recognizer else None
-    if recognizing and (seen := sorted(set(whose) & set(recognizing.config["identity"]["trained_on"]["subjects"]))):
-        raise InputError(f"{recognizer} was trained on {', '.join(seen)}: its labels of them would be no test")
+    if recognizing:
+        refuse_seen(recognizing.identity.subjects, whose, str(recognizer))
     found = measure_switching(
-        ConditionalLifter.from_network(load_lifter(runs["conditioned"]), actions),
+        ConditionalLifter.from_network(load_lifter(runs["conditioned"]), identity.actions),
         LifterPredictor(load_lifter(runs[GENERALIST.arm])),
         chosen.views,
         load_recognizer(recognizing) if recognizing else None,

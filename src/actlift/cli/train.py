@@ -92,9 +92,8 @@ def train_verb(
             save_every_s=save_every_s,
             on_progress=lambda at: progress.training(f"training {name}", at),
         )
-    identity = run.config["identity"]
     console.say(
-        f"{out}: done, {identity['precision']} on {identity['device']}; `actlift evaluate {out} {corpus}` scores it",
+        f"{out}: done, {run.identity.precision} on {run.identity.device}; `actlift evaluate {out} {corpus}` scores it",
     )
 
 
@@ -255,26 +254,22 @@ def evaluate_verb(
     from actlift.evaluation.scores import MEAN_OVER_ACTIONS, Variant
     from actlift.lifting.predict import LifterPredictor, load_lifter
     from actlift.report.tables import number
-    from actlift.training.run import Run
+    from actlift.training.run import Run, refuse_seen
 
     opened = Run.open(run)
     everything = Corpus.open(corpus)
-    trained_on = set(opened.config["identity"]["trained_on"]["subjects"])
-    unseen = [s for s in everything.subjects if s not in trained_on]
-    if seen := sorted(set(subjects or ()) & trained_on):
-        raise InputError(
-            f"{run} was trained on {', '.join(seen)}: scores on them say nothing. Unseen: {', '.join(unseen)}"
-        )
+    unseen = [s for s in everything.subjects if s not in opened.identity.subjects]
+    refuse_seen(opened.identity.subjects, subjects or (), str(run), among=everything.subjects)
     if not unseen:
         raise InputError(f"{run} was trained on everybody in {corpus}: there is nobody to score it on")
     chosen = everything.select(subjects=subjects or unseen, actions=actions)
-    if everything.digest != opened.config["identity"]["corpus"]:
+    if everything.digest != opened.identity.corpus:
         console.say(f"note: {run} was trained on another corpus than {corpus}")
     scores = evaluate(
         LifterPredictor(load_lifter(opened, member), flip=flip),
         chosen.views,
         variant=Variant(run.resolve().name),
-        seed=opened.config["identity"]["seed"],
+        seed=opened.identity.seed,
         run=str(run),
         metrics=metrics or tuple(METRICS),
     )
@@ -386,12 +381,12 @@ def recognize_verb(
     from actlift.recognition.prediction import load_recognizer
     from actlift.recognition.training import train_recognizer
     from actlift.report.study_page import data_note
-    from actlift.training.run import Run
+    from actlift.training.run import Run, refuse_seen
 
     training, test = Corpus.open(corpus).split(test_subjects, shared_actions_only=True)
     lifting = None if lifter is None else Run.open(lifter)
-    if lifting and (seen := sorted(set(test_subjects) & set(lifting.config["identity"]["trained_on"]["subjects"]))):
-        raise InputError(f"{lifter} was trained on {', '.join(seen)}: poses of them would be no test; give another one")
+    if lifting:
+        refuse_seen(lifting.identity.subjects, test_subjects, f"{lifter}, whose poses the recognizer would see,")
     with console.progress() as progress:
         run = train_recognizer(
             out,

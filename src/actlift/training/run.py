@@ -250,20 +250,24 @@ def commit() -> str:
         return "unknown"
 
 
-def refuse_seen(trained_on: Iterable[str], subjects: Iterable[str], who: str) -> None:
+def refuse_seen(
+    trained_on: Iterable[str], subjects: Iterable[str], who: str, among: Iterable[str] | None = None
+) -> None:
     """Refuse to score people on whose motion something was trained, whatever the corpus or clips.
 
     Args:
         trained_on: the people it was trained on.
         subjects: the people to score.
         who: what was trained, for the message.
+        among: all who could be scored, for the message; the ``subjects`` where None.
 
     Raises:
         InputError: where somebody is among both.
     """
     known = set(trained_on)
-    if seen := sorted(set(subjects) & known):
-        unseen = sorted(set(subjects) - known)
+    subjects = set(subjects)
+    if seen := sorted(subjects & known):
+        unseen = sorted((subjects if among is None else set(among)) - known)
         others = f" Unseen: {', '.join(unseen)}." if unseen else ""
         raise InputError(f"{who} was trained on {', '.join(seen)}: scores on them say nothing.{others}")
 
