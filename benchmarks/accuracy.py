@@ -23,8 +23,8 @@ from actlift.evaluation.evaluate import evaluate
 from actlift.evaluation.scores import MEAN_OVER_ACTIONS, Variant
 from actlift.geometry.skeleton import H36M_17
 from actlift.lifting.predict import LifterPredictor, load_lifter
-from actlift.models.options import Network, widths_of
 from actlift.models.base import Lifter
+from actlift.models.options import Network, widths_of
 from actlift.models.tcn import TCN
 from actlift.training.budget import Budget
 from actlift.training.loop import ModelSpec, train

@@ -315,6 +315,13 @@ def test_the_markers_of_trc_are_those_that_are_written(tmp_path):
     assert {"mm": "millimeters", "m": "meters"}[written["Units"]] in row.split()
 
 
+@pytest.mark.parametrize("app", [app for _, app in verbs()], ids=[name for name, _ in verbs()])
+def test_every_option_is_explained(app):
+    for argument in app.assemble_argument_collection(parse_docstring=True):
+        if not argument.children:
+            assert argument.parameter.help, argument.name
+
+
 def test_options_are_flat():
     for name, app in verbs():
         for argument in app.assemble_argument_collection():

@@ -67,8 +67,10 @@ def lift_verb(
         Also write one file per stretch of one action.
     person
         Only this one, by number in order of appearance.
-    start, end
-        Seconds of the video to lift.
+    start
+        Second of the video from which it is lifted.
+    end
+        Second of the video up to which it is lifted; its end where not given.
     fps
         Of the motion; the video's own where not given. Keypoints: of their frames, where the file does not tell.
     height

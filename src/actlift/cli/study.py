@@ -9,7 +9,7 @@ from actlift.cli import console
 from actlift.cli.data import data_prepare
 from actlift.errors import InputError
 from actlift.models.options import Network
-from actlift.study.plan import Plan
+from actlift.study.plan import Plan, RecognizerName
 from actlift.study.presets import PRESETS, Preset
 from actlift.training.budget import Budget
 from actlift.training.options import Device, JointWeights, Loss, Precision
@@ -32,6 +32,7 @@ def study_verb(
     velocity_loss: float = Loss.velocity,
     joint_weights: JointWeights = Loss.joints,
     labels: bool = False,
+    recognizer: RecognizerName = Plan.recognizer,
     all_actions: bool = False,
     precision: Precision = "auto",
     device: Device = "auto",
@@ -92,6 +93,9 @@ def study_verb(
     labels
         Also score experts and conditioned networks under predicted, missing and wrong actions; the recognizer's cost is
         then taken off the conditioned networks' steps.
+    recognizer
+        What predicts these actions: network, as `recognize` trains it and videos are lifted with; or clip, its
+        baseline, a linear discriminant of a clip's statistics.
     all_actions
         Also train on actions that no held-out person does (never scored).
     precision
@@ -122,6 +126,7 @@ def study_verb(
         network=network,
         loss=Loss(velocity_loss, joint_weights),
         labels=labels,
+        recognizer=recognizer,
         all_actions=all_actions,
         precision=precision,
         device=device,
