@@ -35,8 +35,8 @@ def lift(source: "str | PathLike[str]", **options: Any) -> "Motion":
             person, layout, size, lifters, on_progress.
 
     Raises:
-        ValueError, OSError: for what is no source, and for one in which nobody is seen.
-        ModuleNotFoundError: where a library that is needed is not installed; says how to install it.
+        InputError, OSError: for what is no source, and for one in which nobody is seen.
+        MissingPackageError: where a library that is needed is not installed; says how to install it.
     """
     return lift_everybody(source, **options)[0]
 

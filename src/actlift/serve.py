@@ -320,7 +320,7 @@ def media_type(video: Path) -> str:
     """What a browser calls a video of one of :data:`CONTAINERS`; "" where FFmpeg makes nothing of it.
 
     Raises:
-        ValueError: for any other format. It is told before anything that the file names is opened.
+        InputError: for any other format. It is told before anything that the file names is opened.
     """
     import av
 
@@ -402,7 +402,7 @@ def app(
         hosts: names of this machine by which browsers may call it, besides localhost and addresses.
 
     Raises:
-        ModuleNotFoundError: without the extra `serve`; says how to install it.
+        MissingPackageError: without the extra `serve`; says how to install it.
     """
     try:
         from fastapi import FastAPI, HTTPException, Query, Request
@@ -651,8 +651,8 @@ def serve(
         max_minutes: of a video that are lifted.
 
     Raises:
-        ValueError, OSError: if the detector cannot be made, or a limit is none.
-        ModuleNotFoundError: without the extra `serve`, or what the detector needs; says how to install it.
+        InputError, OSError: if the detector cannot be made, or a limit is none.
+        MissingPackageError: without the extra `serve`, or what the detector needs; says how to install it.
     """
     if not (max_mb > 0 and max_minutes > 0):
         raise InputError(f"limits of {max_mb:g} MB and {max_minutes:g} minutes: wanted positive numbers")

@@ -21,8 +21,8 @@ def read_npz(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
     """Read every array of an .npz file, by name.
 
     Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: the file is no .npz, is cut short or damaged, would unpack to over 4 GiB, or holds Python objects
+        MissingInputError: there is no such file.
+        InputError: the file is no .npz, is cut short or damaged, would unpack to over 4 GiB, or holds Python objects
             (which only unpickling, and so running code of the file's choice, could read). The message names the file
             and, where known, the array.
     """
@@ -33,8 +33,8 @@ def read_nested_npz(path: str | os.PathLike[str]) -> dict[str, Any]:
     """Read as `read_npz` does, but where an array holds Python objects, the plain data that they are (see `pickled`).
 
     Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: as `read_npz`; or there are objects that are no plain data, the first of which is named. None of
+        MissingInputError: there is no such file.
+        InputError: as `read_npz`; or there are objects that are no plain data, the first of which is named. None of
             them has been imported or called.
     """
     return _read(Path(path), load_plain)
@@ -62,7 +62,7 @@ def npz_holds(path: str | os.PathLike[str], *names: str) -> bool:
     """Tell whether there is an .npz file with one of these arrays, or several of them, without reading them.
 
     Raises:
-        ValueError: there is an .npz file, but it is damaged or cut short.
+        InputError: there is an .npz file, but it is damaged or cut short.
     """
     path = Path(path)
     return path.suffix.lower() == ".npz" and path.is_file() and not set(names).isdisjoint(npz_names(path))

@@ -58,7 +58,7 @@ class Clip:
         fault: why nothing of it is to be used, in words; `write_corpus` leaves it out with this reason.
 
     Raises:
-        ValueError: a name or label is empty, the rate is not positive, the shape of joints or detections is wrong, a
+        InputError: a name or label is empty, the rate is not positive, the shape of joints or detections is wrong, a
             coordinate is not finite (the message names the clip, the first bad frame and the joint), cameras share a
             name, or there are detections for more or fewer cameras than the clip has.
     """

@@ -135,8 +135,8 @@ class Corpus:
         """Open a folder that `write_corpus` wrote. The arrays are mapped, not read; `verify` reads them.
 
         Raises:
-            FileNotFoundError: there is no corpus there.
-            ValueError: it is of another version, or damaged: an array is missing, cut short or of another shape than
+            MissingInputError: there is no corpus there.
+            InputError: it is of another version, or damaged: an array is missing, cut short or of another shape than
                 the manifest says. The message names the file.
         """
         folder = Path(folder)
@@ -208,7 +208,7 @@ class Corpus:
         """Select the views that meet every condition given; names are compared by equality.
 
         Raises:
-            ValueError: a name is not in this selection (the message lists those that are), or no view is left.
+            InputError: a name is not in this selection (the message lists those that are), or no view is left.
         """
         views = self.views
         for kind, wanted in (("action", actions), ("subject", subjects), ("clip", clips)):
@@ -235,7 +235,7 @@ class Corpus:
                 `actions` before and after.
 
         Raises:
-            ValueError: a test subject is unknown, a side would be empty, or no action stands on both sides.
+            InputError: a test subject is unknown, a side would be empty, or no action stands on both sides.
         """
         test = self.select(subjects=test_subjects)
         others = sorted(set(self.subjects) - set(test.subjects))
@@ -280,7 +280,7 @@ class Corpus:
         """Read everything and compare it with the digest.
 
         Raises:
-            ValueError: arrays or manifest are not those that were written.
+            InputError: arrays or manifest are not those that were written.
         """
         manifest = _read_manifest(self.folder)
         digests = [hashlib.sha256(getattr(self, name).data).hexdigest() for name in CHANNELS]
@@ -331,7 +331,7 @@ def write_corpus(
 
     Raises:
         FileExistsError: the folder exists and holds something else than a corpus.
-        ValueError: clips share a name or, without `fps`, differ in rate; an exclusion fits no clip, camera or frame;
+        InputError: clips share a name or, without `fps`, differ in rate; an exclusion fits no clip, camera or frame;
             the rig is unknown, or not one for all clips; only some clips have detections; nothing is left.
         OSError: the disk is full or not writable. What was there before is untouched.
     """
@@ -396,7 +396,7 @@ def rewrite_corpus(
 
     Raises:
         FileExistsError: the folder exists and holds something else than a corpus.
-        ValueError: a view came back with another number of frames.
+        InputError: a view came back with another number of frames.
         OSError: the disk is full or not writable. What was there before is untouched.
     """
     manifest: dict[str, Any] = {

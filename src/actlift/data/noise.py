@@ -34,7 +34,7 @@ class Exact:
         """Give the points as they are, as float64, and ones.
 
         Raises:
-            ValueError: points are not finite or not of this skeleton, or fps is not positive.
+            InputError: points are not finite or not of this skeleton, or fps is not positive.
         """
         points = _checked(points_px, skeleton, fps)
         return points.copy(), np.ones(points.shape[:2])
@@ -60,7 +60,7 @@ class IndependentNoise:
         """Give the points with noise, and ones.
 
         Raises:
-            ValueError: as `Exact.observe`.
+            InputError: as `Exact.observe`.
         """
         points = _checked(points_px, skeleton, fps)
         rng = np.random.default_rng(seed)
@@ -135,7 +135,7 @@ class DetectorNoise:
         """Make what the detector reports of a person: points in pixels, and confidences.
 
         Raises:
-            ValueError: as `Exact.observe`.
+            InputError: as `Exact.observe`.
         """
         points = _checked(points_px, skeleton, fps)
         t, j, _ = points.shape

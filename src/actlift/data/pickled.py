@@ -31,7 +31,7 @@ def load_plain(file: Any) -> Any:
 
     Raises:
         Refused: it names something or holds something that is not plain data.
-        ValueError: it is cut short or damaged.
+        InputError: it is cut short or damaged.
     """
     try:
         return _plain(_Unpickler(file, encoding="latin1").load(), 0, {})

@@ -26,8 +26,8 @@ def read_source(
         seed: of motions that are made, not read.
 
     Raises:
-        FileNotFoundError: there is nothing at this path.
-        ValueError: it is in no known format, it takes no detections and there are some, or what its reader says.
+        MissingInputError: there is nothing at this path.
+        InputError: it is in no known format, it takes no detections and there are some, or what its reader says.
     """
     source = os.fspath(source)
     row = source_of(source)
@@ -88,8 +88,8 @@ def read_exclusions(path: str | os.PathLike[str]) -> tuple[Exclusion, ...]:
     """Read exclusions from a CSV table with the columns clip, camera, first, last, reason (see `Exclusion`).
 
     Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: a column is missing or unknown, or a cell is not what it should be; the message names line and
+        MissingInputError: there is no such file.
+        InputError: a column is missing or unknown, or a cell is not what it should be; the message names line and
             column.
     """
     path = Path(path)

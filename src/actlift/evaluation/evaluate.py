@@ -66,7 +66,7 @@ def score_poses(
         view with fewer frames than a metric spans has no row for it.
 
     Raises:
-        ValueError: for an unknown metric (lists the known), no views, or poses that do not fit their views or are not
+        InputError: for an unknown metric (lists the known), no views, or poses that do not fit their views or are not
             finite.
     """
     chosen = [metric(name) for name in metrics]

@@ -26,7 +26,7 @@ def mpjpe(pred: Float[np.ndarray, "f j 3"], true: Float[np.ndarray, "f j 3"]) ->
     """Mean per-joint position error (Protocol 1): the distance of every joint to the true one, in meters.
 
     The frame of reference is the caller's; Human3.6M's protocol wants both root-relative. Source: Ionescu et al.,
-    "Human3.6M", TPAMI 2014, Eq. 8. Raises ValueError if the shapes differ or are not (f, j, 3).
+    "Human3.6M", TPAMI 2014, Eq. 8. Raises InputError if the shapes differ or are not (f, j, 3).
     """
     pred, true = _paired("mpjpe", pred, true, span=1)
     return _norm(pred - true)
@@ -38,7 +38,7 @@ def p_mpjpe(pred: Float[np.ndarray, "f j 3"], true: Float[np.ndarray, "f j 3"]) 
     "Best" is least squares, so a single joint, or even the mean over joints, can come out worse than before aligning.
     Where all predicted joints of a frame coincide no rotation is defined; they are then moved to the true centroid.
     Meters. Source: Umeyama, "Least-squares estimation of transformation parameters between two point patterns",
-    TPAMI 1991, Eqs. 40-42. Raises ValueError if the shapes differ or are not (f, j, 3).
+    TPAMI 1991, Eqs. 40-42. Raises InputError if the shapes differ or are not (f, j, 3).
     """
     pred, true = _paired("p_mpjpe", pred, true, span=1)
     pred = pred - pred.mean(axis=1, keepdims=True)  # (f, j, 3)
@@ -57,7 +57,7 @@ def n_mpjpe(pred: Float[np.ndarray, "f j 3"], true: Float[np.ndarray, "f j 3"]) 
 
     The scale is about the origin, so both must be root-relative. A prediction whose joints all lie at the origin keeps
     its error, as no factor changes it. Meters. Source: Rhodin et al., "Unsupervised Geometry-Aware Representation for
-    3D Human Pose Estimation", ECCV 2018, Section 5. Raises ValueError if the shapes differ or are not (f, j, 3).
+    3D Human Pose Estimation", ECCV 2018, Section 5. Raises InputError if the shapes differ or are not (f, j, 3).
     """
     pred, true = _paired("n_mpjpe", pred, true, span=1)
     scale = _ratio((pred * true).sum(axis=(1, 2)), np.square(pred).sum(axis=(1, 2)))  # (f,)
@@ -68,7 +68,7 @@ def mpjve(pred: Float[np.ndarray, "f j 3"], true: Float[np.ndarray, "f j 3"]) ->
     """Mean per-joint velocity error: how far the displacement to the next frame is off, in meters per frame.
 
     Takes consecutive frames of one sequence. Source: Pavllo et al., "3D human pose estimation in video with temporal
-    convolutions and semi-supervised training", CVPR 2019, Section 5. Raises ValueError if the shapes differ, are not
+    convolutions and semi-supervised training", CVPR 2019, Section 5. Raises InputError if the shapes differ, are not
     (f, j, 3), or f < 2.
     """
     pred, true = _paired("mpjve", pred, true, span=2)
@@ -81,7 +81,7 @@ def acceleration_error(
     """How far the second difference over three frames is off, in meters per frame squared.
 
     Takes consecutive frames of one sequence. Source: Kanazawa et al., "Learning 3D Human Dynamics from Video", CVPR
-    2019, Section 5. Raises ValueError if the shapes differ, are not (f, j, 3), or f < 3.
+    2019, Section 5. Raises InputError if the shapes differ, are not (f, j, 3), or f < 3.
     """
     pred, true = _paired("acceleration_error", pred, true, span=3)
     return _norm(np.diff(pred - true, n=2, axis=0))
@@ -104,7 +104,7 @@ def pck(
 def auc(pred: Float[np.ndarray, "f j 3"], true: Float[np.ndarray, "f j 3"]) -> Float[np.ndarray, "f j"]:
     """Area under the PCK curve: the share of `AUC_THRESHOLDS` that a joint's error does not exceed, in [0, 1].
 
-    The first threshold is 0 mm, so only an exact joint reaches 1. Source: as `pck`. Raises ValueError if the shapes
+    The first threshold is 0 mm, so only an exact joint reaches 1. Source: as `pck`. Raises InputError if the shapes
     differ or are not (f, j, 3).
     """
     pred, true = _paired("auc", pred, true, span=1)
@@ -117,7 +117,7 @@ def bone_length_error(
 ) -> Float[np.ndarray, "f bones"]:
     """How much too long or too short every bone is (absolute), in meters; bones in the order of `skeleton.bones`.
 
-    Raises ValueError if the shapes differ, are not (f, j, 3), or do not have the skeleton's joints.
+    Raises InputError if the shapes differ, are not (f, j, 3), or do not have the skeleton's joints.
     """
     pred, true = _paired("bone_length_error", pred, true, span=1)
     if pred.shape[1] != len(skeleton):

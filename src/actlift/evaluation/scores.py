@@ -175,7 +175,7 @@ class Scores:
     def read(cls, path: str | Path) -> "Scores":
         """From a Parquet file that `save` wrote, in this format or in the one before it (see `_upgraded`).
 
-        Raises FileNotFoundError, or InputError naming the file if scores are not what it holds.
+        Raises MissingInputError, or InputError naming the file if scores are not what it holds.
         """
         try:
             table = pd.read_parquet(path)

@@ -115,7 +115,7 @@ def body_from_joints(joints_world: Float[np.ndarray, "t 17 3"], fps: float) -> B
         fps: frames per second.
 
     Raises:
-        ValueError: a bone, or the line of the hips, has no length or no sensible direction in some frame.
+        InputError: a bone, or the line of the hips, has no length or no sensible direction in some frame.
     """
     joints = joints_world.astype(np.float64)
     at = {name: joints[:, j] for j, name in enumerate(H36M_17.joints)}

@@ -57,7 +57,7 @@ class Camera:
     Arrays are kept as read-only float64. Points of any float type may be transformed; results are float64.
 
     Raises:
-        ValueError: a field has the wrong shape or is not finite, R_cam_world is no rotation, or a focal length or image
+        InputError: a field has the wrong shape or is not finite, R_cam_world is no rotation, or a focal length or image
             size is not positive.
     """
 
@@ -121,7 +121,7 @@ class Camera:
         The distortion is inverted by Newton's method to 1e-12 of a focal length. NaN pixels give NaN points.
 
         Raises:
-            ValueError: the lens maps nothing to some pixel, or the search does not find it; for a usable lens that
+            InputError: the lens maps nothing to some pixel, or the search does not find it; for a usable lens that
                 happens only far outside the image.
         """
         distorted = (_float64(points_px) - self.center_px) / self.focal_px
@@ -150,7 +150,7 @@ class Camera:
         """Make a camera of what `to_dict` wrote.
 
         Raises:
-            ValueError: entries are missing or unknown, or are no camera.
+            InputError: entries are missing or unknown, or are no camera.
         """
         wanted = [field.name for field in fields(cls)]
         missing = [name for name in wanted if name not in record]
@@ -239,7 +239,7 @@ def look_at(
     """(R_cam_world, t_cam_world) of a camera at a position whose axis meets a target, image up being world up.
 
     Raises:
-        ValueError: the camera would look straight up or down, or stands in its target.
+        InputError: the camera would look straight up or down, or stands in its target.
     """
     position = np.asarray(position_world, dtype=np.float64)
     forward = np.asarray(target_world, dtype=np.float64) - position
@@ -269,7 +269,7 @@ def human36m_like_ring(joints_world: Float[np.ndarray, "t j 3"], seed: int | Seq
         n: how many.
 
     Raises:
-        ValueError: there are no joints or they are not finite, n is not positive, or the motion is too wide to be
+        InputError: there are no joints or they are not finite, n is not positive, or the motion is too wide to be
             framed.
     """
     _check_motion(joints_world, n)
@@ -308,7 +308,7 @@ def random_rig(joints_world: Float[np.ndarray, "t j 3"], seed: int | Sequence[in
         n: how many.
 
     Raises:
-        ValueError: as `human36m_like_ring`.
+        InputError: as `human36m_like_ring`.
     """
     _check_motion(joints_world, n)
     rng = np.random.default_rng(seed)

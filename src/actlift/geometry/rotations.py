@@ -29,7 +29,7 @@ def forward_kinematics(
         Positions in meters, in the frame of reference of `root`.
 
     Raises:
-        ValueError: there is not one root, a joint does not hang on it, or there are not as many parents as offsets.
+        InputError: there is not one root, a joint does not hang on it, or there are not as many parents as offsets.
     """
     order = _root_first(parents)
     if len(parents) != len(offsets):

@@ -45,7 +45,7 @@ class Skeleton:
             named L... and R....
 
     Raises:
-        ValueError: what was given is no skeleton; the message says which joint is wrong.
+        InputError: what was given is no skeleton; the message says which joint is wrong.
     """
 
     name: str
@@ -117,7 +117,7 @@ class Skeleton:
         """Find the index of a joint.
 
         Raises:
-            ValueError: no joint has that name; the message lists those that exist.
+            InputError: no joint has that name; the message lists those that exist.
         """
         if joint not in self.joints:
             raise InputError(f"skeleton {self.name!r} has no joint {joint!r}; it has {', '.join(self.joints)}")
@@ -289,7 +289,7 @@ def remapping(source: Skeleton, target: Skeleton) -> Float[np.ndarray, "j_target
     """Find the weights with which the joints of `source` add up to those of `target`; every row sums to one.
 
     Raises:
-        ValueError: joints of the target can neither be found in the source nor derived from it; they are listed.
+        InputError: joints of the target can neither be found in the source nor derived from it; they are listed.
     """
     rows = [_weights(joint, source) for joint in target.joints]
     lost = [joint for joint, row in zip(target.joints, rows, strict=True) if row is None]
@@ -323,7 +323,7 @@ def remap(
     """Turn points (2D or 3D, any unit) of the source layout into points of the target layout, in the dtype that came.
 
     Raises:
-        ValueError: as `remapping`; or the joint axis of `points` is not that of the source.
+        InputError: as `remapping`; or the joint axis of `points` is not that of the source.
     """
     _check_joints(points.shape, -2, source)
     mapped: Float[np.ndarray, "*lead j_target c"] = remapping(source, target).astype(points.dtype) @ points
@@ -336,7 +336,7 @@ def remap_confidence(
     """Remap confidences: a joint is as sure as the least sure of the joints that it is made of.
 
     Raises:
-        ValueError: as `remap`.
+        InputError: as `remap`.
     """
     _check_joints(confidence.shape, -1, source)
     rows = remapping(source, target)
@@ -354,7 +354,7 @@ def mirror_points(points: Float[np.ndarray, "*lead j c"], skeleton: Skeleton) ->
     """Mirror points (2D or 3D, any unit): x changes sign, left and right joints change places.
 
     Raises:
-        ValueError: the joint axis of `points` is not that of the skeleton.
+        InputError: the joint axis of `points` is not that of the skeleton.
     """
     _check_joints(points.shape, -2, skeleton)
     mirrored: Float[np.ndarray, "*lead j c"] = points.take(skeleton.mirror, axis=-2)

@@ -51,7 +51,7 @@ class ConditionalLifter:
         """The poses of sequences, each told its label (an action or "unknown").
 
         Raises:
-            ValueError: for a label there is no lifter for.
+            InputError: for a label there is no lifter for.
         """
         return route({**self.actions, UNKNOWN: self.unknown}, sequences, labels)
 
@@ -127,7 +127,7 @@ def fade(
         ahead: how many frames a fade begins before its label; half of it where None, 0 where labels come live.
 
     Raises:
-        ValueError: for no labels, some that are not among the kinds, a negative fade, or one that is all ahead.
+        InputError: for no labels, some that are not among the kinds, a negative fade, or one that is all ahead.
     """
     if not len(labels) or labels.min() < 0 or labels.max() >= kinds:
         raise InputError(f"give a label from 0 to {kinds - 1} for each of at least one frame, got {labels}")
@@ -157,7 +157,7 @@ def lift_labeled(
         ahead: as for :func:`fade`.
 
     Raises:
-        ValueError: for another number of labels than frames, a label there is no lifter for, or what :func:`fade`
+        InputError: for another number of labels than frames, a label there is no lifter for, or what :func:`fade`
             refuses.
     """
     if len(labels) != seen.frames:

@@ -47,8 +47,8 @@ def export_onnx(lifter: Lifter | InferenceForm, path: Path | str, *, skeleton: S
         skeleton: of keypoints and poses, told in the file.
 
     Raises:
-        ModuleNotFoundError: where the packages for it are missing, and how to install them.
-        ValueError: for a stack of networks, an inference form in bfloat16, or a skeleton of another number of joints.
+        MissingPackageError: where the packages for it are missing, and how to install them.
+        InputError: for a stack of networks, an inference form in bfloat16, or a skeleton of another number of joints.
         OSError: where the file cannot be written; what lay there stays.
     """
     try:

@@ -89,8 +89,8 @@ def load_lifter(run: Run, member: str | None = None) -> Lifter:
     """The network of a finished run, in evaluation mode. The member may be left out where there is one.
 
     Raises:
-        FileNotFoundError: if training has not ended.
-        ValueError: for an unknown member (lists the known), or weights that do not fit the config.
+        MissingInputError: if training has not ended.
+        InputError: for an unknown member (lists the known), or weights that do not fit the config.
     """
     if member is None:
         if len(run.members) != 1:
@@ -127,7 +127,7 @@ def lift(
         dtype: of the computation, float32 or bfloat16; an inference form has its own.
 
     Raises:
-        ValueError: for an empty sequence or another number of joints.
+        InputError: for an empty sequence or another number of joints.
     """
     form = inference_form(lifter, dtype)
     for sequence in sequences:

@@ -20,7 +20,7 @@ def pretrained(name: str) -> Run:
     """The run of a network that comes with actlift.
 
     Raises:
-        ValueError: for an unknown name (lists the known).
+        InputError: for an unknown name (lists the known).
     """
     if name not in NAMES:
         raise InputError(f"actlift comes with no network {name!r}; it has {', '.join(NAMES)}")
@@ -31,7 +31,7 @@ def read_card(name: str) -> dict[str, Any]:
     """What there is to know of a network that comes with actlift.
 
     Raises:
-        ValueError: for an unknown name (lists the known).
+        InputError: for an unknown name (lists the known).
     """
     card: dict[str, Any] = read_json(pretrained(name).folder / "card.json")
     return card

@@ -34,7 +34,7 @@ class Stream:
         delay: by how many frames poses come late: half the receptive field, or 0 where causal.
 
     Raises:
-        ValueError: for less than one stream.
+        InputError: for less than one stream.
     """
 
     @torch.inference_mode()
@@ -66,7 +66,7 @@ class Stream:
         """Begin a stream anew, or all: its next frame is its first. Poses it still owes are dropped.
 
         Raises:
-            ValueError: for a stream there is not.
+            InputError: for a stream there is not.
         """
         if stream is not None and not 0 <= stream < self.streams:
             raise InputError(f"there are streams 0 to {self.streams - 1}, got {stream}")
@@ -84,7 +84,7 @@ class Stream:
             have none yet, theirs is NaN.
 
         Raises:
-            ValueError: for another number of joints or streams.
+            InputError: for another number of joints or streams.
         """
         self.check(frame)
         self._keypoints[0] = frame
@@ -100,7 +100,7 @@ class Stream:
             frames: keypoints in screen units, oldest first. Of more than a receptive field the last ones count.
 
         Raises:
-            ValueError: for no frames, or another number of joints or streams.
+            InputError: for no frames, or another number of joints or streams.
         """
         if not len(frames):
             raise InputError("there is nothing to replay: give at least one frame")
@@ -179,7 +179,7 @@ def fade_window(frames: int) -> Float[np.ndarray, " n"]:
     jump in velocity. 0 frames or 1 switch at once.
 
     Raises:
-        ValueError: for a negative number of frames.
+        InputError: for a negative number of frames.
     """
     if frames < 0:
         raise InputError(f"a fade lasts 0 frames or more, got {frames}")
@@ -205,7 +205,7 @@ class RoutedStream:
             causal.
 
     Raises:
-        ValueError: for no lifters, lifters that differ in shape, or a negative fade.
+        InputError: for no lifters, lifters that differ in shape, or a negative fade.
     """
 
     def __init__(
@@ -255,7 +255,7 @@ class RoutedStream:
             Root-relative joints in camera meters, float32.
 
         Raises:
-            ValueError: for another number of joints, or a label there is no lifter for.
+            InputError: for another number of joints, or a label there is no lifter for.
         """
         self._any.check(frame)
         if label not in self._streams:

@@ -113,7 +113,7 @@ class TCN(nn.Module):
         members: None for one network, or how many networks lie side by side on a leading axis.
 
     Raises:
-        ValueError: for an even or missing width, no channel, a negative number of conditions, or a dropout outside
+        InputError: for an even or missing width, no channel, a negative number of conditions, or a dropout outside
             [0, 65535/65536].
     """
 
@@ -214,7 +214,7 @@ class TCN(nn.Module):
             of the parameters.
 
         Raises:
-            ValueError: for fewer frames than the receptive field, another number of joints, or conditions that are
+            InputError: for fewer frames than the receptive field, another number of joints, or conditions that are
                 missing or too many.
         """
         *lead, b, t, j, _ = pose2d.shape

@@ -95,7 +95,7 @@ class FoldedTCN:
         first, blocks, head: its layers.
 
     Raises:
-        ValueError: for a stack of networks, a network that takes conditions, or another dtype.
+        InputError: for a stack of networks, a network that takes conditions, or another dtype.
     """
 
     @torch.no_grad()
@@ -146,7 +146,7 @@ class FoldedTCN:
             Root-relative joints in camera meters (then the root, where ``trajectory``), float32, t - R + 1 frames.
 
         Raises:
-            ValueError: for fewer frames than the receptive field, or another number of joints.
+            InputError: for fewer frames than the receptive field, or another number of joints.
         """
         *lead, t, j, _ = pose2d.shape
         self.check_joints(j)

@@ -34,7 +34,7 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Read what :func:`write_tensors` wrote, onto the CPU.
 
     Raises:
-        ValueError: for a damaged file; it is named.
+        InputError: for a damaged file; it is named.
     """
     try:
         with safe_open(path, "pt") as opened:

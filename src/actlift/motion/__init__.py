@@ -53,7 +53,7 @@ def writer_for(suffix: str) -> Callable[[Any, Path], None]:
     """Find the function that writes one motion to a file of that suffix.
 
     Raises:
-        ValueError: for an unknown suffix (lists the known).
+        InputError: for an unknown suffix (lists the known).
     """
     if suffix.lower() not in WRITERS:
         raise InputError(

@@ -64,8 +64,8 @@ def read_motion(path: Path | str) -> Motion:
     """Read the motion that `write_npz` wrote, bit for bit.
 
     Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: the file is damaged, holds Python objects, or is no motion; the message names file and array.
+        MissingInputError: there is no such file.
+        InputError: the file is damaged, holds Python objects, or is no motion; the message names file and array.
     """
     arrays = read_npz(path)
 

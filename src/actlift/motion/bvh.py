@@ -32,7 +32,7 @@ def write_bvh(motion: Motion, path: Path) -> None:
     Bones have the median of their lengths, so that joints come to lie where they were as far as lengths are constant.
 
     Raises:
-        ValueError: in some frame the joints are no body; see `actlift.geometry.body.body_from_joints`.
+        InputError: in some frame the joints are no body; see `actlift.geometry.body.body_from_joints`.
         OSError: the file cannot be written; what lay there stays.
     """
     body = body_from_joints(motion.joints_world, motion.fps)

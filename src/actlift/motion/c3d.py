@@ -31,7 +31,7 @@ def write_c3d(motion: Motion, path: Path) -> None:
     """Write the joints and the beginnings of the actions, whole or not at all.
 
     Raises:
-        ValueError: the motion has more than 65,534 frames or 255 segments, which the format cannot count.
+        InputError: the motion has more than 65,534 frames or 255 segments, which the format cannot count.
         OSError: the file cannot be written; what lay there stays.
     """
     for count, most, what in (

@@ -92,7 +92,7 @@ class Motion:
         """Cut out the frames from ``start_s`` to before ``stop_s``, with the segments of that time.
 
         Raises:
-            ValueError: if there is no frame in that time.
+            InputError: if there is no frame in that time.
         """
         first, stop = (int(np.ceil(round((s - self.start_s) * self.fps, 6))) for s in (start_s, stop_s))
         first, stop = max(first, 0), min(stop, self.frames)
@@ -132,8 +132,8 @@ class Motion:
         """Write it in the format that the file's suffix names, whole or not at all; see `actlift.motion.WRITERS`.
 
         Raises:
-            ValueError: for an unknown suffix (lists the known).
-            ModuleNotFoundError: for a format whose library is not installed; says how to install it.
+            InputError: for an unknown suffix (lists the known).
+            MissingPackageError: for a format whose library is not installed; says how to install it.
             OSError: if the file cannot be written; a file that lay there is as it was.
         """
         from actlift.motion import writer_for

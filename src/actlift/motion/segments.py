@@ -24,7 +24,7 @@ def write_segments(motion: Motion, folder: Path | str, suffixes: Iterable[str]) 
         suffixes: of formats in `actlift.motion.WRITERS`, such as ".bvh".
 
     Raises:
-        ValueError: for an unknown suffix, before anything is written; or as the format's writer.
+        InputError: for an unknown suffix, before anything is written; or as the format's writer.
         OSError: a file cannot be written; those before it stay.
     """
     writers = {suffix: writer_for(suffix) for suffix in suffixes}

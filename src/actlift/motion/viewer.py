@@ -38,8 +38,8 @@ def write_page(motions: Sequence[Motion], path: Path, *, video: Path | None = No
             is drawn on an empty image.
 
     Raises:
-        ValueError: for no motions, or images of several sizes.
-        FileNotFoundError: if there is no such video.
+        InputError: for no motions, or images of several sizes.
+        MissingInputError: if there is no such video.
         OSError: if the page cannot be written; an older one is then left as it was.
     """
     if not motions:

@@ -61,7 +61,7 @@ def measure(
         groups: the group of an action; one that is not there is a group of its own.
 
     Raises:
-        ValueError: for no views, arrays that do not fit them, or an action that is not among ``actions``.
+        InputError: for no views, arrays that do not fit them, or an action that is not among ``actions``.
     """
     if not views:
         raise InputError("nothing to measure: the selection holds no views")

@@ -59,7 +59,7 @@ class ClipRecognizer:
         """Learn the actions of a training selection, with so many folds or as many as there are people to leave out.
 
         Raises:
-            ValueError: for one action, or fewer than two people who do what somebody else does too.
+            InputError: for one action, or fewer than two people who do what somebody else does too.
         """
         actions, views = tuple(corpus.actions), corpus.views
         if len(actions) < 2:
@@ -112,7 +112,7 @@ class ClipRecognizer:
 
     @classmethod
     def read(cls, path: Path) -> "ClipRecognizer":
-        """Read what :meth:`save` wrote. Raises ValueError for another or a damaged file."""
+        """Read what :meth:`save` wrote. Raises InputError for another or a damaged file."""
         tensors, kept = read_tensors(path)
         try:
             return cls(

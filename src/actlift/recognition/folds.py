@@ -8,7 +8,7 @@ def leave_out(corpus: Corpus, folds: int) -> list[frozenset[str]]:
     """People to leave out together, one set per fold, so that as much as can be of what they do is left to learn.
 
     Raises:
-        ValueError: for fewer than two folds, or more than people who do what somebody else does too.
+        InputError: for fewer than two folds, or more than people who do what somebody else does too.
     """
     does = _does(corpus)
     useful = people_to_leave_out(corpus)

@@ -41,7 +41,7 @@ class RecognizerNetwork(nn.Module):
         center, scale: (features, 2) mean and standard deviation of the statistics that it learnt from.
 
     Raises:
-        ValueError: for fewer than two actions, a window of no frames, or what makes no trunk.
+        InputError: for fewer than two actions, a window of no frames, or what makes no trunk.
     """
 
     center: Tensor
@@ -103,7 +103,7 @@ def features(
         fps: frames per second.
 
     Raises:
-        ValueError: for a frame rate that is not positive.
+        InputError: for a frame rate that is not positive.
     """
     if not fps > 0:
         raise InputError(f"velocities need a positive number of frames per second, got {fps}")

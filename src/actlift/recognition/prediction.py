@@ -79,7 +79,7 @@ class ActionRecognizer:
         """Uncalibrated logits of every frame of a sequence in screen units, whose windows end where it does.
 
         Raises:
-            ValueError: for an empty sequence or another number of joints.
+            InputError: for an empty sequence or another number of joints.
         """
         pose3d = None if self.lifter is None else lift(self.lifter, [pose2d])[0]
         blocks = []
@@ -96,8 +96,8 @@ def load_recognizer(run: Run, member: str = EVERYBODY) -> ActionRecognizer:
     """The calibrated recognizer of a finished run, or one of those that left people out.
 
     Raises:
-        FileNotFoundError: if training has not ended.
-        ValueError: for an unknown member (lists the known), or weights that are no recognizer's.
+        MissingInputError: if training has not ended.
+        InputError: for an unknown member (lists the known), or weights that are no recognizer's.
     """
     run.check_member(member)
     tensors, metadata = read_tensors(run.weights)
@@ -122,7 +122,7 @@ def smoothed(posterior: Float[np.ndarray, "t actions"], seconds: float, fps: flo
     """Probabilities after an exponential moving average of their logarithms, with a time constant. Sees the past only.
 
     Raises:
-        ValueError: for a time constant or frame rate that is not positive.
+        InputError: for a time constant or frame rate that is not positive.
     """
     if not (seconds > 0 and fps > 0):
         raise InputError(f"smoothing needs a positive time constant and frame rate, got {seconds} s and {fps} fps")
@@ -139,7 +139,7 @@ def steady_labels(
     is the likeliest and leads the present one by at least ``margin`` of probability.
 
     Raises:
-        ValueError: for a margin outside [0, 1) or a hold of fewer than 2 frames.
+        InputError: for a margin outside [0, 1) or a hold of fewer than 2 frames.
     """
     if not 0 <= margin < 1 or hold < 2:
         raise InputError(f"a margin is from 0 to below 1 and a hold at least 2 frames, got {margin} and {hold}")
@@ -189,7 +189,7 @@ def describe(
         fps: frames per second.
 
     Raises:
-        ValueError: for an empty sequence, another number of joints, or a frame rate that is not positive.
+        InputError: for an empty sequence, another number of joints, or a frame rate that is not positive.
     """
     skeleton = network.skeleton
     if pose2d.ndim != 3 or not len(pose2d) or pose2d.shape[1] != len(skeleton):

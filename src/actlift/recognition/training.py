@@ -78,7 +78,7 @@ def train_recognizer(
         on_progress: called now and then with the :class:`actlift.training.loop.TrainProgress`, its loss in nats.
 
     Raises:
-        ValueError: for one action, folds in which nothing can be learnt or held out, a negative seed, a causal
+        InputError: for one action, folds in which nothing can be learnt or held out, a negative seed, a causal
             recognizer whose lifter sees the future, a damaged state, or a folder that holds another run.
         OSError: where the folder cannot be written; the last saved state stays.
         Interrupted: after Ctrl-C, once the state is saved.

@@ -72,8 +72,8 @@ class Studies:
             labels: predicted where any study has those and this is left out.
 
         Raises:
-            FileNotFoundError: where a folder holds no finished study or suite.
-            ValueError: where studies differ in more than budgets, receptive field, arms and seeds, disagree on the
+            MissingInputError: where a folder holds no finished study or suite.
+            InputError: where studies differ in more than budgets, receptive field, arms and seeds, disagree on the
                 same variant and seed, or none has a choice with these labels.
         """
         studies = [study for folder in folders for study in _open(folder)]
@@ -115,7 +115,7 @@ class Studies:
         """The budget that is asked for; what is left open is taken from the study whose generalist errs least.
 
         Raises:
-            ValueError: for a receptive field that was not studied, or frames where no study has a number of them.
+            InputError: for a receptive field that was not studied, or frames where no study has a number of them.
         """
         known = list(self.scores)
         if receptive_field is not None:
@@ -142,7 +142,7 @@ class Studies:
         """What gains are interpolated from at a budget: studied ones, with weights that sum to 1.
 
         Raises:
-            ValueError: outside the range that was studied.
+            InputError: outside the range that was studied.
         """
         known = self.beside(at)
         frames: Mapping[Any, float] = {None: 1.0}
@@ -166,7 +166,7 @@ class Studies:
         """The budgets through this one along "frames" or "steps", at the numbers that were studied."""
         found = []
         for value in sorted({getattr(p, axis) for p in self.beside(at)} - {None}):
-            with suppress(ValueError):  # not studied with the other number
+            with suppress(InputError):  # not studied with the other number
                 self.weights(point := replace(at, **{axis: value}))
                 found.append(point)
         return tuple(found)
@@ -194,7 +194,7 @@ def _open(folder: Path) -> tuple[StudyResults, ...]:
 
 
 def _check_alike(studies: Sequence[StudyResults]) -> None:
-    """Raises ValueError where studies differ in more than may differ."""
+    """Raises InputError where studies differ in more than may differ."""
     first = studies[0]
     here = _identity(first)
     for other in studies[1:]:

@@ -78,7 +78,7 @@ def audit_paper(paper: Mapping[str, Any]) -> list[Finding]:
 
 
 def audit_csv(path: Path) -> list[Finding]:
-    """What a table in a CSV file says against itself. Raises ValueError that names line and column; OSError."""
+    """What a table in a CSV file says against itself. Raises InputError that names line and column; OSError."""
     return audit(*read_csv(path))
 
 
@@ -86,7 +86,7 @@ def read_csv(path: Path) -> tuple[list[Row], list[Claim]]:
     """Rows and claims of a CSV file, laid out as the module says.
 
     Raises:
-        ValueError: for a file that is empty or no text, a duplicated header, a line of another length than the header,
+        InputError: for a file that is empty or no text, a duplicated header, a line of another length than the header,
             a cell that is no number, an unknown metric or unit, a claim that cannot be read; it names line and column.
         OSError: where the file cannot be read.
     """
@@ -148,7 +148,7 @@ def print_findings(console: "Console", findings: Sequence[Finding]) -> None:
 
 
 def write_findings(path: Path, findings: Sequence[Finding]) -> None:
-    """Write findings as .csv or .md, whole or not at all. Raises ValueError for another ending; OSError."""
+    """Write findings as .csv or .md, whole or not at all. Raises InputError for another ending; OSError."""
     columns = [field.name for field in fields(Finding)]
     check_writable(path)
     with replacing(path) as beside, beside.open("w", newline="", encoding="utf-8") as file:

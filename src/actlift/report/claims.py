@@ -75,7 +75,7 @@ def verdicts(suite: Suite) -> list[Verdict]:
     """Decide every claim, under each matching of budgets that the suite has experts of.
 
     Raises:
-        ValueError: where arms, or two studies that a claim pairs, were not scored on the same clips.
+        InputError: where arms, or two studies that a claim pairs, were not scored on the same clips.
     """
     seen = [Evidence.of(study, suite.focus) for study in suite.studies]
     found: list[Verdict] = []

@@ -55,8 +55,8 @@ class LabelsReport:
         """Read the folder of a suite, whose studies need not all be finished, or of a study.
 
         Raises:
-            FileNotFoundError: where no study with labels is finished.
-            ValueError: where it holds a suite of another format, or variants that were not scored on the same clips.
+            MissingInputError: where no study with labels is finished.
+            InputError: where it holds a suite of another format, or variants that were not scored on the same clips.
         """
         missing: list[str] = []
         if (folder / "suite.json").is_file():

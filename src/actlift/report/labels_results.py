@@ -58,8 +58,8 @@ class LabeledStudy:
         """Open a study's labels.
 
         Raises:
-            FileNotFoundError: where the study has none.
-            ValueError: where variants were not scored on the same clips.
+            MissingInputError: where the study has none.
+            InputError: where variants were not scored on the same clips.
         """
         folder = study.folder
         if not (folder / "labels.parquet").is_file():

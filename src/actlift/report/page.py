@@ -73,7 +73,7 @@ def write_page(path: str | Path, context: ReportContext) -> None:
     """Write the report as one HTML file that needs no network.
 
     Raises:
-        ValueError: where the scores lack the reference, or arms were not scored on the same clips.
+        InputError: where the scores lack the reference, or arms were not scored on the same clips.
         OSError: where the file cannot be written; an older one is then left as it was.
     """
     render(Path(path), "page.html", _contents(context))

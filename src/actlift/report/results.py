@@ -107,7 +107,7 @@ class StudyResults:
         """Open a finished study; one of an older format is brought to today's.
 
         Raises:
-            FileNotFoundError: where the folder holds none.
+            MissingInputError: where the folder holds none.
             InputError: where it is of a later format, or not a study's.
         """
         upgrade_study(folder)
@@ -218,8 +218,8 @@ class Suite:
         """Open a suite whose studies are all finished.
 
         Raises:
-            FileNotFoundError: where the folder holds no suite, or a study of it is not finished.
-            ValueError: where suite.json is no suite's, or of another format.
+            MissingInputError: where the folder holds no suite, or a study of it is not finished.
+            InputError: where suite.json is no suite's, or of another format.
         """
         folder = Path(folder)
         about = read_about(folder)
@@ -241,8 +241,8 @@ def read_about(folder: Path) -> dict[str, Any]:
     """The suite.json of a folder.
 
     Raises:
-        FileNotFoundError: where it holds no suite.
-        ValueError: where suite.json is no suite's, or of another format.
+        MissingInputError: where it holds no suite.
+        InputError: where suite.json is no suite's, or of another format.
     """
     path = folder / "suite.json"
     if not path.is_file():

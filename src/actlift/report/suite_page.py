@@ -63,8 +63,8 @@ class SuiteReport:
         """Read a suite's folder.
 
         Raises:
-            FileNotFoundError: where the folder holds no suite, or a study of it is not finished.
-            ValueError: where it holds a suite of another format, or arms that were not scored on the same clips.
+            MissingInputError: where the folder holds no suite, or a study of it is not finished.
+            InputError: where it holds a suite of another format, or arms that were not scored on the same clips.
         """
         suite = Suite.open(folder)
         found = verdicts(suite)

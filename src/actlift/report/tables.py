@@ -19,7 +19,7 @@ MINUS = "\N{MINUS SIGN}"
 def arms_table(scores: Scores, metric: str, *, reference: Variant = GENERALIST) -> pd.DataFrame:
     """Give rows variants, the reference first; columns actions, then the two means; reported units.
 
-    Raises ValueError if the metric or the reference is not among the scores.
+    Raises InputError if the metric or the reference is not among the scores.
     """
     table = scores.per_action(metric)
     scores.seeds(reference)  # names the known arms if this is none

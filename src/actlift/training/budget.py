@@ -116,7 +116,7 @@ def expert_epochs(epochs: int, frames: Mapping[str, int], part: str) -> int:
 def unit_epochs(epochs: int, actions: int) -> int:
     """Epochs on one action that take as many steps as ``epochs`` on all, where actions are of one size.
 
-    Formula 1 of the paper. Raises ValueError unless both are at least 1.
+    Formula 1 of the paper. Raises InputError unless both are at least 1.
     """
     _positive(epochs=epochs, actions=actions)
     return epochs * actions
@@ -126,7 +126,7 @@ def frame_share(frames: int, actions: int) -> int:
     """Training frames of each action for a generalist that sees as many in all as an expert, which has ``frames``.
 
     Formula 3 of the paper, its action-oriented problem: the sum over actions is ``frames``, less what division leaves.
-    Raises ValueError unless there is a frame for every action.
+    Raises InputError unless there is a frame for every action.
     """
     _positive(frames=frames, actions=actions)
     if frames < actions:
@@ -137,7 +137,7 @@ def frame_share(frames: int, actions: int) -> int:
 def regulated_error(half_errors: Sequence[float], k: float = 1.2) -> float:
     """The error that time-precision rates start from: ``k`` times the models' mean error at half the training.
 
-    Formula 4 of the paper, in the errors' unit. Raises ValueError without errors, or unless all and ``k`` are positive.
+    Formula 4 of the paper, in the errors' unit. Raises InputError without errors, or unless all and ``k`` are positive.
     """
     if not half_errors:
         raise InputError("a regulated error needs the error of at least one model at half its training, got none")
@@ -148,7 +148,7 @@ def regulated_error(half_errors: Sequence[float], k: float = 1.2) -> float:
 def time_precision_rate(regulated: float, error: float, cost_s: float) -> float:
     """How far training brought the error below the regulated one, per second; negative where it stayed above.
 
-    Formula 5 of the paper, in the errors' unit per second. Raises ValueError unless all three are positive.
+    Formula 5 of the paper, in the errors' unit per second. Raises InputError unless all three are positive.
     """
     _positive(regulated=regulated, error=error, cost_s=cost_s)
     return (regulated - error) / cost_s

@@ -222,7 +222,7 @@ def joint_weights(kind: str, joints: int) -> Float[Tensor, " joints"]:
     """The weights of joints that :class:`actlift.study.plan.Loss` names; their mean is 1.
 
     Raises:
-        ValueError: where the weights are not equal and the skeleton is not H36M_17.
+        InputError: where the weights are not equal and the skeleton is not H36M_17.
     """
     if kind == "equal":
         return torch.ones(joints)

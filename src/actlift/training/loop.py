@@ -581,7 +581,7 @@ def conditions_of(member: ModelSpec, conditions: int, seed: int) -> Conditions |
     """What a member is told, if anything, in a network that takes so many conditions.
 
     Raises:
-        ValueError: for conditions where the network takes none, none where it takes some, or some it does not take.
+        InputError: for conditions where the network takes none, none where it takes some, or some it does not take.
     """
     own = member.conditions
     if (own is not None) != (conditions > 0):

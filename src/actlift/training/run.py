@@ -112,8 +112,8 @@ class Run:
         """Open a run folder.
 
         Raises:
-            FileNotFoundError: where it holds no ``config.json``.
-            ValueError: for a config that is no run's, or of another format.
+            MissingInputError: where it holds no ``config.json``.
+            InputError: for a config that is no run's, or of another format.
         """
         folder = Path(folder)
         path = folder / "config.json"
@@ -138,7 +138,7 @@ class Run:
         """Make a run folder, or reopen the one there if all that determines its weights is the same.
 
         Raises:
-            ValueError: if another run lies there; it tells what differs.
+            InputError: if another run lies there; it tells what differs.
         """
         record = identity.record()
         if folder.exists() and not folder.is_dir():
@@ -189,8 +189,8 @@ class Run:
         """Refuse a member that the run does not have, or whose training has not ended.
 
         Raises:
-            FileNotFoundError: if training has not ended.
-            ValueError: for an unknown member (lists the known).
+            MissingInputError: if training has not ended.
+            InputError: for an unknown member (lists the known).
         """
         if member not in self.members:
             raise InputError(f"{self.folder} has no member {member!r}; it has: {', '.join(self.members)}")

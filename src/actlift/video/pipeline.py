@@ -252,7 +252,7 @@ def at_rate(motion: Motion, fps: float, *, until_s: float | None = None) -> Moti
             that of the last.
 
     Raises:
-        ValueError: for a rate that is not positive.
+        InputError: for a rate that is not positive.
     """
     if not 0 < fps < np.inf:
         raise InputError(f"{fps} frames per second: wanted a positive number")

@@ -45,8 +45,8 @@ class Source:
         """Read all clips of a source; of the options, its reader is given those that it takes.
 
         Raises:
-            FileNotFoundError: there is nothing at this path.
-            ValueError: it is not in this format, or damaged; the message names the file.
+            MissingInputError: there is nothing at this path.
+            InputError: it is not in this format, or damaged; the message names the file.
         """
         clips: list[Clip] = self._function(self.reads)(source, **{name: options[name] for name in self.options})
         return clips
@@ -101,8 +101,8 @@ def source_of(source: str) -> Source:
     """Find the format of a source, a path or a word, by what is there.
 
     Raises:
-        FileNotFoundError: there is nothing at this path.
-        ValueError: it is in no format that is known (the message lists those that are), or damaged.
+        MissingInputError: there is nothing at this path.
+        InputError: it is in no format that is known (the message lists those that are), or damaged.
     """
     for row in SOURCES.values():
         if row.is_format_of(source):

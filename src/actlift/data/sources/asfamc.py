@@ -97,8 +97,8 @@ def read_asf(path: str | os.PathLike[str]) -> AsfSkeleton:
     """Read an Acclaim skeleton.
 
     Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: something is missing or not as the format wants it; the message names file and line.
+        MissingInputError: there is no such file.
+        InputError: something is missing or not as the format wants it; the message names file and line.
     """
     path = Path(path)
     section, degrees, length_unit = "", True, 0.0
@@ -184,8 +184,8 @@ def read_amc(path: str | os.PathLike[str], asf: AsfSkeleton) -> dict[str, Float[
     """Read an Acclaim motion: for the root and every bone that moves, its channels (t, len(dof)) as the file has them.
 
     Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: the motion does not fit the skeleton (a bone it does not have or moves otherwise, a wrong number of
+        MissingInputError: there is no such file.
+        InputError: the motion does not fit the skeleton (a bone it does not have or moves otherwise, a wrong number of
             channels), or a frame is incomplete or out of turn; the message names file and line.
     """
     path = Path(path)
@@ -278,8 +278,8 @@ def read_asfamc(
         description: words about it.
 
     Raises:
-        FileNotFoundError: a file is not there.
-        ValueError: as `read_asf` and `read_amc`; or the skeleton lacks a bone of `JOINT_BONES`.
+        MissingInputError: a file is not there.
+        InputError: as `read_asf` and `read_amc`; or the skeleton lacks a bone of `JOINT_BONES`.
     """
     skeleton = asf if isinstance(asf, AsfSkeleton) else read_asf(asf)
     missing = sorted(set(JOINT_BONES.values()) - {"root"} - {bone.name for bone in skeleton.bones})
@@ -307,8 +307,8 @@ def read_asfamc_folder(folder: str | os.PathLike[str], *, fps: float = 120.0, su
     for each motion. Without the table, every clip's action is `unlabeled`: good for a generalist, not for experts.
 
     Raises:
-        FileNotFoundError: there is no such folder.
-        ValueError: there is not exactly one .asf, no .amc, the labels do not match the files, or as `read_asfamc`.
+        MissingInputError: there is no such folder.
+        InputError: there is not exactly one .asf, no .amc, the labels do not match the files, or as `read_asfamc`.
     """
     folder = Path(folder)
     if not folder.is_dir():

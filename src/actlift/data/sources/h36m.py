@@ -47,7 +47,7 @@ def h36m_cameras(subject: str) -> tuple[Camera, ...]:
     """Give the four cameras as they stood when this person was filmed, named by their serial numbers.
 
     Raises:
-        ValueError: nobody of that name has cameras; the message lists who has.
+        InputError: nobody of that name has cameras; the message lists who has.
     """
     if subject not in _CAMERAS["places"]:
         raise InputError(
@@ -84,9 +84,9 @@ def read_h36m(source: str | os.PathLike[str], *, detections: str | os.PathLike[s
             capture; joints of the COCO layout are remapped.
 
     Raises:
-        FileNotFoundError: a file is not there.
-        ModuleNotFoundError: the source is a folder, and cdflib is missing.
-        ValueError: a file is damaged or not in its layout, a subject or action is not one of Human3.6M, or detections
+        MissingInputError: a file is not there.
+        MissingPackageError: the source is a folder, and cdflib is missing.
+        InputError: a file is damaged or not in its layout, a subject or action is not one of Human3.6M, or detections
             are missing, too short or of another skeleton. The message names file and take.
     """
     path = Path(source)
@@ -122,7 +122,7 @@ def canonical_take(label: str) -> str:
     """Name a take by the fifteen actions: `TakingPhoto 1` is `Photo 1`.
 
     Raises:
-        ValueError: it is no action of Human3.6M; the message lists those there are.
+        InputError: it is no action of Human3.6M; the message lists those there are.
     """
     word, space, number = label.partition(" ")
     action = SPELLINGS.get(word, word)
@@ -146,7 +146,7 @@ def check_positions(name: str, positions: Any, joints: int) -> np.ndarray:
     """Give the array of a take, if it is one of (t, joints, 3).
 
     Raises:
-        ValueError: it is not; the message names the take.
+        InputError: it is not; the message names the take.
     """
     return _check_array(f"'{name}'", positions, (joints, 3), "meters in the world")
 

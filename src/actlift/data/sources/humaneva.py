@@ -42,8 +42,8 @@ def read_humaneva(path: str | os.PathLike[str]) -> list[Clip]:
     """Read all chunks, named like `Train/S1/Walking 1 chunk0`, subject `S1`, action `Walking`.
 
     Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: it is damaged or not in its layout, or a subject or action is not one of HumanEva-I.
+        MissingInputError: there is no such file.
+        InputError: it is damaged or not in its layout, or a subject or action is not one of HumanEva-I.
     """
     path = Path(path)
     clips = []

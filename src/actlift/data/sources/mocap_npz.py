@@ -37,8 +37,8 @@ def read_mocap_npz(path: str | os.PathLike[str]) -> list[Clip]:
     """Read all clips of a file in the layout above.
 
     Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: the file is not in this layout; the message names file and array, what came and what was wanted.
+        MissingInputError: there is no such file.
+        InputError: the file is not in this layout; the message names file and array, what came and what was wanted.
     """
     arrays = read_npz(path)
     missing = [name for name in REQUIRED if name not in arrays]
@@ -90,7 +90,7 @@ def write_mocap_npz(path: str | os.PathLike[str], clips: Iterable[Clip]) -> None
     The file appears whole or not at all.
 
     Raises:
-        ValueError: there is no clip, rates differ, a name is used twice, or a joint is over 3.27 m from the pelvis.
+        InputError: there is no clip, rates differ, a name is used twice, or a joint is over 3.27 m from the pelvis.
     """
     clips = list(clips)
     rates = sorted({clip.fps for clip in clips})

@@ -297,7 +297,7 @@ def read_synthetic(source: str, *, seed: int = 0) -> list[Clip]:
     """Make the clips of `synthetic_clips`, six people.
 
     Raises:
-        ValueError: the source is not the word for these motions.
+        InputError: the source is not the word for these motions.
     """
     if not is_synthetic(source):
         raise InputError(f"{source}: no file is read for motions that are made; wanted the word {SYNTHETIC}")
@@ -318,7 +318,7 @@ def synthetic_clips(
     A clip depends on the seed and its own name alone: more subjects or fewer actions leave the others as they are.
 
     Raises:
-        ValueError: an action is unknown, or there would be no subject, clip or frame.
+        InputError: an action is unknown, or there would be no subject, clip or frame.
     """
     chosen = tuple(actions)
     unknown = sorted(set(chosen) - ACTIONS.keys())
