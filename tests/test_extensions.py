@@ -514,7 +514,7 @@ def check_metric(metric: Metric) -> None:
     assert metric.title
     assert metric.unit
     assert metric.scale > 0
-    assert re.search(r"Raises\s+ValueError", inspect.getdoc(inspect.unwrap(metric.function)) or "")
+    assert re.search(r"Raises\s+InputError", inspect.getdoc(inspect.unwrap(metric.function)) or "")
     rng = np.random.default_rng(0)
     true, pred = rng.normal(0, 0.3, (2, 12, len(H36M_17), 3))
     best = 0.0 if metric.better == "lower" else 1.0

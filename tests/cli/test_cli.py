@@ -179,6 +179,7 @@ def test_asf_and_amc_become_a_corpus(actlift, tmp_path):
     assert Corpus.open(tmp_path / "corpus").actions == ("Standing",)
 
 
+@pytest.mark.slow
 def test_train_then_evaluate(actlift, corpus_folder, tmp_path):
     folder = tmp_path / "run"
     words = ["train", corpus_folder, folder, "--test-subjects", "syn3", "syn4", "--actions", "Walking", "Waving", *TINY]
@@ -230,6 +231,7 @@ def test_train_on_a_subset_with_a_learning_rate(actlift, corpus_folder, tmp_path
     }
 
 
+@pytest.mark.slow
 def test_finetune_with_a_learning_rate(actlift, run_folder, corpus_folder, tmp_path):
     words = ["finetune", run_folder, corpus_folder]
     options = ["--action", "Waving", "--test-subjects", "syn4", "--steps", 3, "--batch", 8, "--device", "cpu"]
@@ -275,6 +277,7 @@ def test_evaluate_some(actlift, run_folder, corpus_folder, tmp_path):
     assert flipped.out != result.out
 
 
+@pytest.mark.slow
 def test_study_then_report(actlift, corpus_folder, tmp_path):
     folder = tmp_path / "study"
     words = ["study", corpus_folder, folder, "--test-subjects", "syn4", "--arms", "experts", "cluster-experts", *TINY]
@@ -296,6 +299,7 @@ def test_study_then_report(actlift, corpus_folder, tmp_path):
     assert_refused(actlift("report", folder), "scores.parquet: cannot be read as scores")
 
 
+@pytest.mark.slow
 def test_a_terminal_shows_a_bar_with_the_time_left(corpus_folder, tmp_path, monkeypatch):
     screen = io.StringIO()
     monkeypatch.setattr(console, "CONSOLE", Console(file=screen, force_terminal=True, width=100, color_system=None))
@@ -385,6 +389,7 @@ def test_a_config_file_holds_the_options_and_the_command_line_wins(actlift, corp
     assert (model["channels"], model["widths"], model["causal"]) == (24, [3, 3], True)
 
 
+@pytest.mark.slow
 def test_a_config_file_holds_a_study(actlift, corpus_folder, tmp_path):
     config = tmp_path / "study.yaml"
     config.write_text(

@@ -74,6 +74,7 @@ def test_every_bug_keeps_its_traceback(actlift, corpus_folder, monkeypatch, plan
     assert_bug(actlift("data", "info", corpus_folder), f"{type(planted).__name__}: {planted}")
 
 
+@pytest.mark.slow
 def test_a_bug_in_a_process_of_its_own(tmp_path):
     code = (
         "from actlift.data.corpus import Corpus\n"

@@ -16,6 +16,7 @@ def mocap(path, number, fps=60.0):
     return str(path)
 
 
+@pytest.mark.slow
 def test_synthetic_source():
     clips = read_source("synthetic", seed=5)
     assert [clip.name for clip in clips] == [clip.name for clip in synthetic_clips(5)]
@@ -99,6 +100,7 @@ def test_a_table_that_is_wrong(tmp_path, table, message):
         read_exclusions(tmp_path / "out.csv")
 
 
+@pytest.mark.slow
 def test_a_folder_of_asfamc(actlift_data):
     source = str(actlift_data / "asfamc" / "cmu02")
     clips = read_source(source)

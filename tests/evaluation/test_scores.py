@@ -237,6 +237,7 @@ def test_compare_is_antisymmetric_reproducible_and_zero_with_itself() -> None:
     assert (same[["difference", "low", "high"]] == 0).all(axis=None)
 
 
+@pytest.mark.slow
 def test_the_interval_covers_the_truth_about_95_times_in_100() -> None:
     hits = 0
     for seed in range(200):

@@ -182,6 +182,7 @@ def test_streams_there_are_not():
 # catching up
 
 
+@pytest.mark.slow
 @settings(max_examples=40, deadline=None)
 @given(
     widths=WIDTHS,

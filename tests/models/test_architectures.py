@@ -10,6 +10,7 @@ import torch
 from actlift.data.corpus import Corpus
 from actlift.data.windows import rows_of
 from actlift.evaluation.evaluate import evaluate
+from actlift.evaluation.scores import Variant
 from actlift.lifting.conditional import ConditionalLifter
 from actlift.lifting.onnx import export_onnx
 from actlift.lifting.predict import LifterPredictor, lift, load_lifter
@@ -129,6 +130,7 @@ def test_one_condition_held_fixed_is_the_network_told_it(options):
         given(network, 3)
 
 
+@pytest.mark.slow
 def test_streams_and_files_give_what_whole_sequences_give(options, tmp_path):
     network = network_of(options)
     frames = np.random.default_rng(0).normal(size=(30, 17, 2)).astype(np.float32)
@@ -149,6 +151,7 @@ def test_streams_and_files_give_what_whole_sequences_give(options, tmp_path):
         np.testing.assert_allclose(found, inference_form(network)(torch.from_numpy(x)).numpy(), atol=1e-4)
 
 
+@pytest.mark.slow
 def test_it_learns_resumes_is_tuned_scored_and_recognized_with(options, tmp_path, corpus, training, monkeypatch):
     """Generalist, experts side by side, conditioned; killed and resumed; the frozen stage; a recognizer."""
     everything = ModelSpec("everything", rows_of(training.views), Budget(60, 32))
@@ -156,9 +159,9 @@ def test_it_learns_resumes_is_tuned_scored_and_recognized_with(options, tmp_path
     assert run.log()["loss_mm"].iloc[-1] < 0.7 * run.log()["loss_mm"].iloc[0]
     network = load_lifter(run)
     test = corpus.select(subjects=["syn4"])
-    assert len(evaluate(LifterPredictor(network), test.views, arm="one").table)
+    assert len(evaluate(LifterPredictor(network), test.views, variant=Variant("one")).table)
     with pytest.raises(ValueError, match="one was trained on syn1, syn2, syn3: scores on them say nothing"):
-        evaluate(LifterPredictor(network), corpus.views, arm="one")
+        evaluate(LifterPredictor(network), corpus.views, variant=Variant("one"))
 
     experts = [
         ModelSpec(a, rows_of(training.select(actions=[a]).views), Budget(8 + i, 32))

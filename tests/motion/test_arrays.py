@@ -43,6 +43,7 @@ def assert_same(one: Any, other: Any) -> None:
         assert one == other
 
 
+@pytest.mark.slow
 @given(
     seed=st.integers(0, 2**32 - 1),
     types=st.tuples(*[st.sampled_from(["f4", "f8"])] * 3),

@@ -67,6 +67,7 @@ def test_it_learns_actions_of_people_it_never_saw(learnt, corpus):
     assert found.clips.top1 > 0.7
 
 
+@pytest.mark.slow
 def test_two_calls_give_the_same_bits(tmp_path, training):
     one, other = (train_recognizer(tmp_path / name, training, **TINY) for name in "ab")
     assert one.weights.read_bytes() == other.weights.read_bytes()
@@ -104,6 +105,7 @@ def test_stopped_and_resumed_is_unbroken(tmp_path, training, monkeypatch):
     assert not broken.state.exists()
 
 
+@pytest.mark.slow
 def test_killed_and_resumed_is_unbroken(tmp_path, training, corpus_folder):
     options = TINY | {"budget": Budget(150, 16)}
     script = (
@@ -503,6 +505,7 @@ def test_bad_smoothing_is_refused(seconds, fps):
 # the command
 
 
+@pytest.mark.slow
 def test_the_command_trains_and_tells_how_right_it_is(corpus_folder, tmp_path):
     script = Path(sys.executable).with_name("actlift")
     out, lifting = tmp_path / "run", tmp_path / "lifter"
@@ -526,6 +529,7 @@ def test_the_command_trains_and_tells_how_right_it_is(corpus_folder, tmp_path):
     assert not (tmp_path / "other").exists()
 
 
+@pytest.mark.slow
 def test_the_command_refuses_unknown_people_in_one_line(corpus_folder, tmp_path):
     script = Path(sys.executable).with_name("actlift")
     words = ["recognize", str(corpus_folder), str(tmp_path / "run"), "--test-subjects", "nobody"]

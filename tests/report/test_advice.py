@@ -324,6 +324,7 @@ def test_studies_without_a_choice_are_left_aside(labeled: Path, tmp_path: Path) 
     assert advise([labeled, alone]).at.frames is None
 
 
+@pytest.mark.slow
 def test_everything_is_written(crossing: list[Path], tmp_path: Path) -> None:
     advice = advise(crossing[::2], frames=3000)
     assert write_advice(tmp_path, advice) == tmp_path / "advice.json"

@@ -366,6 +366,7 @@ def test_nothing_to_say_is_said():
     assert audit([row("x", ["1.0", "2.0"], "1.5")]) == []
 
 
+@pytest.mark.slow
 def test_the_verb(tmp_path):
     def run(*words):
         return subprocess.run(

@@ -153,6 +153,7 @@ def drawing() -> figures.Drawing:
     return figures.Drawing("drawing", "A <drawing>", panels, (("generalist", 0, False), ("control", 1, True)), 2)
 
 
+@pytest.mark.slow
 def test_drawings_are_files_in_both_themes_with_no_color_of_the_other(tmp_path: Path) -> None:
     figures.save_drawing(tmp_path, drawing())
     files = {path.name: path.read_bytes() for path in tmp_path.iterdir()}

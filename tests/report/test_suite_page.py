@@ -64,6 +64,7 @@ def by_hand(study: StudyResults, variant: Variant, metric: str, action: str, see
     return sum(r["value"] * r["frames"] for r in mine) / sum(r["frames"] for r in mine)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "metric"), [("table1", "mpjpe"), ("table2", "mpjve"), ("table1_p", "p_mpjpe")])
 def test_errors_are_those_of_the_rows(suite: Suite, tables: dict[str, Table], name: str, metric: str) -> None:
     frame = tables[name].frame
@@ -290,6 +291,7 @@ def test_a_still_pose_is_no_good_velocity(written: Path, tmp_path: Path) -> None
     assert warning not in " ".join((written / "report.html").read_text().split())
 
 
+@pytest.mark.slow
 def test_the_same_suite_gives_the_same_bytes(written: Path) -> None:
     def contents() -> dict[Path, bytes]:
         made = [written / "report.html", written / "verdicts.json", *(written / "tables").iterdir()]
@@ -348,6 +350,7 @@ def test_what_was_scaled_is_told(suite: Suite) -> None:
     assert scaled(suite)[1] == "27f: 1 pass over all training frames: 1,800"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("width", [80, 120])
 def test_the_terminal_shows_every_arm_and_verdict(fair: Path, suite: Suite, width: int) -> None:
     console = Console(file=io.StringIO(), width=width, color_system=None)

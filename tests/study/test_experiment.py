@@ -206,6 +206,7 @@ def test_plans_that_contradict_themselves_are_refused(changed, message):
         replace(TINY, **changed)
 
 
+@pytest.mark.slow
 def test_a_learning_curve_ends_where_the_scores_are(tmp_path, corpus):
     plan = replace(TINY, arms=("experts",), matching=("total",), snapshots=3)
     scores = run_study(tmp_path / "study", corpus, plan)
@@ -307,6 +308,7 @@ def test_running_again_elsewhere_trains_nothing(study, corpus, monkeypatch):
     run_study(study, corpus, TINY)
 
 
+@pytest.mark.slow
 def test_more_seeds_arms_and_matchings_train_only_what_is_new(corpus, tmp_path):
     folder = tmp_path / "growing"
     plan = replace(TINY, arms=("experts",), matching=("total",), budget=Budget(3, 4))
@@ -494,6 +496,7 @@ def test_the_page_says_what_it_rests_on(page, study, corpus):
         assert metric.title in text
 
 
+@pytest.mark.slow
 def test_the_page_is_made_of_the_folder_alone(study, page, monkeypatch):
     """Neither corpus nor torch is touched, and nothing but the page is written."""
     monkeypatch.setattr("actlift.data.corpus.Corpus.open", refuse)

@@ -68,6 +68,7 @@ def test_an_arm_that_fine_tunes_spends_the_budget_in_two_parts(training):
         plan_jobs(training, replace(PLAN, matching=("frames",), frames=200, arms=("generalist", "finetuned")))
 
 
+@pytest.mark.slow
 def test_a_study_fine_tunes_networks_and_scores_them_under_all_labels(tmp_path: Path, corpus: Corpus):
     scores = run_study(tmp_path / "study", corpus, PLAN)
     assert {"generalist", "finetuned", "random-finetuned-experts", "finetuned-experts: oracle label"} <= {

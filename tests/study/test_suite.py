@@ -137,6 +137,7 @@ def test_a_folder_of_something_else_is_left_alone(corpus, tmp_path):
     assert (tmp_path / "notes.txt").read_text() == "mine"
 
 
+@pytest.mark.slow
 def test_an_unfinished_suite_says_how_to_go_on(corpus, tmp_path):
     run_suite(tmp_path / "s", corpus, "fair", BASE, scale=0.05, receptive_fields=(1,))
     (tmp_path / "s" / "1f" / "scores.parquet").unlink()
@@ -169,7 +170,7 @@ def test_what_labels_do_from_training_to_a_page(corpus_folder, tmp_path, monkeyp
     monkeypatch.setattr("actlift.study.presets.AWARE_STEPS", (60, 80))
     out = tmp_path / "aware"
     words = ["study", corpus_folder, out, "--test-subjects", "syn4", "--preset", "action-aware", "--seeds", "0"]
-    words += ["--receptive-fields", "9", "--channels", "64"]
+    words += ["--receptive-fields", "9", "--channels", "64", "--recognizer", "clip"]
     app([str(word) for word in words], result_action="return_value")
     printed = " ".join(capsys.readouterr().out.split())
     assert "against an untold network that was trained alike, at 2 settings" in printed

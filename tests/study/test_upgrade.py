@@ -171,6 +171,7 @@ def contents_of_bytes(folder: Path) -> dict[str, bytes]:
     return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stopped_at", [0, 9, 20, -1])
 def test_what_was_stopped_halfway_is_finished_by_the_next_call(new, old, monkeypatch, stopped_at):
     """Stopped after so many files and folders took their places; study.json is the last of them."""

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from actlift.models.options import RECEPTIVE_FIELDS, Network, widths_of
 from actlift.models.tcn import TCN
-from actlift.study.plan import ARMS, Plan
+from actlift.study.arms import ARMS
+from actlift.study.plan import Plan
 from actlift.training.budget import (
     Budget,
     Exponential,
@@ -171,15 +172,14 @@ def test_a_network_has_the_options_it_was_given():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"arms": ("generalist", "specialists")}, "unknown arm specialists; known: generalist, experts"),
-        ({"equalities": ("fair",)}, "unknown equality fair; known: pooled, each, frames"),
-        ({"equalities": ("frames", "pooled"), "frames": 10}, "give it a study of its own"),
-        ({"equalities": ("frames",)}, "give both or neither"),
+        ({"matching": ("fair",)}, "unknown matching fair; known: total, per_model, frames"),
+        ({"matching": ("frames", "total"), "frames": 10}, "give it a study of its own"),
+        ({"matching": ("frames",)}, "give both or neither"),
         ({"frames": 100}, "give both or neither"),
         ({"test_subjects": ()}, r"needs test subjects, each once; got \(\)"),
         ({"test_subjects": ("S1", "S1")}, "needs test subjects, each once; got .*S1"),
         ({"seeds": (1, 1)}, r"needs seeds, each once; got \(1, 1\)"),
-        ({"equalities": ()}, "needs equalities, each once"),
+        ({"matching": ()}, "needs matchings, each once"),
     ],
 )
 def test_a_plan_that_cannot_be_says_why(options, message):
@@ -187,12 +187,12 @@ def test_a_plan_that_cannot_be_says_why(options, message):
         Plan(**({"test_subjects": ("S1",)} | options))
 
 
-def test_arms_equalities_and_seeds_may_grow_and_nothing_else():
+def test_arms_matchings_and_seeds_may_grow_and_nothing_else():
     plan = Plan(("S8", "S7"))
     grown = Plan(
         ("S7", "S8"),
         arms=("generalist", *ARMS),
-        equalities=("pooled", "each"),
+        matching=("total", "per_model"),
         seeds=(5,),
         device="cpu",
         precision="float32",
@@ -204,7 +204,7 @@ def test_arms_equalities_and_seeds_may_grow_and_nothing_else():
         Plan(("S7", "S8"), budget=Budget(7)),
         Plan(("S7", "S8"), network=Network(channels=8)),
         Plan(("S7", "S8"), all_actions=True),
-        Plan(("S7", "S8"), equalities=("frames",), frames=8),
+        Plan(("S7", "S8"), matching=("frames",), frames=8),
     ):
         assert other.fixed("digest") != plan.fixed("digest")
     assert plan.fixed("another") != plan.fixed("digest")

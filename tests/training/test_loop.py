@@ -388,6 +388,7 @@ def test_pairs_are_neighbors_within_a_view(training):
     assert all(after == row + (row not in last) for row, after in zip(rows.tolist(), following.tolist(), strict=True))
 
 
+@pytest.mark.slow
 def test_a_velocity_loss_brings_down_velocity_errors(tmp_path, training):
     jitter = {}
     for weight in (0.0, 2.0):

@@ -220,6 +220,7 @@ def test_it_looks_no_wider_than_the_image():
     assert off(found(image), [figure(150, 0, 300)]) < 2.0
 
 
+@pytest.mark.slow
 @settings(max_examples=15, deadline=None)
 @given(
     seed=st.integers(0, 1000),

@@ -1129,6 +1129,7 @@ JUNK = st.sampled_from(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_a_spoilt_file_is_read_or_refused_and_nothing_else(tmp_path: Path, data: st.DataObject) -> None:

@@ -75,6 +75,7 @@ def test_a_stopped_run_goes_on_where_it_was(clip, whole, tmp_path, stop, error):
     assert [path.name for path in tmp_path.iterdir()] == ["detections.bin"]
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on_from_its_last_whole_record(clip, whole, tmp_path):
     keep = tmp_path / "detections.bin"
     header = whole[1].index(b"\n", whole[1].index(b"\n") + 1) + 1
@@ -125,6 +126,7 @@ def test_a_part_without_frames_is_refused_and_nothing_is_written(clip, tmp_path,
     assert kept_before or not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_cuts_are_the_same_after_a_stop_where_pictures_change_much(tmp_path):
     """What counts as a cut depends on how much pictures have changed of late."""
     frames = AGAIN + 50

@@ -95,7 +95,7 @@ def pck(
     Source: Mehta et al., "Monocular 3D Human Pose Estimation In The Wild Using Improved CNN Supervision", 3DV 2017,
     Section 6 (150 mm, about half a head). Their script wants strictly less; the difference shows only at errors that
     equal a threshold, such as the 0 of a root that is its own origin, which here counts as correct. Raises
-    ValueError if the shapes differ or are not (f, j, 3).
+    InputError if the shapes differ or are not (f, j, 3).
     """
     pred, true = _paired("pck", pred, true, span=1)
     return (_norm(pred - true) <= threshold).astype(np.float64)
@@ -181,7 +181,7 @@ METRICS: dict[str, Metric] = {
 
 
 def metric(name: str) -> Metric:
-    """Find the metric of this name; a ValueError lists the known names otherwise."""
+    """Find the metric of this name; an InputError lists the known names otherwise."""
     if name not in METRICS:
         raise InputError(f"unknown metric {name!r}; known: {', '.join(METRICS)}")
     return METRICS[name]

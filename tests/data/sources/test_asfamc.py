@@ -243,6 +243,7 @@ def grounded(joints_world):
     return joints_world + np.array([0, 0, ANKLE_HEIGHT - np.percentile(ankles.min(axis=1), 2)])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("folder_name", "npz", "rename"),
     [
