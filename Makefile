@@ -18,7 +18,7 @@ demo-video: .venv/filming
 	$(BIN)/actlift lift out/demo-video/demo.mp4 --weights out/demo-video/movenet.tflite --out out/demo-video/lifted --formats json bvh c3d trc glb html mp4
 
 # while you work: what needs no torch and no patience, under a minute of processor time
-QUICK := geometry data motion evaluation/test_metrics.py evaluation/test_scores.py training/test_budget.py \
+QUICK := geometry data motion evaluation/test_metrics.py evaluation/test_scores.py \
 	video/test_clean.py video/test_track.py video/test_keypoints.py
 quick: .venv/developed
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -m "not slow" --ignore tests/data/test_windows.py -n $(JOBS) $(QUICK:%=tests/%)

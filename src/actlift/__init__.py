@@ -7,6 +7,8 @@ other), j joints, a actions, c channels. Frames of reference are suffixes: _worl
 import os
 from typing import TYPE_CHECKING, Any
 
+from actlift.errors import InputError
+
 if TYPE_CHECKING:
     from os import PathLike
 
@@ -18,7 +20,7 @@ if not {"GOMP_SPINCOUNT", "OMP_WAIT_POLICY"} & os.environ.keys():
     os.environ["GOMP_SPINCOUNT"] = "1000"
 
 __version__ = "0.1.0"
-__all__ = ["lift", "lift_everybody"]
+__all__ = ["InputError", "lift", "lift_everybody"]
 
 
 def lift(source: "str | PathLike[str]", **options: Any) -> "Motion":

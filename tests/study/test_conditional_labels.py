@@ -221,7 +221,7 @@ PLAN = Plan(
     budget=Budget(70, 256),
     network=Network(receptive_field=9, channels=64),
     labels=True,
-    recognizer="clip",
+    labels_by="clip",
     precision="float32",
     device="cpu",
 )

@@ -33,7 +33,7 @@ PLAN = Plan(
     budget=Budget(90, 256),
     network=Network(receptive_field=9, channels=64),
     labels=True,
-    recognizer="clip",
+    labels_by="clip",
     precision="float32",
     device="cpu",
 )

@@ -44,7 +44,7 @@ def test_every_recognizer_tells_clips_and_is_read_again(name, training, tmp_path
 def test_its_cost_is_paid_in_steps_of_the_lifter(name, training):
     dear, cheap = (recognizing_steps(name, training, replace(SMALL, channels=c), Budget(10**6, 16)) for c in (16, 64))
     assert dear > cheap >= 1
-    with pytest.raises(ValueError, match=r"costs about \d+ steps of this network.*budget of 1: .*--recognizer clip"):
+    with pytest.raises(ValueError, match=r"costs about \d+ steps of this network.*budget of 1: .*--labels-by clip"):
         recognizing_steps(name, training, SMALL, Budget(1, 16))
 
 
@@ -68,5 +68,5 @@ def test_a_study_is_told_by_the_recognizer_that_users_get(corpus, tmp_path, monk
     notes = read_json(tmp_path / "study" / "runs" / "conditioned-seed0" / "labels.json")
     assert notes["recognized"]["top1"] == pytest.approx(right)
     monkeypatch.setitem(RECOGNIZERS, "clip", replace(RECOGNIZERS["clip"], multiply_adds=lambda _: 1))
-    with pytest.raises(ValueError, match="recognizer: there 'network', asked for 'clip'"):
-        run_study(tmp_path / "study", corpus, replace(plan, recognizer="clip"))
+    with pytest.raises(ValueError, match="labels_by: there 'network', asked for 'clip'"):
+        run_study(tmp_path / "study", corpus, replace(plan, labels_by="clip"))

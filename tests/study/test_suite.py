@@ -170,7 +170,7 @@ def test_what_labels_do_from_training_to_a_page(corpus_folder, tmp_path, monkeyp
     monkeypatch.setattr("actlift.study.presets.AWARE_STEPS", (60, 80))
     out = tmp_path / "aware"
     words = ["study", corpus_folder, out, "--test-subjects", "syn4", "--preset", "action-aware", "--seeds", "0"]
-    words += ["--receptive-fields", "9", "--channels", "64", "--recognizer", "clip"]
+    words += ["--receptive-fields", "9", "--channels", "64", "--labels-by", "clip"]
     app([str(word) for word in words], result_action="return_value")
     printed = " ".join(capsys.readouterr().out.split())
     assert "against an untold network that was trained alike, at 2 settings" in printed

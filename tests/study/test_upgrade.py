@@ -26,7 +26,7 @@ PLAN = Plan(
     budget=Budget(12, 16),
     network=Network(receptive_field=9, channels=16),
     labels=True,
-    recognizer="clip",
+    labels_by="clip",
     precision="float32",
     device="cpu",
 )

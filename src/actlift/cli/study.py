@@ -9,7 +9,7 @@ from actlift.cli import console
 from actlift.cli.data import data_prepare
 from actlift.errors import InputError
 from actlift.models.options import Network
-from actlift.study.plan import Plan, RecognizerName
+from actlift.study.plan import LabelSource, Plan
 from actlift.study.presets import PRESETS, Preset
 from actlift.training.budget import Budget
 from actlift.training.options import Device, JointWeights, Loss, Precision
@@ -32,7 +32,7 @@ def study_verb(
     velocity_loss: float = Loss.velocity,
     joint_weights: JointWeights = Loss.joints,
     labels: bool = False,
-    recognizer: RecognizerName = Plan.recognizer,
+    labels_by: LabelSource = Plan.labels_by,
     all_actions: bool = False,
     precision: Precision = "auto",
     device: Device = "auto",
@@ -93,7 +93,7 @@ def study_verb(
     labels
         Also score experts and conditioned networks under predicted, missing and wrong actions; the recognizer's cost is
         then taken off the conditioned networks' steps.
-    recognizer
+    labels_by
         What predicts these actions: network, as `recognize` trains it and videos are lifted with; or clip, its
         baseline, a linear discriminant of a clip's statistics.
     all_actions
@@ -126,7 +126,7 @@ def study_verb(
         network=network,
         loss=Loss(velocity_loss, joint_weights),
         labels=labels,
-        recognizer=recognizer,
+        labels_by=labels_by,
         all_actions=all_actions,
         precision=precision,
         device=device,

@@ -200,7 +200,7 @@ class Conditioned:
         for number, views in enumerate(partition.training.values()):
             part_of_row[rows_of(views)] = number
         everything = _everything(training, plan, seed)
-        charge = recognizing_steps(plan.recognizer, training, plan.network, plan.budget) if plan.labels else 0
+        charge = recognizing_steps(plan.labels_by, training, plan.network, plan.budget) if plan.labels else 0
         budget = replace(plan.budget, steps=plan.budget.steps - charge)
         spec = replace(everything, budget=budget, conditions=part_of_row[everything.rows])
         return Job(_variant(name, self.about), seed, (spec,), partition, tuple(partition.training))

@@ -82,7 +82,7 @@ def run_study(
         run = _train(folder, job, training, test, plan, on_job_progress)
         parts.append(_scores(folder, job, run, test))
         if plan.labels and ARMS[job.variant.arm].about.labeled:
-            labeled.append(_label_scores(folder, job, run, plan.recognizer, training, test))
+            labeled.append(_label_scores(folder, job, run, plan.labels_by, training, test))
             table = labeled[-1].table
             parts.append(Scores(table[table["label"] == "predicted"]))
     scores = Scores.concat(parts)
@@ -206,8 +206,8 @@ def _claim(folder: Path, corpus: Corpus, plan: Plan, training: Corpus, test: Cor
         there = _fixed(path)
         before = read_json(path)["plan"]
         if plan.labels and before.get("labels"):  # labels of another recognizer would stand beside those there
-            there |= {"recognizer": before.get("recognizer", "clip")}  # the only one of format 1
-            fixed |= {"recognizer": plan.recognizer}
+            there |= {"labels_by": before.get("labels_by", "clip")}  # the only one of format 1
+            fixed |= {"labels_by": plan.labels_by}
         if differing := [k for k in fixed if there.get(k) != fixed[k]]:
             shown = "; ".join(f"{k}: there {there.get(k)!r}, asked for {fixed[k]!r}" for k in differing)
             raise InputError(f"{folder} holds another study ({shown}). Choose another folder, or delete this one.")

@@ -9,7 +9,7 @@ from actlift.models.options import Network
 from actlift.training.budget import MATCHINGS, Budget
 from actlift.training.options import Device, Loss, Precision
 
-RecognizerName = Literal["network", "clip"]  # of actlift.study.recognizers
+LabelSource = Literal["network", "clip"]  # of actlift.study.recognizers
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Plan:
         loss: of all arms alike.
         labels: also score experts and the conditioned network under predicted, missing and wrong actions; the cost of
             the recognizer is then taken off the conditioned networks' budget.
-        recognizer: what predicts actions: network, the one that `recognize` trains and videos are lifted with; or clip,
+        labels_by: what predicts actions: network, the one that `recognize` trains and videos are lifted with; or clip,
             its baseline, linear discriminant analysis of a clip's statistics.
         all_actions: also train on actions that no held-out person does (never scored).
         precision: float32, bfloat16, or auto: bfloat16 where the processor multiplies it natively.
@@ -53,7 +53,7 @@ class Plan:
     network: Network = field(default_factory=Network)
     loss: Loss = field(default_factory=Loss)
     labels: bool = False
-    recognizer: RecognizerName = "network"
+    labels_by: LabelSource = "network"
     all_actions: bool = False
     precision: Precision = "auto"
     device: Device = "auto"
@@ -84,7 +84,7 @@ class Plan:
 
     def fixed(self, digest: str) -> dict[str, Any]:
         """What may not change between two calls of one study; arms, matchings and seeds may grow."""
-        free = ("arms", "matching", "seeds", "labels", "recognizer", "precision", "device")
+        free = ("arms", "matching", "seeds", "labels", "labels_by", "precision", "device")
         kept = {key: value for key, value in asdict(self).items() if key not in free}
         if self.loss.plain:
             del kept["loss"]

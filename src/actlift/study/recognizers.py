@@ -79,6 +79,6 @@ def recognizing_steps(name: str, training: Corpus, network: Network, budget: Bud
     if charge >= budget.steps:
         raise InputError(
             f"recognizing the action costs about {charge} steps of this network, more than its budget of "
-            f"{budget.steps}: give more steps, a cheaper recognizer (--recognizer clip), or leave --labels out"
+            f"{budget.steps}: give more steps, a cheaper recognizer (--labels-by clip), or leave --labels out"
         )
     return charge

@@ -7,7 +7,7 @@ Format 1 called arms, matchings and files by other names, and had a variant in o
 format 1                                      format 2
 ============================================  ======================================================================
 study.json: plan.equalities [pooled, each]    plan.matching [total, per_model], arms, format
-(the clip recognizer, the only one)           plan.recognizer
+(the clip recognizer, the only one)           plan.labels_by
 runs/experts-pooled-seed0, runs/...-each-...  runs/experts-total-seed0, runs/...-per_model-...
 runs/finished-..., runs/specialised-...       runs/finetuned-..., runs/finetuned-experts-...
 runs/*/told.parquet                           runs/*/by_label.parquet
@@ -154,7 +154,7 @@ def _study(study: Mapping[str, Any]) -> dict[str, Any]:
     """The content of study.json."""
     plan = {("matching" if key == "equalities" else key): value for key, value in study["plan"].items()}
     plan["matching"] = [OLD_MATCHINGS.get(name, name) for name in plan["matching"]]
-    plan["recognizer"] = "clip"
+    plan["labels_by"] = "clip"
     plan["arms"] = [OLD_ARMS.get(name, name) for name in plan["arms"]]
     names = dict.fromkeys((GENERALIST.arm, *plan["arms"]))
     arms = {name: asdict(ABOUT[name]) for name in names}
