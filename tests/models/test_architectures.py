@@ -31,6 +31,9 @@ from actlift.models.base import (
 from actlift.models.options import TCN_NAME, Network
 from actlift.recognition.prediction import load_recognizer
 from actlift.recognition.training import train_recognizer
+from actlift.study.experiment import run_study
+from actlift.study.finetune import finetune
+from actlift.study.plan import Plan
 from actlift.training.budget import Budget
 from actlift.training.frozen_bn import tune_frozen
 from actlift.training.loop import LifterLearner, ModelSpec, train
@@ -203,6 +206,25 @@ def test_it_learns_resumes_is_tuned_scored_and_recognized_with(options, tmp_path
         tmp_path / "recognizer", training, model=small, lifter=told, budget=Budget(5, 16), folds=2
     )
     assert load_recognizer(Run.open(recognizer.folder)).label_of(test.views[0].keypoints) in training.actions
+
+
+@pytest.mark.slow
+def test_a_study_of_every_kind_of_arm_and_fine_tuning_to_an_action(options, tmp_path, corpus):
+    plan = Plan(
+        test_subjects=("syn4",),
+        arms=("experts", "cluster-experts", "conditioned", "finetuned", "finetuned-conditioned", "finetuned-experts"),
+        seeds=(0,),
+        budget=Budget(24, 32),
+        network=replace(options, channels=8),
+        **CPU,
+    )
+    scores = run_study(tmp_path / "study", corpus, plan)
+    assert {variant.arm for variant in scores.variants} == {"generalist", *plan.arms}
+    assert np.isfinite(scores.table["value"]).all()
+    base = Run.open(tmp_path / "study" / "runs" / "conditioned-seed0")
+    found = finetune(tmp_path / "run", base, corpus, "Waving", test_subjects=["syn4"], budget=Budget(5, 32), **CPU)
+    assert load_lifter(found.run).conditions == 0
+    assert found.others is None or len(found.others.table)
 
 
 def test_an_unknown_architecture_names_the_known_and_the_nearest():
