@@ -15,7 +15,7 @@ from tests.exports import walking
 from actlift import cli
 from actlift.cli.data import data_prepare
 from actlift.cli.lift import lift_verb
-from actlift.cli.options import whole_numbers_only
+from actlift.cli.options_file import whole_numbers_only
 from actlift.cli.serve import serve_verb
 from actlift.cli.study import study_verb
 from actlift.cli.train import evaluate_verb

@@ -30,8 +30,8 @@ from actlift.geometry.skeleton import H36M_17
 from actlift.models.options import Network
 from actlift.study.plan import Plan
 from actlift.training.budget import Budget
-from actlift.training.options import Loss
 from actlift.training.run import Run
+from actlift.training.settings import Loss
 
 VERBS = (
     "lift",

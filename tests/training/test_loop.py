@@ -40,8 +40,8 @@ from actlift.training.ensemble import (
     velocity_loss,
 )
 from actlift.training.loop import LEARNING_RATE, EvaluationCallback, Interrupted, ModelSpec, TrainProgress, train
-from actlift.training.options import Loss
 from actlift.training.run import Run
+from actlift.training.settings import Loss
 
 MODEL = {"widths": [3, 3], "channels": 16}
 CPU = {"device": "cpu", "precision": "float32"}

@@ -22,7 +22,7 @@ from actlift import __version__
 from actlift.cli import console
 from actlift.cli.data import data_info, data_prepare
 from actlift.cli.lift import lift_verb
-from actlift.cli.options import UsageError, read_options, whole_numbers_only
+from actlift.cli.options_file import UsageError, read_options, whole_numbers_only
 from actlift.cli.serve import serve_verb
 from actlift.cli.study import advise, audit_verb, demo, report_verb, study_verb, switching
 from actlift.cli.train import evaluate_verb, export, finetune_verb, recognize_verb, train_verb

@@ -12,7 +12,7 @@ from actlift.models.options import Network
 from actlift.study.plan import LabelSource, Plan
 from actlift.study.presets import PRESETS, Preset
 from actlift.training.budget import Budget
-from actlift.training.options import Device, JointWeights, Loss, Precision
+from actlift.training.settings import Device, JointWeights, Loss, Precision
 
 
 def study_verb(

@@ -13,7 +13,7 @@ from actlift.cli import console
 from actlift.errors import InputError
 from actlift.models.options import Network
 from actlift.training.budget import Budget, Exponential, Schedule
-from actlift.training.options import Device, Precision
+from actlift.training.settings import Device, Precision
 
 
 def train_verb(

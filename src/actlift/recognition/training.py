@@ -37,7 +37,7 @@ from actlift.recognition.prediction import EVERYBODY, LIFTER, ActionRecognizer, 
 from actlift.training.budget import Budget, Exponential
 from actlift.training.device import choose_threads
 from actlift.training.ensemble import random_integers
-from actlift.training.loop import OnProgress, run_loop
+from actlift.training.loop import OnProgress, load_moments, moments_of, run_loop
 from actlift.training.run import Identity, Run
 
 LEARNING_RATE = Exponential(1e-2, 1e-4)
@@ -248,15 +248,11 @@ class RecognizerLearner:
 
     def state(self) -> dict[str, Tensor]:
         tensors = {f"{name}/{k}": v for name in self.names for k, v in self.weights(name).items()}
-        for i, moments in self.adam.state_dict()["state"].items():
-            tensors |= {f"/adam/{i}/{k}": v for k, v in moments.items()}
-        return tensors
+        return tensors | moments_of(self.adam)
 
     def load(self, active: list[str], tensors: Mapping[str, Tensor]) -> None:
         self._train([self.network(of_member(tensors, name)) for name in active])
-        adam = self.adam.state_dict()
-        adam["state"] = {i: of_member(tensors, f"/adam/{i}") for i in adam["param_groups"][0]["params"]}
-        self.adam.load_state_dict(adam)
+        load_moments(self.adam, tensors)
 
     def weights(self, name: str) -> dict[str, Tensor]:
         i = self.names.index(name)

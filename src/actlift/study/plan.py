@@ -7,7 +7,7 @@ from typing import Any, Literal
 from actlift.errors import InputError
 from actlift.models.options import Network
 from actlift.training.budget import MATCHINGS, Budget
-from actlift.training.options import Device, Loss, Precision
+from actlift.training.settings import Device, Loss, Precision
 
 LabelSource = Literal["network", "clip"]  # of actlift.study.recognizers
 

@@ -17,7 +17,7 @@ from actlift.errors import InputError
 from actlift.geometry.skeleton import H36M_17
 from actlift.models.base import Lifter, TrainingPass, stack, training_pass
 from actlift.models.tensors import of_member
-from actlift.training.options import Loss
+from actlift.training.settings import Loss
 
 PLAIN = Loss()
 EXTREMITIES = {"Head": 1.5, "Nose": 1.5, "Elbow": 2.5, "Knee": 2.5, "Wrist": 4.0, "Ankle": 4.0}  # the others 1

@@ -24,7 +24,7 @@ from actlift.models.tensors import of_member
 from actlift.training.budget import Exponential, Schedule
 from actlift.training.device import choose_threads, resolve_device, resolve_precision
 from actlift.training.ensemble import PLAIN, lifting_loss
-from actlift.training.loop import Batches, ModelSpec, OnProgress, common_batch, run_loop
+from actlift.training.loop import Batches, ModelSpec, OnProgress, common_batch, load_moments, moments_of, run_loop
 from actlift.training.run import Identity, Run, written
 
 LEARNING_RATE: Schedule = Exponential(1e-3, 1e-4)
@@ -139,15 +139,11 @@ class FrozenLearner:
 
     def state(self) -> dict[str, Tensor]:
         tensors = {f"{name}/{k}": v for name in self.names for k, v in self.weights(name).items()}
-        for i, moments in self.adam.state_dict()["state"].items():
-            tensors |= {f"/adam/{i}/{k}": v for k, v in moments.items()}
-        return tensors
+        return tensors | moments_of(self.adam)
 
     def load(self, active: list[str], tensors: Mapping[str, Tensor]) -> None:
         self._train([self.network(of_member(tensors, name)) for name in active])
-        adam = self.adam.state_dict()
-        adam["state"] = {i: of_member(tensors, f"/adam/{i}") for i in adam["param_groups"][0]["params"]}
-        self.adam.load_state_dict(adam)
+        load_moments(self.adam, tensors)
 
     def weights(self, name: str) -> dict[str, Tensor]:
         return self.stacked.member_state(self.names.index(name))

@@ -35,8 +35,8 @@ from actlift.models.tensors import of_member, read_tensors, write_tensors
 from actlift.training.budget import Budget, Exponential, Schedule
 from actlift.training.device import choose_threads, resolve_device, resolve_precision, threads_of
 from actlift.training.ensemble import PLAIN, Ensemble
-from actlift.training.options import Loss
 from actlift.training.run import Identity, Run
+from actlift.training.settings import Loss
 
 LEARNING_RATE = Exponential(5e-3, 5e-4)
 BATCH_NORM_MOMENTUM = Exponential(0.1, 0.001)  # Pavllo et al. 2019, section 5
@@ -411,6 +411,19 @@ class _Loop:
         tensors = {**self.learner.state(), **self.finished, "/loss": self.learner.loss}
         metadata = {"step": self.step, "spent": self.spent, "losses": self.losses, "active": self.active}
         write_tensors(self.run.state, tensors, metadata)
+
+
+def moments_of(adam: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """What an optimizer of one group of parameters remembers, for a saved state."""
+    state = adam.state_dict()["state"]
+    return {f"/adam/{i}/{k}": v for i, moments in state.items() for k, v in moments.items()}
+
+
+def load_moments(adam: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
+    """Take over what :func:`moments_of` gave."""
+    state = adam.state_dict()
+    state["state"] = {i: of_member(tensors, f"/adam/{i}") for i in state["param_groups"][0]["params"]}
+    adam.load_state_dict(state)
 
 
 class LifterLearner:

@@ -4,7 +4,7 @@ import numpy as np
 
 from actlift.errors import InputError
 from actlift.video.keypoints.base import NO_TABLE, Content, RawKeypoints, frame_numbers
-from actlift.video.keypoints.tables import joints_of, read_table
+from actlift.video.keypoints.columns import joints_of, read_table
 
 
 def recognize(content: Content) -> bool:

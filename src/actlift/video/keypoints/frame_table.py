@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 
 from actlift.video.keypoints.base import SCORES, Content, RawKeypoints
-from actlift.video.keypoints.tables import PEOPLE, column, frames_of, joints_of, people_of, read_table
+from actlift.video.keypoints.columns import PEOPLE, column, frames_of, joints_of, people_of, read_table
 
 _AXES = "x|y|" + "|".join(SCORES)
 _LAST = re.compile(rf"(.*?[^\W_])[\s_.:/-]+({_AXES})|(.*[a-z0-9])(X|Y|V|C|S)|(\d+)({_AXES})", re.ASCII)

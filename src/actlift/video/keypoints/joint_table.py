@@ -6,7 +6,7 @@ from jaxtyping import Float, Int
 
 from actlift.errors import InputError
 from actlift.video.keypoints.base import COUNTS, SCORES, TIMES, Content, RawKeypoints
-from actlift.video.keypoints.tables import PEOPLE, column, floats, frames_of, people_of, read_table
+from actlift.video.keypoints.columns import PEOPLE, column, floats, frames_of, people_of, read_table
 
 JOINTS = (
     *("joint", "keypoint", "landmark", "bodypart", "part", "name", "joint_name", "keypoint_name", "landmark_name"),
