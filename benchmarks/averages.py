@@ -61,7 +61,7 @@ def of_seed(study: Path, seed: int, training: Corpus, test: Corpus) -> Scores:
         network = load_lifter(Run.open(study / "runs" / f"{name}-seed{seed}"))
         told = ConditionalLifter.from_network(network, actions)
         gate = Gate.fit(told, training.views[::GATE_EVERY], recognizer.sure)
-        untold = told.unknown(seen)
+        untold = told.unconditioned(seen)
         for label, posteriors in labels.items():
             mixtures[label].append(mixture(told, untold, seen, posteriors, gate)[0])
     ways |= {f"mixtures, fine-tuned + before: {label}": averaged(*both) for label, both in mixtures.items()}

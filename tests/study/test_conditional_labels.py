@@ -120,7 +120,7 @@ def test_the_confidence_asked_for_keeps_the_share_right():
 def test_views_are_lifted_as_they_are_told(told, split):
     views = split[1].views[:4]
     poses = told.poses(seen(views), ["Walking", "unknown", "Squat", "Walking"])
-    expected = [told.actions["Walking"], told.unknown, told.actions["Squat"], told.actions["Walking"]]
+    expected = [told.actions["Walking"], told.unconditioned, told.actions["Squat"], told.actions["Walking"]]
     for view, pose, predictor in zip(views, poses, expected, strict=True):
         np.testing.assert_allclose(pose, predictor([view.keypoints])[0], atol=1e-5)
     with pytest.raises(ValueError, match="no lifter for Flying; there are lifters for Squat, Walking, Waving, unknown"):
@@ -129,7 +129,7 @@ def test_views_are_lifted_as_they_are_told(told, split):
 
 def test_the_mixture_trusts_labels_that_are_sure_and_change_little(told, split):
     views = split[1].views[:3]
-    untold = told.unknown(seen(views))
+    untold = told.unconditioned(seen(views))
     sure, unsure = np.array([0.0, 0.9, 0.1]), np.array([0.3, 0.4, 0.3])
     with_label = told.poses(seen(views), ["Walking"] * 3)
     apart = [float(np.linalg.norm(a - b, axis=-1).mean()) for a, b in zip(with_label, untold, strict=True)]
@@ -145,7 +145,7 @@ def test_behind_the_gate_wrong_labels_cost_little_on_training_views(split):
     training, _ = split
     told = told_by(5.0)
     gate = Gate.fit(told, training.views, 0.4, seed=1)
-    untold = told.unknown(seen(training.views))
+    untold = told.unconditioned(seen(training.views))
     generator = np.random.default_rng((1, 0x6A))
     wrong = [str(generator.choice([a for a in ACTIONS if a != v.action])) for v in training.views]
     one_hot = [np.eye(3)[ACTIONS.index(label)] for label in wrong]
@@ -206,7 +206,7 @@ def test_every_label_is_scored_as_the_lifter_told_it(told, split):
 
 
 def test_an_action_nobody_is_told_is_refused(told, split):
-    few = ConditionalLifter({"Walking": told.actions["Walking"], "Squat": told.actions["Squat"]}, told.unknown)
+    few = ConditionalLifter({"Walking": told.actions["Walking"], "Squat": told.actions["Squat"]}, told.unconditioned)
     views = split[1].views
     with pytest.raises(ValueError, match="no lifter is told Waving"):
         score_labels(few, views, [np.ones(2) / 2] * len(views), Gate(0.0, 1.0), variant=Variant("x"), seed=0)

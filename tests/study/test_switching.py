@@ -218,7 +218,7 @@ def test_what_a_switch_costs_is_what_lifters_differ_by(long):
 def test_the_step_over_a_seam_counts_among_spikes_but_not_among_velocity_errors(long):
     views = [*long.views, *(pair.view for pair in joined(long.views, 80))]
     told = ConditionalLifter({a: Truth(views, a) for a in ACTIONS}, Truth(views, UNKNOWN))
-    found = measure_switching(told, told.unknown, long.views, clips=3).table.loc[JOINED]
+    found = measure_switching(told, told.unconditioned, long.views, clips=3).table.loc[JOINED]
     assert found.loc["true timeline, at once", "mpjve_near"] < 1e-3
     assert found.loc["true timeline, at once", "speed_max"] > 1
     still = measure_switching(
@@ -236,7 +236,7 @@ def test_the_step_over_a_seam_counts_among_spikes_but_not_among_velocity_errors(
 def test_what_is_recognized_stands_beside_the_truth_and_all_is_saved(told, long, tmp_path):
     torch.manual_seed(0)
     recognized = ActionRecognizer(RecognizerNetwork(3, receptive_field=9, channels=8).eval(), ACTIONS)
-    found = measure_switching(told, told.unknown, long.views, recognized, clips=2)
+    found = measure_switching(told, told.unconditioned, long.views, recognized, clips=2)
     assert {"recognized, at once", "recognized where sure, 0.25 s fade"} <= set(found.table.loc[JOINED].index)
     shares = found.recognized.set_index(["way", "frames"])
     np.testing.assert_allclose(shares.sum(axis=1), 1)
@@ -309,7 +309,7 @@ def test_labels_that_do_not_fit_are_refused(told, corpus):
 
 def test_clips_that_cannot_show_a_change_are_refused(told, corpus, long):
     with pytest.raises(ValueError, match="too few clips: wanted at least one of 2.5 s, and two of 1 s"):
-        measure_switching(told, told.unknown, corpus.views)
+        measure_switching(told, told.unconditioned, corpus.views)
     one = [v for v in long.views if v.action == "Walking"]
     with pytest.raises(ValueError, match="too few clips"):
-        measure_switching(told, told.unknown, one)
+        measure_switching(told, told.unconditioned, one)

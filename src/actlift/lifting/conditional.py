@@ -21,7 +21,7 @@ from actlift.models.base import Lifter, given, unconditioned
 
 UNKNOWN = "unknown"
 FADE_S = 0.25
-TOLERATED = 1.02  # error of the mixture that is told wrong actions, over the untold one's, on training views
+TOLERATED = 1.02  # error of the mixture that is told wrong actions, over the unconditioned one's, on training views
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,11 +30,11 @@ class ConditionalLifter:
 
     Attributes:
         actions: predictors by action.
-        unknown: the predictor without a label.
+        unconditioned: the predictor without a label.
     """
 
     actions: Mapping[str, Predictor]
-    unknown: Predictor
+    unconditioned: Predictor
 
     @classmethod
     def from_network(cls, network: Lifter, actions: Sequence[str]) -> "ConditionalLifter":
@@ -53,7 +53,7 @@ class ConditionalLifter:
         Raises:
             InputError: for a label there is no lifter for.
         """
-        return route({**self.actions, UNKNOWN: self.unknown}, sequences, labels)
+        return route({**self.actions, UNKNOWN: self.unconditioned}, sequences, labels)
 
 
 @dataclass(frozen=True)
@@ -62,33 +62,34 @@ class Gate:
 
     Attributes:
         confidence: least probability of the label.
-        distance_m: largest mean distance over joints and frames between the pose told and untold, in meters.
+        distance_m: largest mean distance over joints and frames between the conditioned and the unconditioned pose, in
+            meters.
     """
 
     confidence: float
     distance_m: float
 
     @classmethod
-    def fit(cls, told: ConditionalLifter, views: Sequence[View], confidence: float, seed: int = 0) -> "Gate":
+    def fit(cls, conditioned: ConditionalLifter, views: Sequence[View], confidence: float, seed: int = 0) -> "Gate":
         """The largest distance at which training views that are told a wrong action, each one drawn at random, come out
-        hardly worse on average than untold: by the factor TOLERATED at most."""
-        actions = sorted(told.actions)
+        hardly worse on average than unconditioned: by the factor TOLERATED at most."""
+        actions = sorted(conditioned.actions)
         generator = np.random.default_rng((seed, 0x6A))
         wrong = [str(generator.choice([a for a in actions if a != v.action])) for v in views]
         seen = [v.keypoints for v in views]
-        with_label, without = told.poses(seen, wrong), told.unknown(seen)
+        with_label, without = conditioned.poses(seen, wrong), conditioned.unconditioned(seen)
         apart = distance_apart(with_label, without)
         order = np.argsort(apart)
         truth = [root_relative(v.pose3d_cam) for v in views]
-        untold = distance_apart(without, truth)
-        costs = distance_apart([(a + b) / 2 for a, b in zip(with_label, without, strict=True)], truth) - untold
-        bearable = np.flatnonzero(np.cumsum(costs[order]) <= (TOLERATED - 1) * untold.sum())
+        plain = distance_apart(without, truth)
+        costs = distance_apart([(a + b) / 2 for a, b in zip(with_label, without, strict=True)], truth) - plain
+        bearable = np.flatnonzero(np.cumsum(costs[order]) <= (TOLERATED - 1) * plain.sum())
         return cls(confidence, float(apart[order][bearable[-1]]) if len(bearable) else 0.0)
 
 
 def mixture(
-    told: ConditionalLifter,
-    untold_poses: Poses,
+    conditioned: ConditionalLifter,
+    unconditioned_poses: Poses,
     sequences: Sequence[Keypoints2D],
     posteriors: Sequence[np.ndarray],
     gate: Gate,
@@ -96,15 +97,15 @@ def mixture(
     """The mixture's poses, and which sequences' labels it trusted (1) or not (0).
 
     Args:
-        untold_poses: of the sequences.
-        posteriors: probabilities of ``told.actions`` of each sequence.
+        unconditioned_poses: of the sequences.
+        posteriors: probabilities of ``conditioned.actions`` of each sequence.
     """
-    actions = list(told.actions)
+    actions = list(conditioned.actions)
     labels = [actions[int(p.argmax())] for p in posteriors]
-    with_label = told.poses(sequences, labels)
+    with_label = conditioned.poses(sequences, labels)
     sure = np.array([p.max() >= gate.confidence for p in posteriors])
-    trusted = sure & (distance_apart(with_label, untold_poses) <= gate.distance_m)
-    poses = [(a + b) / 2 if t else b for a, b, t in zip(with_label, untold_poses, trusted, strict=True)]
+    trusted = sure & (distance_apart(with_label, unconditioned_poses) <= gate.distance_m)
+    poses = [(a + b) / 2 if t else b for a, b, t in zip(with_label, unconditioned_poses, trusted, strict=True)]
     return poses, trusted.astype(np.int64)
 
 
@@ -140,7 +141,7 @@ def fade(
 
 
 def lift_labeled(
-    told: ConditionalLifter,
+    conditioned: ConditionalLifter,
     seen: Keypoints2D,
     labels: Sequence[str],
     *,
@@ -150,7 +151,7 @@ def lift_labeled(
     """The poses of a sequence whose frames are told an action each, or "unknown".
 
     Args:
-        told: the lifters.
+        conditioned: the lifters.
         seen: the keypoints.
         labels: one for each frame.
         fade_s: seconds within which one lifter gives way to the next; 0 switches at once.
@@ -164,6 +165,6 @@ def lift_labeled(
         raise InputError(f"there are {seen.frames} frames of keypoints, got {len(labels)} labels: give one for each")
     kinds, numbers = np.unique(labels, return_inverse=True)
     weights = fade(numbers, len(kinds), round(fade_s * seen.fps), ahead)
-    poses = np.stack(told.poses([seen] * len(kinds), kinds.tolist()))
+    poses = np.stack(conditioned.poses([seen] * len(kinds), kinds.tolist()))
     blended: np.ndarray = np.einsum("tk,ktjc->tjc", weights, poses).astype(np.float32)
     return blended

@@ -80,7 +80,7 @@ def score_labels(
         return score_poses(poses, views, variant=of, seed=seed, run=run, metrics=metrics)
 
     seen = [v.keypoints for v in views]
-    unconditioned = conditioned.unknown(seen)
+    unconditioned = conditioned.unconditioned(seen)
     tables = {action: scored(predictor(seen), Variant(action)) for action, predictor in conditioned.actions.items()}
     tables[UNKNOWN] = scored(unconditioned, Variant(UNKNOWN))
     true = np.array([actions.index(v.action) for v in views])

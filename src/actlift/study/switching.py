@@ -252,7 +252,7 @@ def _ways(
 ) -> dict[str, Poses]:
     """The poses of a scene's clips by way of lifting."""
     seen = [c.view.keypoints for c in found]
-    ways = {GENERALIST.arm: generalist(seen), "told nothing": conditioned.unknown(seen)}
+    ways = {GENERALIST.arm: generalist(seen), "told nothing": conditioned.unconditioned(seen)}
     if scene != JOINED:
         ways["told the truth throughout"] = conditioned.poses(seen, [c.view.action for c in found])
     for of in labeled:
