@@ -55,7 +55,7 @@ def test_markers_lie_where_the_joints_do_with_y_up(tmp_path: Path) -> None:
     motion = walking()
     write_trc(motion, tmp_path / "walk.trc")
     _, markers, _ = parsed(tmp_path / "walk.trc")
-    names = {"Thorax": "Neck", "Neck": "SkullBase", "Head": "HeadCenter"}
+    names = {"Thorax": "Neck", "Neck": "SkullBase", "Head": "HeadCentre"}
     for j, joint in enumerate(H36M_17.joints):
         x, y, z = motion.joints_world[:, j].T * 1000
         np.testing.assert_allclose(markers[names.get(joint, joint)], np.stack([x, z, -y], axis=1), atol=6e-4)

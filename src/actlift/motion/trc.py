@@ -5,7 +5,7 @@ along x, as OpenSim's models do. Time is in seconds from the first frame.
 
 Markers are named as Pose2Sim's OpenSim models name them: Hip lies between the hips, Neck between the shoulders at the
 base of the neck (Thorax in `H36M_17`). Where `H36M_17` has a joint that those models have no marker for, its name is no
-marker's: Pelvis, Spine, SkullBase (Neck in `H36M_17`) and HeadCenter (its Head; the models' Head is the top of the
+marker's: Pelvis, Spine, SkullBase (Neck in `H36M_17`) and HeadCentre (its Head; the models' Head is the top of the
 head). OpenSim leaves out markers that a model does not have.
 """
 
@@ -19,7 +19,7 @@ from actlift.geometry.skeleton import H36M_17
 from actlift.motion.motion import Motion
 
 MM = 1000.0  # per meter
-NAMES = {"Thorax": "Neck", "Neck": "SkullBase", "Head": "HeadCenter"}
+NAMES = {"Thorax": "Neck", "Neck": "SkullBase", "Head": "HeadCentre"}  # spelled as in the files of every version
 FIELDS = (
     *("DataRate", "CameraRate", "NumFrames", "NumMarkers", "Units"),
     *("OrigDataRate", "OrigDataStartFrame", "OrigNumFrames"),

@@ -140,8 +140,8 @@ def test_a_clip_is_z_up_with_ankles_on_the_floor(folder):
 def test_a_folder_without_labels(folder):
     clips = read_asfamc_folder(folder, fps=60.0, subject="me")
     assert [(clip.name, clip.action, clip.frames, clip.fps) for clip in clips] == [
-        ("me/one", "unlabeled", 2, 60.0),
-        ("me/two", "unlabeled", 1, 60.0),
+        ("me/one", "unlabelled", 2, 60.0),
+        ("me/two", "unlabelled", 1, 60.0),
     ]
 
 

@@ -28,7 +28,7 @@ from actlift.geometry.skeleton import H36M_17
 
 METERS_PER_INCH = 0.0254
 ANKLE_HEIGHT = 0.085  # meters above the floor, of an ankle that carries
-UNLABELED = "unlabeled"
+UNLABELED = "unlabelled"  # spelled as prepared corpora hold it
 ENCODING = "latin-1"  # comments in HDM05 hold umlauts of old Windows; every byte decodes
 
 JOINT_BONES = {  # joint of H36M_17: the bone at whose end it lies
@@ -304,7 +304,7 @@ def read_asfamc_folder(folder: str | os.PathLike[str], *, fps: float = 120.0, su
     """Read all motions of a folder with one .asf and its .amc files, sorted by name, at their own frame rate.
 
     Labels come from a table `labels.csv` in the folder, with the columns `amc,action` and perhaps `description`, a row
-    for each motion. Without the table, every clip's action is `unlabeled`: good for a generalist, not for experts.
+    for each motion. Without the table, every clip's action is `unlabelled`: good for a generalist, not for experts.
 
     Raises:
         MissingInputError: there is no such folder.
