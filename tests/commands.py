@@ -6,6 +6,12 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
+from rich.console import Console
+
+from actlift import cli
+from actlift.cli import console
+
 
 @dataclass(frozen=True)
 class Result:
@@ -22,6 +28,17 @@ def command(*words: object, columns: int = 100, cwd: Path | None = None) -> Resu
         [script, *map(str, words)], env=environment, cwd=cwd, capture_output=True, text=True, check=False
     )
     return Result(done.returncode, done.stdout, done.stderr)
+
+
+def here(monkeypatch: pytest.MonkeyPatch, *words: object) -> int:
+    """Runs the command's entry point in this process; gives the status."""
+    monkeypatch.setattr(sys, "argv", ["actlift", *map(str, words)])
+    monkeypatch.setattr(console, "CONSOLE", Console(width=120, markup=False, highlight=False))
+    try:
+        cli.main()
+    except SystemExit as stop:
+        return int(stop.code or 0)
+    return 0
 
 
 def tree(folder: Path) -> dict[str, bytes]:

@@ -6,7 +6,6 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
@@ -16,9 +15,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from tests.commands import here
 from tests.exports import walking
 
-from actlift import cli
 from actlift.cli.lift import FORMATS_HELP
 from actlift.data.corpus import Corpus
 from actlift.data.prepare import read_source
@@ -138,9 +137,7 @@ def test_the_example_of_a_motion_capture_format(extend, monkeypatch, tmp_path):
     for person in ("S1", "S2"):
         walking().save(tmp_path / f"{person}_Walking.xyz")
     sources = [str(tmp_path / f"{person}_Walking.xyz") for person in ("S1", "S2")]
-    monkeypatch.setattr(sys, "argv", ["actlift", "data", "prepare", *sources, "--out", str(tmp_path / "corpus")])
-    with suppress(SystemExit):
-        cli.main()
+    assert here(monkeypatch, "data", "prepare", *sources, "--out", tmp_path / "corpus") == 0
     corpus = Corpus.open(tmp_path / "corpus")
     assert (corpus.subjects, corpus.actions, corpus.fps) == (("S1", "S2"), ("Walking",), 50.0)
     with pytest.raises(InputError, match=r"wanted .* or a file PERSON_ACTION\.xyz"):
@@ -156,9 +153,7 @@ def test_the_example_of_a_lifter_network(extend, corpus_folder, tmp_path, monkey
         words,
         ["evaluate", str(tmp_path / "one"), str(corpus_folder), "--out", str(tmp_path / "s.parquet")],
     ):
-        monkeypatch.setattr(sys, "argv", ["actlift", *command])
-        with suppress(SystemExit):
-            cli.main()
+        assert here(monkeypatch, *command) == 0
     assert set(Scores.read(tmp_path / "s.parquet").table["subject"]) == {"syn4"}
 
 

@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -46,6 +46,26 @@ def write_json(path: Path, content: Any) -> None:
     """Write ``content`` as indented JSON, whole or not at all."""
     with replacing(path) as beside:
         beside.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def render(path: Path, template: Path, contents: Mapping[str, Any]) -> None:
+    """Write what a template makes of its contents, whole or not at all; it may include others of its folder.
+
+    Raises:
+        OSError: where the file cannot be written.
+    """
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    environment = Environment(
+        loader=FileSystemLoader(template.parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    html = environment.get_template(template.name).render(contents)
+    with replacing(path) as beside:
+        beside.write_text(html, encoding="utf-8")
 
 
 def read_json(path: Path) -> Any:

@@ -1,15 +1,11 @@
 """The command's entry point in this process, and a tiny run."""
 
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from rich.console import Console
-from tests.commands import Result
+from tests.commands import Result, here
 
-from actlift import cli
-from actlift.cli import console
 from actlift.cli.train import train_verb
 from actlift.models.options import Network
 
@@ -19,14 +15,8 @@ def actlift(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) 
     """Runs the command's entry point in this process."""
 
     def run(*words: object) -> Result:
-        monkeypatch.setattr(sys, "argv", ["actlift", *map(str, words)])
-        monkeypatch.setattr(console, "CONSOLE", Console(width=120, markup=False, highlight=False))
         capfd.readouterr()
-        try:
-            cli.main()
-            code = 0
-        except SystemExit as stop:
-            code = int(stop.code or 0)
+        code = here(monkeypatch, *words)
         return Result(code, *capfd.readouterr())
 
     return run

@@ -8,9 +8,9 @@ import onnx
 import onnxruntime
 import pytest
 import torch
+from tests.commands import here
 from tests.networks import network_of
 
-from actlift import cli
 from actlift.data.windows import rows_of
 from actlift.geometry.skeleton import COCO_17, H36M_17, HALPE_26
 from actlift.lifting.onnx import UNITS, export_onnx
@@ -123,10 +123,7 @@ def test_the_verb(tmp_path, corpus, monkeypatch, capsys):
     path = tmp_path / "squat.onnx"
 
     def actlift(*words) -> int:
-        monkeypatch.setattr(sys, "argv", ["actlift", "export", str(run.folder), "--out", str(path), *words])
-        with pytest.raises(SystemExit) as stopped:
-            cli.main()
-        return stopped.value.code
+        return here(monkeypatch, "export", run.folder, "--out", path, *words)
 
     assert actlift("--member", "Squat") == 0
     assert "squat.onnx: 3 frames receptive field, 1,291 parameters" in capsys.readouterr().out

@@ -11,12 +11,11 @@ from actlift.evaluation.scores import GENERALIST, Variant
 from actlift.lifting.predict import LifterPredictor
 from actlift.models.options import Network
 from actlift.models.tcn import TCN
-from actlift.study.about import About
+from actlift.study.about import ABOUT, About
 from actlift.study.arms import ARMS, Experts, Generalist, Job, arms_of, plan_jobs
 from actlift.study.experiment import run_study
 from actlift.study.partitions import PARTITIONS
 from actlift.study.plan import Plan
-from actlift.study.upgrade import ABOUT
 from actlift.training.budget import Budget
 from actlift.training.run import Run
 
@@ -122,7 +121,7 @@ def test_an_arm_says_what_reports_need(name):
     assert not about.mixtures_alike or ARMS[about.against].about.mixture
 
 
-def test_studies_of_format_1_had_the_same_arms():
+def test_every_row_has_the_words_of_its_name():
     assert {name: ARMS[name].about for name in ABOUT} == ABOUT
 
 

@@ -14,12 +14,10 @@ from types import ModuleType
 
 import numpy as np
 import pytest
-from rich.console import Console
+from tests.commands import here
 from tests.painted import Dots, Seen, film, seen, together
 
 import actlift as package
-from actlift import cli
-from actlift.cli import console
 from actlift.errors import UnusableKeypointsError
 from actlift.evaluation.metrics import p_mpjpe
 from actlift.geometry.framing import guessed_camera
@@ -574,15 +572,8 @@ def command(monkeypatch, capfd) -> Callable[..., tuple[int, str, str]]:
         module.make_dots = lambda _weights: Dots()
         monkeypatch.setitem(sys.modules, module.__name__, module)
         monkeypatch.setitem(DETECTORS, "dots", ("dots", "make_dots"))
-        monkeypatch.setattr(sys, "argv", ["actlift", "lift", *map(str, words)])
-        monkeypatch.setattr(console, "CONSOLE", Console(width=120, markup=False, highlight=False))
         capfd.readouterr()
-        try:
-            cli.main()
-            code = 0
-        except SystemExit as stop:
-            code = int(stop.code or 0)
-        return code, *capfd.readouterr()
+        return here(monkeypatch, "lift", *words), *capfd.readouterr()
 
     return run
 

@@ -298,7 +298,7 @@ def export(run: Path, *, out: Path, member: str | None = None) -> None:
     For example:
 
         actlift export runs/generalist --out generalist.onnx
-        actlift export studies/first/runs/experts-each-seed0 --member Walking --out walking.onnx
+        actlift export studies/first/runs/experts-per_model-seed0 --member Walking --out walking.onnx
 
     Parameters
     ----------

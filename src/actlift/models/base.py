@@ -36,6 +36,7 @@ from jaxtyping import Float, Int16, Int64
 from torch import Tensor, nn
 
 from actlift.errors import InputError
+from actlift.models.checks import CheckedForm, check_dtype
 from actlift.models.mixer import JointMixer
 from actlift.models.options import TCN_NAME
 from actlift.models.tcn import TCN, StackedTCN
@@ -429,14 +430,13 @@ def inference_form(lifter: Lifter | InferenceForm, dtype: torch.dtype = torch.fl
             f"this network takes one of {lifter.conditions} conditions: take the network of one, or of none known: "
             "given(network, condition), unconditioned(network)"
         )
-    if dtype not in (torch.float32, torch.bfloat16):
-        raise InputError(f"inference runs in torch.float32 or torch.bfloat16, got {dtype}")
+    check_dtype(dtype)
     own = _row(lifter).inference_form
     made: InferenceForm = FrozenForm(lifter, dtype) if own is None else own(lifter, dtype)
     return made
 
 
-class FrozenForm:
+class FrozenForm(CheckedForm):
     """The inference form of any network: a copy of it in evaluation mode."""
 
     def __init__(self, network: Any, dtype: torch.dtype) -> None:
@@ -450,11 +450,6 @@ class FrozenForm:
         parameter: nn.Parameter = next(self.network.parameters())
         return parameter.device
 
-    def check_joints(self, joints: int) -> None:
-        """Refuse keypoints of another number of joints."""
-        if joints != self.joints_in:
-            raise InputError(f"this network takes {self.joints_in} joints, got {joints}: remap the keypoints first")
-
     @torch.no_grad()
     def __call__(self, pose2d: Float[Tensor, "*b t j 2"]) -> Float[Tensor, "*b t2 j2 3"]:
         """See :class:`InferenceForm`.
@@ -463,12 +458,7 @@ class FrozenForm:
             InputError: for fewer frames than the receptive field, or another number of joints.
         """
         *lead, t, j, _ = pose2d.shape
-        self.check_joints(j)
-        if t < self.receptive_field:
-            raise InputError(
-                f"this network needs at least its receptive field of {self.receptive_field} frames, got {t}: "
-                "pad the sequence (actlift.lifting.predict.lift does)"
-            )
+        self.check_pose2d(pose2d)
         with precision(pose2d.device, self.dtype):
             poses: Tensor = self.network(pose2d.reshape(-1, t, j, 2).float()).float()
         return poses.reshape(*lead, *poses.shape[1:])

@@ -34,6 +34,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from actlift.errors import InputError
+from actlift.models.checks import CheckedForm, check_dtype
 from actlift.models.tcn import EPS, TCN, Layer
 
 PIECE_ROWS = 4096
@@ -80,7 +81,7 @@ class Block:
     kept_tap: int
 
 
-class FoldedTCN:
+class FoldedTCN(CheckedForm):
     """A TCN in evaluation mode, frozen: later changes of the TCN do not reach it.
 
     In bfloat16 the ends stay in float32, keypoints, first layer and head: a keypoint rounded to 8 bits is off by up to
@@ -107,8 +108,7 @@ class FoldedTCN:
                 f"this network takes one of {network.conditions} conditions: fold the network of one, or of none "
                 "known: network.given(condition), network.given(network.conditions)"
             )
-        if dtype not in (torch.float32, torch.bfloat16):
-            raise InputError(f"inference runs in torch.float32 or torch.bfloat16, got {dtype}")
+        check_dtype(dtype)
         self.joints_in = network.joints_in
         self.joints_out = network.joints_out
         self.trajectory = network.trajectory
@@ -130,11 +130,6 @@ class FoldedTCN:
     def device(self) -> torch.device:
         return self.head.weight.device
 
-    def check_joints(self, joints: int) -> None:
-        """Refuse keypoints of another number of joints."""
-        if joints != self.joints_in:
-            raise InputError(f"this network takes {self.joints_in} joints, got {joints}: remap the keypoints first")
-
     @torch.no_grad()
     def __call__(self, pose2d: Float[Tensor, "*b t j 2"]) -> Float[Tensor, "*b t2 j2 3"]:
         """Lift whole sequences of one length, which may be any from the receptive field on.
@@ -149,12 +144,7 @@ class FoldedTCN:
             InputError: for fewer frames than the receptive field, or another number of joints.
         """
         *lead, t, j, _ = pose2d.shape
-        self.check_joints(j)
-        if t < self.receptive_field:
-            raise InputError(
-                f"this network needs at least its receptive field of {self.receptive_field} frames, got {t}: "
-                "pad the sequence (actlift.lifting.predict.lift does)"
-            )
+        self.check_pose2d(pose2d)
         context = self.receptive_field - 1
         frames = t - context
         most = PIECE_ROWS if pose2d.device.type == "cpu" else PIECE_ROWS_GPU

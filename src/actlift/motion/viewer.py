@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Float
 
 from actlift.errors import InputError, MissingInputError
-from actlift.files import replacing
+from actlift.files import render
 from actlift.geometry.skeleton import COCO_17, H36M_17, Skeleton, remapping
 from actlift.motion.motion import Motion, Segment
 
@@ -49,18 +49,7 @@ def write_page(motions: Sequence[Motion], path: Path, *, video: Path | None = No
         given = " and ".join(f"{width} x {height}" for width, height in sizes)
         raise InputError(f"people of one page were seen in images of one size, got {given} pixels; write a page each")
 
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    html = environment.get_template("viewer.html").render(**_contents(motions), video=_film(video, path))
-    with replacing(path) as beside:
-        beside.write_text(html, encoding="utf-8")
+    render(path, Path(__file__).with_name("viewer.html"), {**_contents(motions), "video": _film(video, path)})
 
 
 def _contents(motions: Sequence[Motion]) -> dict[str, Any]:

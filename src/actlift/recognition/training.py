@@ -29,7 +29,6 @@ from actlift.errors import InputError
 from actlift.lifting.predict import lift
 from actlift.models.base import Lifter, checksum, keywords_of, seeded, unconditioned
 from actlift.models.tcn import member, stack
-from actlift.models.tensors import of_member
 from actlift.recognition.accuracy import confidence_for, measure, temperature_of
 from actlift.recognition.folds import leave_out, people_to_leave_out
 from actlift.recognition.network import STILL, RecognizerNetwork
@@ -37,7 +36,7 @@ from actlift.recognition.prediction import EVERYBODY, LIFTER, ActionRecognizer, 
 from actlift.training.budget import Budget, Exponential
 from actlift.training.device import choose_threads
 from actlift.training.ensemble import random_integers
-from actlift.training.loop import OnProgress, load_moments, moments_of, run_loop
+from actlift.training.loop import OnProgress, TogetherLearner, run_loop
 from actlift.training.run import Identity, Run
 
 LEARNING_RATE = Exponential(1e-2, 1e-4)
@@ -162,7 +161,7 @@ class _Draws:
         return self.rows[self.first[which] + offset], self.labels[which], generator.random(batch) < 0.5
 
 
-class RecognizerLearner:
+class RecognizerLearner(TogetherLearner):
     """Recognizers of one shape in training; see :class:`actlift.training.loop.Learner`."""
 
     unit = "nats"
@@ -213,9 +212,9 @@ class RecognizerLearner:
             network.center.copy_(center)
             network.scale.copy_(scale.clamp_min(STILL))
             networks.append(network)
-        self._train(networks)
+        self.start(networks)
 
-    def _train(self, networks: Sequence[RecognizerNetwork]) -> None:
+    def start(self, networks: Sequence[RecognizerNetwork]) -> None:
         """The first network with the trunks of all side by side."""
         self.stacked = networks[0]
         self.stacked.center = torch.stack([n.center for n in networks])[:, None]
@@ -246,21 +245,10 @@ class RecognizerLearner:
     def learning_rate(self, number: int) -> float:
         return LEARNING_RATE(self.budget.progress(number))
 
-    def state(self) -> dict[str, Tensor]:
-        tensors = {f"{name}/{k}": v for name in self.names for k, v in self.weights(name).items()}
-        return tensors | moments_of(self.adam)
-
-    def load(self, active: list[str], tensors: Mapping[str, Tensor]) -> None:
-        self._train([self.network(of_member(tensors, name)) for name in active])
-        load_moments(self.adam, tensors)
-
     def weights(self, name: str) -> dict[str, Tensor]:
         i = self.names.index(name)
         own = {f"trunk.{k}": v for k, v in member(self.stacked.trunk, i).state_dict().items()}
         return {"center": self.stacked.center[i, 0], "scale": self.stacked.scale[i, 0], **own}
-
-    def keep(self, names: list[str]) -> None:
-        raise AssertionError(f"all members end at once, not {names} before others")
 
     def network(self, weights: Mapping[str, Tensor]) -> RecognizerNetwork:
         network = RecognizerNetwork(len(self.corpus.actions), **self.model)

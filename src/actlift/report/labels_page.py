@@ -16,7 +16,7 @@ from actlift.report.figures import Drawing
 from actlift.report.labels_figures import held_against, label_drawings, middle_of
 from actlift.report.labels_results import SHOWN, LabeledStudy, network_of
 from actlift.report.labels_tables import OUTCOMES, label_tables
-from actlift.report.page import evidence, render
+from actlift.report.page import evidence, write_report
 from actlift.report.results import StudyResults, read_about
 from actlift.report.study_page import data_note, write_study_page
 from actlift.report.suite_page import drawing_entry, study_entry
@@ -106,7 +106,7 @@ def write_labels_report(report: LabelsReport) -> Path:
         for at in report.studies:
             write_study_page(at.study.folder)
     page = report.folder / ("report.html" if report.of_suite else "labels.html")
-    render(page, "labels.html", _contents(report, drawn))
+    write_report(page, "labels.html", _contents(report, drawn))
     return page
 
 

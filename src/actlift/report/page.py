@@ -18,7 +18,7 @@ from actlift.evaluation.scores import (
     seed_margin,
     whole_clips,
 )
-from actlift.files import replacing
+from actlift.files import render
 from actlift.geometry.skeleton import Skeleton
 from actlift.report import figures, tables
 from actlift.report.results import is_experts
@@ -76,28 +76,18 @@ def write_page(path: str | Path, context: ReportContext) -> None:
         InputError: where the scores lack the reference, or arms were not scored on the same clips.
         OSError: where the file cannot be written; an older one is then left as it was.
     """
-    render(Path(path), "page.html", _contents(context))
+    write_report(Path(path), "page.html", _contents(context))
 
 
-def render(path: Path, template: str, contents: Mapping[str, Any]) -> None:
+def write_report(path: Path, template: str, contents: Mapping[str, Any]) -> None:
     """Write what a template of this folder makes of its contents, whole or not at all.
 
     Raises OSError where the file cannot be written.
     """
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from markupsafe import Markup
 
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     themes = {theme: Markup(figures.css_variables(theme)) for theme in ("light", "dark")}
-    html = environment.get_template(template).render({**themes, **contents})
-    with replacing(path) as beside:
-        beside.write_text(html, encoding="utf-8")
+    render(path, Path(__file__).with_name(template), {**themes, **contents})
 
 
 def verdict(scores: Scores, metric: str, what: str, *, reference: Variant = GENERALIST) -> Verdict:

@@ -17,7 +17,7 @@ from actlift.report import figures
 from actlift.report.claims import Verdict, print_verdicts, verdicts, write_verdicts
 from actlift.report.estimate import UNKNOWN, Estimate
 from actlift.report.figures import Drawing, Panel
-from actlift.report.page import arm_entry, evidence, render
+from actlift.report.page import arm_entry, evidence, write_report
 from actlift.report.paper_tables import MODEL, UNDECIDED, curve_points, printed_table, suite_tables
 from actlift.report.results import CONTROL, EXPERTS, StudyResults, Suite, is_experts, is_main
 from actlift.report.study_page import data_note, write_study_page
@@ -90,7 +90,7 @@ def write_suite_report(report: SuiteReport) -> Path:
     for study in suite.studies:
         write_study_page(study.folder)
     page = suite.folder / "report.html"
-    render(page, "suite.html", _contents(report, drawn))
+    write_report(page, "suite.html", _contents(report, drawn))
     return page
 
 

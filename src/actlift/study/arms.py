@@ -42,7 +42,7 @@ from actlift.lifting.conditional import ConditionalLifter
 from actlift.lifting.predict import LifterPredictor, Poses, route
 from actlift.models.base import Lifter, given
 from actlift.models.options import Network
-from actlift.study.about import About
+from actlift.study.about import ABOUT, About
 from actlift.study.partitions import PARTITIONS, Partition
 from actlift.study.plan import Plan
 from actlift.study.recognizers import recognizing_steps
@@ -268,92 +268,17 @@ class FinetunedExperts:
 
 
 ARMS: dict[str, Arm] = {
-    GENERALIST.arm: Generalist(About("one network for all actions")),
-    "experts": Experts(
-        About(
-            "one network per action; the true action is known (oracle)",
-            "mean of the poses of that network and the generalist's, or the generalist's where in doubt",
-            "one network per action: that of the action told, or the generalist where none is",
-            partition="action",
-            per_part=True,
-            labeled=True,
-        )
-    ),
-    "random-experts": Experts(
-        About(
-            "control: one network per random part of the clips, as many and as large as the actions",
-            partition="random",
-            per_part=True,
-            control=True,
-        )
-    ),
-    "cluster-experts": Experts(
-        About(
-            "control: one network per cluster of similar poses",
-            partition="cluster",
-            per_part=True,
-            control=True,
-        )
-    ),
-    "conditioned": Conditioned(
-        About(
-            "one network for all actions that is told which it is",
-            "mean of the conditioned network's poses told and untold, or untold where in doubt",
-            partition="action",
-            labeled=True,
-        )
-    ),
-    "random-conditioned": Conditioned(
-        About(
-            "control: one network that is told a random part of the clips, as large as the action",
-            partition="random",
-            control=True,
-        )
-    ),
-    "cluster-conditioned": Conditioned(
-        About("control: one network that is told the cluster of similar poses", partition="cluster", control=True)
-    ),
-    "finetuned": Finetuned(
-        About(
-            "the generalist, the last part of its training in evaluation mode",
-            "mean of the poses of the fine-tuned network and of the one it began from",
-        ),
-        base=GENERALIST.arm,
-    ),
-    "finetuned-conditioned": Finetuned(
-        About(
-            "the network that is told the action, the last part of its training in evaluation mode",
-            "mean of that network's poses told and untold, untold where in doubt",
-            partition="action",
-            labeled=True,
-            against="finetuned",
-        ),
-        base="conditioned",
-    ),
-    "finetuned-experts": FinetunedExperts(
-        About(
-            "a network that is told the action, and a copy of it for every action, fine-tuned on that",
-            "mean of the poses of the action's copy and of the untold network, untold where in doubt",
-            partition="action",
-            per_part=True,
-            labeled=True,
-            against="finetuned",
-            mixtures_alike=True,
-        ),
-        base="conditioned",
-    ),
-    "random-finetuned-experts": FinetunedExperts(
-        About(
-            "control: the same for random parts of the clips, as large as the actions",
-            "control: mean of the poses of the random part's copy and of the untold network",
-            partition="random",
-            per_part=True,
-            control=True,
-            against="finetuned",
-            mixtures_alike=True,
-        ),
-        base="random-conditioned",
-    ),
+    GENERALIST.arm: Generalist(ABOUT[GENERALIST.arm]),
+    "experts": Experts(ABOUT["experts"]),
+    "random-experts": Experts(ABOUT["random-experts"]),
+    "cluster-experts": Experts(ABOUT["cluster-experts"]),
+    "conditioned": Conditioned(ABOUT["conditioned"]),
+    "random-conditioned": Conditioned(ABOUT["random-conditioned"]),
+    "cluster-conditioned": Conditioned(ABOUT["cluster-conditioned"]),
+    "finetuned": Finetuned(ABOUT["finetuned"], base=GENERALIST.arm),
+    "finetuned-conditioned": Finetuned(ABOUT["finetuned-conditioned"], base="conditioned"),
+    "finetuned-experts": FinetunedExperts(ABOUT["finetuned-experts"], base="conditioned"),
+    "random-finetuned-experts": FinetunedExperts(ABOUT["random-finetuned-experts"], base="random-conditioned"),
 }
 
 

@@ -20,11 +20,10 @@ from torch import Tensor
 from actlift.data.corpus import Corpus
 from actlift.errors import InputError
 from actlift.models.base import Lifter, Stacked, checksum, compute, keywords_of, make_network, multiply_adds, stack
-from actlift.models.tensors import of_member
 from actlift.training.budget import Exponential, Schedule
 from actlift.training.device import choose_threads, resolve_device, resolve_precision
 from actlift.training.ensemble import PLAIN, lifting_loss
-from actlift.training.loop import Batches, ModelSpec, OnProgress, common_batch, load_moments, moments_of, run_loop
+from actlift.training.loop import Batches, ModelSpec, OnProgress, TogetherLearner, common_batch, run_loop
 from actlift.training.run import Identity, Run, written
 
 LEARNING_RATE: Schedule = Exponential(1e-3, 1e-4)
@@ -95,7 +94,7 @@ def tune_frozen(
     return run_loop(folder, identity, learner, budgets, save_every_s=save_every_s, on_progress=on_progress)
 
 
-class FrozenLearner:
+class FrozenLearner(TogetherLearner):
     """Lifters of one shape that are trained on in evaluation mode; see :class:`actlift.training.loop.Learner`."""
 
     unit = "mm"
@@ -117,9 +116,10 @@ class FrozenLearner:
         self.loss = torch.zeros(len(specs), device=device)
 
     def begin(self) -> None:
-        self._train(self.starts)
+        self.start(self.starts)
 
-    def _train(self, networks: Sequence[Lifter]) -> None:
+    def start(self, networks: Sequence[Lifter]) -> None:
+        """See :class:`TogetherLearner`."""
         self.stacked: Stacked = stack(networks).to(self.device).eval()
         self.parameters = list(self.stacked.parameters())
         self.adam = torch.optim.Adam(self.parameters, fused=True)
@@ -137,19 +137,8 @@ class FrozenLearner:
     def learning_rate(self, number: int) -> float:
         return self.rate(self.budget.progress(number))
 
-    def state(self) -> dict[str, Tensor]:
-        tensors = {f"{name}/{k}": v for name in self.names for k, v in self.weights(name).items()}
-        return tensors | moments_of(self.adam)
-
-    def load(self, active: list[str], tensors: Mapping[str, Tensor]) -> None:
-        self._train([self.network(of_member(tensors, name)) for name in active])
-        load_moments(self.adam, tensors)
-
     def weights(self, name: str) -> dict[str, Tensor]:
         return self.stacked.member_state(self.names.index(name))
-
-    def keep(self, names: list[str]) -> None:
-        raise AssertionError(f"all members end at once, not {names} before others")
 
     def network(self, weights: Mapping[str, Tensor]) -> Lifter:
         network = make_network(keywords_of(self.starts[0]))

@@ -14,6 +14,7 @@ import signal
 import threading
 import time
 import zlib
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -413,17 +414,45 @@ class _Loop:
         write_tensors(self.run.state, tensors, metadata)
 
 
-def moments_of(adam: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """What an optimizer of one group of parameters remembers, for a saved state."""
-    state = adam.state_dict()["state"]
-    return {f"/adam/{i}/{k}": v for i, moments in state.items() for k, v in moments.items()}
+class TogetherLearner(ABC):
+    """The half of a :class:`Learner` that is alike where all members have one budget and one optimizer of torch.
 
+    Attributes:
+        names: of the members.
+        adam: the optimizer, of one group of parameters; made by :meth:`start`.
+    """
 
-def load_moments(adam: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
-    """Take over what :func:`moments_of` gave."""
-    state = adam.state_dict()
-    state["state"] = {i: of_member(tensors, f"/adam/{i}") for i in state["param_groups"][0]["params"]}
-    adam.load_state_dict(state)
+    names: list[str]
+    adam: torch.optim.Optimizer
+
+    @abstractmethod
+    def start(self, networks: Sequence[Any]) -> None:
+        """Begin to train these networks, one of each member, side by side."""
+
+    @abstractmethod
+    def weights(self, name: str) -> dict[str, Tensor]:
+        """See :class:`Learner`."""
+
+    @abstractmethod
+    def network(self, weights: Mapping[str, Tensor]) -> Any:
+        """See :class:`Learner`."""
+
+    def state(self) -> dict[str, Tensor]:
+        """See :class:`Learner`."""
+        tensors = {f"{name}/{k}": v for name in self.names for k, v in self.weights(name).items()}
+        moments = self.adam.state_dict()["state"]
+        return tensors | {f"/adam/{i}/{k}": v for i, own in moments.items() for k, v in own.items()}
+
+    def load(self, active: list[str], tensors: Mapping[str, Tensor]) -> None:
+        """See :class:`Learner`."""
+        self.start([self.network(of_member(tensors, name)) for name in active])
+        state = self.adam.state_dict()
+        state["state"] = {i: of_member(tensors, f"/adam/{i}") for i in state["param_groups"][0]["params"]}
+        self.adam.load_state_dict(state)
+
+    def keep(self, names: list[str]) -> None:
+        """See :class:`Learner`."""
+        raise AssertionError(f"all members end at once, not {names} before others")
 
 
 class LifterLearner:
