@@ -10,10 +10,12 @@ can be added.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float
 
 from actlift.data.corpus import Corpus, View
 from actlift.errors import InputError
@@ -37,6 +39,7 @@ from actlift.training.run import Run, environment
 GATE_EVERY = 4  # training views per view that the mixture's gate is fitted on
 EXAMPLES = 4
 CURVE_METRICS = ("mpjpe", "mpjve")
+Posterior = Float[np.ndarray, " actions"]
 
 
 @dataclass(frozen=True)
@@ -71,6 +74,7 @@ def run_study(
     resolve_device(plan.device)
     _claim(folder, corpus, plan, training, test)
     total = sum(job.windows for job in jobs)
+    recognized = cache(partial(_recognize, folder, plan.labels_by, training, test))
     parts: list[Scores] = []
     labeled: list[Scores] = []
     for number, job in enumerate(jobs, 1):
@@ -82,7 +86,7 @@ def run_study(
         run = _train(folder, job, training, test, plan, on_job_progress)
         parts.append(_scores(folder, job, run, test))
         if plan.labels and ARMS[job.variant.arm].about.labeled:
-            labeled.append(_label_scores(folder, job, run, plan.labels_by, training, test))
+            labeled.append(_label_scores(folder, job, run, recognized, training, test))
             table = labeled[-1].table
             parts.append(Scores(table[table["label"] == "predicted"]))
     scores = Scores.concat(parts)
@@ -149,19 +153,32 @@ def _scores(folder: Path, job: Job, run: Run, test: Corpus) -> Scores:
     return Scores.read(path)
 
 
-def _label_scores(folder: Path, job: Job, run: Run, recognizer_name: str, training: Corpus, test: Corpus) -> Scores:
+def _recognize(folder: Path, recognizer_name: str, training: Corpus, test: Corpus) -> tuple[list[Posterior], float]:
+    """The probabilities of the actions of every test view, and the confidence above which they are nearly sure."""
+    recognizer = RECOGNIZERS[recognizer_name].learn(folder, training)
+    return [recognizer.of_clip(view.keypoints) for view in test.views], recognizer.sure
+
+
+def _label_scores(
+    folder: Path,
+    job: Job,
+    run: Run,
+    recognized: Callable[[], tuple[list[Posterior], float]],
+    training: Corpus,
+    test: Corpus,
+) -> Scores:
     """Read what labels do to an arm, or score it; ``labels.parquet`` comes last."""
     at = folder / "runs" / job.folder
     path = at / "labels.parquet"
     if not path.exists():
-        recognizer = RECOGNIZERS[recognizer_name].learn(folder, training)
+        posteriors, sure = recognized()
         arm = ARMS[job.variant.arm]
         conditioned = arm.conditional(_networks(run), job, _unconditioned(folder, job))
         found = score_labels(
             conditioned,
             test.views,
-            [recognizer.of_clip(view.keypoints) for view in test.views],
-            Gate.fit(conditioned, training.views[::GATE_EVERY], recognizer.sure),
+            posteriors,
+            Gate.fit(conditioned, training.views[::GATE_EVERY], sure),
             variant=job.variant,
             seed=job.seed,
             run=f"runs/{job.folder}",
