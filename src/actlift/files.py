@@ -36,6 +36,31 @@ def replacing(path: Path) -> Iterator[Path]:
             beside.unlink()
 
 
+@contextmanager
+def locked(path: Path, *, wait: bool) -> Iterator[bool]:
+    """Within, no other process holds ``path``, an empty file made where it is not; gives whether that is so.
+
+    The system lets go of it when the process ends, however it ends. Where the system has no such locks (Windows), it is
+    always so.
+
+    Args:
+        wait: until another process lets go; otherwise what it holds is not to be had.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a") as stream:
+        try:
+            import fcntl
+        except ImportError:
+            yield True
+            return
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        except BlockingIOError:
+            yield False
+            return
+        yield True
+
+
 def remove_leftovers(path: Path) -> None:
     """Remove what processes that were killed while writing ``path`` left beside it."""
     for beside in path.parent.glob(f".{path.name}.*.part"):

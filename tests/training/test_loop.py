@@ -446,6 +446,42 @@ def test_a_conditioned_network_resumes_to_the_same_bits(tmp_path, training, monk
     assert distance(weights(train(tmp_path / "part", training, told(training, 12), **options)), whole) == 0
 
 
+def test_weights_are_averaged_over_the_end_of_a_training(tmp_path, training, monkeypatch):
+    step, seen = module.LifterLearner.step, []
+
+    def noted(learner, number):
+        step(learner, number)
+        seen.append({k: v.clone() for k, v in learner.ensemble.network.member_state(0).items()})
+
+    monkeypatch.setattr(module.LifterLearner, "step", noted)
+    (spec,) = generalist(training, 10)
+    last = weights(train(tmp_path / "last", training, [spec], model=MODEL, **CPU))
+    seen.clear()
+    averaged = weights(train(tmp_path / "mean", training, [replace(spec, average=0.3)], model=MODEL, **CPU))
+    for key, mean in averaged.items():
+        own = key.removeprefix("everything/")
+        torch.testing.assert_close(mean, torch.stack([weights[own] for weights in seen[-3:]]).mean(dim=0))
+        assert torch.equal(last[key], seen[-1][own]), "what is trained is the same"
+    assert distance(averaged, last) > 1e-4
+
+
+def test_an_average_of_weights_resumes_to_the_same_bits(tmp_path, training, monkeypatch):
+    step = module.LifterLearner.step
+
+    def killed(learner, number):
+        if number == 9:
+            raise MemoryError
+        step(learner, number)
+
+    specs = [replace(spec, average=0.5) for spec in experts(training, 12, 6)]
+    whole = weights(train(tmp_path / "whole", training, specs, model=MODEL, **CPU))
+    monkeypatch.setattr(module.LifterLearner, "step", killed)
+    with pytest.raises(MemoryError):
+        train(tmp_path / "part", training, specs, model=MODEL, save_every_s=0.0, **CPU)
+    monkeypatch.setattr(module.LifterLearner, "step", step)
+    assert distance(weights(train(tmp_path / "part", training, specs, model=MODEL, **CPU)), whole) == 0
+
+
 def test_the_share_of_windows_is_untold_and_pairs_alike(training):
     (member,) = told(training, 12)
     draw = module.Conditions(member, 3, seed=0)

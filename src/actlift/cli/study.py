@@ -9,7 +9,7 @@ from actlift.cli import console
 from actlift.cli.data import data_prepare
 from actlift.errors import InputError
 from actlift.models.options import Network
-from actlift.study.plan import LabelSource, Plan
+from actlift.study.plan import Labels, LabelSource, Plan
 from actlift.study.presets import PRESETS, Preset
 from actlift.training.budget import Budget
 from actlift.training.settings import Device, JointWeights, Loss, Precision
@@ -19,7 +19,8 @@ def study_verb(
     corpus: Path,
     out: Path,
     *,
-    test_subjects: tuple[str, ...],
+    test_subjects: tuple[str, ...] = (),
+    folds: str = "",
     arms: tuple[str, ...] = Plan.arms,
     matching: tuple[str, ...] = Plan.matching,
     seeds: tuple[int, ...] = Plan.seeds,
@@ -31,7 +32,7 @@ def study_verb(
     snapshots: int = Plan.snapshots,
     velocity_loss: float = Loss.velocity,
     joint_weights: JointWeights = Loss.joints,
-    labels: bool = False,
+    labels: Labels = "",
     labels_by: LabelSource = Plan.labels_by,
     all_actions: bool = False,
     precision: Precision = "auto",
@@ -51,6 +52,7 @@ def study_verb(
         actlift study corpus studies/first --test-subjects S7 S8 --steps 6000
         actlift study corpus studies/two --test-subjects S7 S8 --arms experts conditioned --matching total per_model
         actlift study corpus studies/scarce --test-subjects S7 S8 --matching frames --frames 7600 --steps 800
+        actlift study corpus studies/people --folds people --labels predicted --arms conditioned ensemble-2
         actlift study corpus studies/first --config study.yaml
         actlift study corpus studies/fair --test-subjects S7 S8 --preset fair --receptive-fields 1 27
         actlift study corpus studies/paper --test-subjects S7 S8 --preset paper --scale 0.02
@@ -65,9 +67,15 @@ def study_verb(
         The study folder.
     test_subjects
         People held out to report on: no frame of theirs is trained on.
+    folds
+        In place of test subjects, everybody is held out in turn: people leaves one person out at a time, people:6 one
+        of 6 groups. Several processes may run the same command and share the folds.
     arms
         Of generalist, experts, random-experts, cluster-experts, conditioned, random-conditioned, cluster-conditioned,
-        finetuned, finetuned-conditioned, finetuned-experts, random-finetuned-experts. The generalist is always trained.
+        finetuned, finetuned-conditioned, finetuned-experts, random-finetuned-experts, and the controls averaged,
+        batch-statistics, ensemble-2, ensemble-4, dataset-conditioned, random-, cluster- and
+        dataset-finetuned-conditioned, cluster-finetuned-experts, finetuned-ensemble-2, soup, constant-pose,
+        nearest-pose. The generalist is always trained.
     matching
         What budgets have in common. total: all experts together take as many steps as the generalist. per_model: each
         expert takes as many. Or frames or epochs, which stand alone since their generalist is another.
@@ -91,8 +99,8 @@ def study_verb(
     joint_weights
         Of joints in the loss: equal, or extremities, where hands and feet weigh most.
     labels
-        Also score experts and conditioned networks under predicted, missing and wrong actions; the recognizer's cost is
-        then taken off the conditioned networks' steps.
+        Also score experts and conditioned networks under predicted actions, or (all) under predicted, missing and wrong
+        ones; the recognizer's cost is then taken off the conditioned networks' steps.
     labels_by
         What predicts these actions: network, as `recognize` trains it and videos are lifted with; or clip, its
         baseline, a linear discriminant of a clip's statistics.
@@ -116,6 +124,7 @@ def study_verb(
 
     plan = Plan(
         test_subjects=test_subjects,
+        folds=folds,
         arms=arms,
         matching=matching,
         seeds=seeds,

@@ -4,7 +4,8 @@ Two averages are always both given, because they are two numbers: "mean over act
 papers do), "mean over frames" every frame. Inside an action frames weigh alike, over all clips and cameras. With
 several seeds each seed is averaged first and the seeds' results then have equal weight.
 
-What is compared are variants: an arm of a study under one matching of budgets, told one kind of label (`Variant`).
+What is compared are variants: an arm of a study under one matching of budgets, told one kind of label, its poses as
+they are or smoothed (`Variant`).
 """
 
 import re
@@ -45,6 +46,7 @@ class Variant:
         matching: how the arm's budget is matched with the generalist's, one of `MATCHINGS`; "" where there is one way.
         label: what the network is told of the action, one of `LABELS`; "" where there is nothing to tell.
         mixture: whether its poses are the mean of conditioned and unconditioned ones.
+        smoothed: whether they went through the output filter (actlift.lifting.smoothing).
 
     Raises:
         InputError: for a matching or label that is none of ours.
@@ -54,6 +56,7 @@ class Variant:
     matching: str = ""
     label: str = ""
     mixture: bool = False
+    smoothed: bool = False
 
     def __post_init__(self) -> None:
         for what, given, known in (("matching", self.matching, MATCHINGS), ("label", self.label, LABELS)):
@@ -63,7 +66,8 @@ class Variant:
     def __str__(self) -> str:
         matching = f" ({self.matching.replace('_', ' ')})" if self.matching else ""
         label = f": {LABELS[self.label]}" if self.label else ""
-        return f"{self.arm}{matching}{', mixture' if self.mixture else ''}{label}"
+        smoothed = ", smoothed" if self.smoothed else ""
+        return f"{self.arm}{matching}{', mixture' if self.mixture else ''}{label}{smoothed}"
 
 
 GENERALIST = Variant("generalist")
@@ -74,6 +78,7 @@ COLUMNS: dict[str, type] = {
     "matching": str,
     "label": str,
     "mixture": bool,
+    "smoothed": bool,
     "seed": int,
     "action": str,
     "subject": str,
@@ -84,12 +89,12 @@ COLUMNS: dict[str, type] = {
     "frames": int,
     "value": float,
 }
-"""The table's columns; `arm`, `matching`, `label` and `mixture` are the fields of a `Variant`. `joint` is "all" or a
-joint's (bone's) name; `frames` is how many frames `value` averages, and `value` is in the metric's reported unit (mm,
-mm/frame, mm/frame² or %)."""
+"""The table's columns; `arm`, `matching`, `label`, `mixture` and `smoothed` are the fields of a `Variant`. `joint` is
+"all" or a joint's (bone's) name; `frames` is how many frames `value` averages, and `value` is in the metric's reported
+unit (mm, mm/frame, mm/frame² or %)."""
 
 _DTYPES: dict[type, Any] = {str: "str", int: "int64", float: "float64", bool: "bool"}
-_VARIANT = ["arm", "matching", "label", "mixture"]
+_VARIANT = ["arm", "matching", "label", "mixture", "smoothed"]
 _KEY = [*_VARIANT, "seed", "clip", "camera", "metric", "joint"]
 
 
@@ -392,10 +397,13 @@ OLD_ARMS = {
 
 
 def _upgraded(table: pd.DataFrame) -> pd.DataFrame:
-    """The columns of a variant in place of the one string that carried them before format 2 of studies.
+    """The columns of a variant in place of the one string that carried them before format 2 of studies, and that of
+    `smoothed`, which nothing was before it came.
 
     Such a string was "experts (pooled)", "conditioned: oracle label" or "specialised, mixture: predicted label".
     """
+    if "mixture" in table.columns and "smoothed" not in table.columns:
+        return table.assign(smoothed=False)
     new = _VARIANT[1:]
     if "arm" not in table.columns or not set(new).isdisjoint(table.columns):
         return table
@@ -422,7 +430,8 @@ def _numbered(rows: pd.DataFrame) -> tuple[tuple[Variant, ...], pd.Series]:
     number = rows.groupby(_VARIANT, sort=False).ngroup().rename("variant")
     first = rows.loc[~number.duplicated(), _VARIANT]
     return tuple(
-        Variant(str(a), str(m), str(label), bool(mix)) for a, m, label, mix in first.itertuples(index=False)
+        Variant(str(a), str(m), str(label), bool(mix), bool(smooth))
+        for a, m, label, mix, smooth in first.itertuples(index=False)
     ), number
 
 

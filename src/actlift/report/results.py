@@ -8,7 +8,7 @@
 """
 
 from collections.abc import Mapping
-from dataclasses import astuple, dataclass, replace
+from dataclasses import astuple, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -276,10 +276,10 @@ def is_main(variant: Variant) -> bool:
 
 def variants_of_runs(scores: Scores) -> dict[str, tuple[Variant, int]]:
     """The variant and seed of every run, in the order of the table; of variants that share a run, the first."""
-    first = scores.table.drop_duplicates("run")[["run", "arm", "matching", "label", "mixture", "seed"]]
+    first = scores.table.drop_duplicates("run").set_index("run")
+    columns = [field.name for field in fields(Variant)]
     return {
-        str(run): (Variant(str(arm), str(matching), str(label), bool(mixture)), int(seed))
-        for run, arm, matching, label, mixture, seed in first.itertuples(index=False)
+        str(run): (Variant(**{name: row[name] for name in columns}), int(row["seed"])) for run, row in first.iterrows()
     }
 
 

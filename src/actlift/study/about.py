@@ -20,6 +20,8 @@ class About:
         against: the arm without labels, trained alike, that it is held against (the generalist where that was not
             trained).
         mixtures_alike: whether its mixture is held against the mixture of that arm.
+        controls: arms of the same cost in use that know less, which its gain has to exceed.
+        mixture_controls: the same of its mixture, which averages poses of two networks.
     """
 
     note: str
@@ -31,6 +33,8 @@ class About:
     labeled: bool = False
     against: str = GENERALIST.arm
     mixtures_alike: bool = False
+    controls: tuple[str, ...] = ()
+    mixture_controls: tuple[str, ...] = ()
 
 
 ABOUT: dict[str, About] = {
@@ -60,6 +64,8 @@ ABOUT: dict[str, About] = {
         "mean of the conditioned network's poses told and untold, or untold where in doubt",
         partition="action",
         labeled=True,
+        controls=("random-conditioned", "cluster-conditioned", "dataset-conditioned"),
+        mixture_controls=("ensemble-2",),
     ),
     "random-conditioned": About(
         "control: one network that is told a random part of the clips, as large as the action",
@@ -69,15 +75,45 @@ ABOUT: dict[str, About] = {
     "cluster-conditioned": About(
         "control: one network that is told the cluster of similar poses", partition="cluster", control=True
     ),
+    "dataset-conditioned": About(
+        "control: one network that is told which data set a clip is of", partition="dataset", control=True
+    ),
     "finetuned": About(
         "the generalist, the last part of its training in evaluation mode",
         "mean of the poses of the fine-tuned network and of the one it began from",
+        controls=("batch-statistics", "averaged"),
+        mixture_controls=("ensemble-2",),
     ),
     "finetuned-conditioned": About(
         "the network that is told the action, the last part of its training in evaluation mode",
         "mean of that network's poses told and untold, untold where in doubt",
         partition="action",
         labeled=True,
+        against="finetuned",
+        controls=(
+            "finetuned",
+            "random-finetuned-conditioned",
+            "cluster-finetuned-conditioned",
+            "dataset-finetuned-conditioned",
+        ),
+        mixture_controls=("finetuned-ensemble-2",),
+    ),
+    "random-finetuned-conditioned": About(
+        "control: the same network, told a random part of the clips, as large as the action",
+        partition="random",
+        control=True,
+        against="finetuned",
+    ),
+    "cluster-finetuned-conditioned": About(
+        "control: the same network, told the cluster of similar poses",
+        partition="cluster",
+        control=True,
+        against="finetuned",
+    ),
+    "dataset-finetuned-conditioned": About(
+        "control: the same network, told which data set a clip is of",
+        partition="dataset",
+        control=True,
         against="finetuned",
     ),
     "finetuned-experts": About(
@@ -88,6 +124,8 @@ ABOUT: dict[str, About] = {
         labeled=True,
         against="finetuned",
         mixtures_alike=True,
+        controls=("finetuned", "soup", "random-finetuned-experts", "cluster-finetuned-experts"),
+        mixture_controls=("finetuned-ensemble-2",),
     ),
     "random-finetuned-experts": About(
         "control: the same for random parts of the clips, as large as the actions",
@@ -98,5 +136,30 @@ ABOUT: dict[str, About] = {
         against="finetuned",
         mixtures_alike=True,
     ),
+    "cluster-finetuned-experts": About(
+        "control: the same for clusters of similar poses",
+        "control: mean of the poses of the cluster's copy and of the untold network",
+        partition="cluster",
+        per_part=True,
+        control=True,
+        against="finetuned",
+        mixtures_alike=True,
+    ),
+    "averaged": About("control: the generalist's training, the mean of its weights over its last part", control=True),
+    "batch-statistics": About(
+        "control: the generalist, its normalization statistics measured again without dropout", control=True
+    ),
+    "ensemble-2": About("control: mean of the poses of two generalists of different seeds", control=True),
+    "ensemble-4": About("control: mean of the poses of four generalists of different seeds", control=True),
+    "finetuned-ensemble-2": About(
+        "control: mean of the poses of two fine-tuned generalists of different seeds", control=True, against="finetuned"
+    ),
+    "soup": About(
+        "control: one network, the mean of the weights of the copies fine-tuned on each action",
+        control=True,
+        against="finetuned",
+    ),
+    "constant-pose": About("baseline: the mean training pose, whatever is seen", control=True),
+    "nearest-pose": About("baseline: the training pose that looks most alike, frame by frame", control=True),
 }
 """The arms of actlift, which are rows of :data:`actlift.study.arms.ARMS`."""

@@ -10,6 +10,8 @@ Experts              one network for every part of a partition, for every matchi
 Conditioned          one network for everything that is told the part
 Finetuned            one of these networks, the last part of its training with frozen normalization statistics
 FinetunedExperts     a conditioned network, and a copy of it for every part, fine-tuned so on that part
+Averaged             one network for everything, the mean of its weights over the last part of its training
+Derived              a predictor that is made of other arms' networks, or of the training poses, and trains nothing
 ===================  ===================================================================================================
 
 How budgets are matched, all in optimizer steps of one batch size:
@@ -26,9 +28,10 @@ A conditioned network spends what the generalist spends, less what the recognize
 that, FINETUNING is for fine-tuning where an arm fine-tunes; its copies share it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
+from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
@@ -39,10 +42,11 @@ from actlift.data.windows import rows_of
 from actlift.errors import InputError
 from actlift.evaluation.scores import GENERALIST, Variant
 from actlift.lifting.conditional import ConditionalLifter
-from actlift.lifting.predict import LifterPredictor, Poses, route
+from actlift.lifting.predict import LifterPredictor, Poses, Predictor, route
 from actlift.models.base import Lifter, given
 from actlift.models.options import Network
 from actlift.study.about import ABOUT, About
+from actlift.study.derived import ConstantPose, Mean, NearestPose, measure_statistics, soup
 from actlift.study.partitions import PARTITIONS, Partition
 from actlift.study.plan import Plan
 from actlift.study.recognizers import recognizing_steps
@@ -51,6 +55,7 @@ from actlift.training.loop import ModelSpec
 
 EVERYTHING = "everything"
 FINETUNING = 0.3  # of a budget, for fine-tuning
+AVERAGING = 0.3  # of a training, over which weights are averaged
 PAPER_RATE, PAPER_FACTOR = 1e-3, 0.95
 
 
@@ -66,6 +71,8 @@ class Job:
         conditions: the parts that the arm's one network is told, in the order of its conditions.
         base: the training that this one goes on from.
         base_of: the arm that goes on from this one.
+        sources: trainings of other arms whose networks a job that trains nothing is made of.
+        make: of a job that trains nothing: from the networks of its sources to a predictor.
     """
 
     variant: Variant
@@ -75,6 +82,8 @@ class Job:
     conditions: tuple[str, ...] = ()
     base: "Job | None" = None
     base_of: str = ""
+    sources: "tuple[Job, ...]" = ()
+    make: Callable[[Sequence[Lifter]], Predictor] | None = None
 
     def model(self, network: Network) -> dict[str, Any]:
         """Keywords of the job's networks."""
@@ -88,8 +97,14 @@ class Job:
         return {spec.name: given(base, self.base.conditions.index(spec.name)) for spec in self.specs}
 
     @property
+    def run(self) -> str:
+        """The run folder that its networks lie in, relative to the study's; "" of a job without networks."""
+        trained = self if self.make is None else next(iter(self.sources), None)
+        return f"runs/{trained.folder}" if trained else ""
+
+    @property
     def windows(self) -> int:
-        """The cost: windows of all trainings together, the base's among them."""
+        """The cost: windows of all trainings together, the base's among them, but not of what other arms trained."""
         return sum(spec.budget.windows for spec in self.specs) + (self.base.windows if self.base else 0)
 
     @property
@@ -267,6 +282,85 @@ class FinetunedExperts:
         return ConditionalLifter.from_experts(networks, unconditioned)
 
 
+@dataclass(frozen=True)
+class Averaged:
+    """The generalist's training, at whose end stands the mean of its weights over the last AVERAGING of it."""
+
+    about: About
+
+    def jobs(self, name: str, training: Corpus, plan: Plan) -> list[Job]:
+        return [
+            Job(Variant(name), seed, (replace(_everything(training, plan, seed), average=AVERAGING),))
+            for seed in plan.seeds
+        ]
+
+    def poses(self, networks: Mapping[str, Lifter], job: Job, views: Sequence[View]) -> Poses:
+        del job
+        return LifterPredictor(networks[EVERYTHING])([v.keypoints for v in views])
+
+    def conditional(self, networks: Mapping[str, Lifter], job: Job, unconditioned: Lifter) -> ConditionalLifter:
+        raise NotImplementedError("a network that knows no parts takes no labels")
+
+
+@dataclass(frozen=True)
+class Derived:
+    """What is made of the networks of another arm, or of the training poses alone, and trains nothing.
+
+    Attributes:
+        make: from the training people, a seed and those networks to a predictor.
+        base: the name of the other arm; "" where none is needed.
+        seeds: how many seeds of it each predictor takes: its own and the next, trained where the plan lacks them.
+    """
+
+    about: About
+    make: Callable[[Corpus, int, Sequence[Lifter]], Predictor]
+    base: str = ""
+    seeds: int = 1
+
+    def jobs(self, name: str, training: Corpus, plan: Plan) -> list[Job]:
+        found = []
+        for seed in plan.seeds:
+            sources: tuple[Job, ...] = ()
+            if self.base:
+                needed = replace(plan, seeds=tuple(range(seed, seed + self.seeds)))
+                sources = tuple(ARMS[self.base].jobs(self.base, training, needed))
+            made = partial(self.make, training, seed)
+            found.append(Job(Variant(name), seed, (), sources=sources, make=made))
+        return found
+
+    def poses(self, networks: Mapping[str, Lifter], job: Job, views: Sequence[View]) -> Poses:
+        assert job.make is not None
+        return job.make(list(networks.values()))([v.keypoints for v in views])
+
+    def conditional(self, networks: Mapping[str, Lifter], job: Job, unconditioned: Lifter) -> ConditionalLifter:
+        raise NotImplementedError("what is made of networks takes no labels")
+
+
+def _mean(training: Corpus, seed: int, networks: Sequence[Lifter]) -> Predictor:
+    del training, seed
+    return Mean.of(networks)
+
+
+def _measured(training: Corpus, seed: int, networks: Sequence[Lifter]) -> Predictor:
+    (network,) = networks
+    return LifterPredictor(measure_statistics(network, training, seed=seed))
+
+
+def _soup(training: Corpus, seed: int, networks: Sequence[Lifter]) -> Predictor:
+    del training, seed
+    return LifterPredictor(soup(networks))
+
+
+def _constant(training: Corpus, seed: int, networks: Sequence[Lifter]) -> Predictor:
+    del networks, seed
+    return ConstantPose.of(training)
+
+
+def _nearest(training: Corpus, seed: int, networks: Sequence[Lifter]) -> Predictor:
+    del networks
+    return NearestPose.of(training, seed=seed)
+
+
 ARMS: dict[str, Arm] = {
     GENERALIST.arm: Generalist(ABOUT[GENERALIST.arm]),
     "experts": Experts(ABOUT["experts"]),
@@ -275,10 +369,24 @@ ARMS: dict[str, Arm] = {
     "conditioned": Conditioned(ABOUT["conditioned"]),
     "random-conditioned": Conditioned(ABOUT["random-conditioned"]),
     "cluster-conditioned": Conditioned(ABOUT["cluster-conditioned"]),
+    "dataset-conditioned": Conditioned(ABOUT["dataset-conditioned"]),
     "finetuned": Finetuned(ABOUT["finetuned"], base=GENERALIST.arm),
     "finetuned-conditioned": Finetuned(ABOUT["finetuned-conditioned"], base="conditioned"),
+    **{
+        f"{part}-finetuned-conditioned": Finetuned(ABOUT[f"{part}-finetuned-conditioned"], base=f"{part}-conditioned")
+        for part in ("random", "cluster", "dataset")
+    },
     "finetuned-experts": FinetunedExperts(ABOUT["finetuned-experts"], base="conditioned"),
     "random-finetuned-experts": FinetunedExperts(ABOUT["random-finetuned-experts"], base="random-conditioned"),
+    "cluster-finetuned-experts": FinetunedExperts(ABOUT["cluster-finetuned-experts"], base="cluster-conditioned"),
+    "averaged": Averaged(ABOUT["averaged"]),
+    "batch-statistics": Derived(ABOUT["batch-statistics"], _measured, GENERALIST.arm),
+    "ensemble-2": Derived(ABOUT["ensemble-2"], _mean, GENERALIST.arm, seeds=2),
+    "ensemble-4": Derived(ABOUT["ensemble-4"], _mean, GENERALIST.arm, seeds=4),
+    "finetuned-ensemble-2": Derived(ABOUT["finetuned-ensemble-2"], _mean, "finetuned", seeds=2),
+    "soup": Derived(ABOUT["soup"], _soup, "finetuned-experts"),
+    "constant-pose": Derived(ABOUT["constant-pose"], _constant),
+    "nearest-pose": Derived(ABOUT["nearest-pose"], _nearest),
 }
 
 

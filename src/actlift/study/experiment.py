@@ -1,17 +1,20 @@
 """The study: train and score arms under matched budgets, over several seeds (see :mod:`actlift.study.arms`).
 
 A study folder holds ``study.json``, ``runs/`` with one run folder per arm, matching and seed, and ``scores.parquet``.
-With labels (see :mod:`actlift.study.labels`) it also holds the recognizer (a run folder) and ``labels.parquet`` (the
-generalist beside what labels make of the arms), and the run folders of arms that are scored under labels
-``by_label.parquet`` (errors conditioned on every label), ``labels.parquet`` and ``labels.json``.
-Running the same study again resumes what is unfinished and retrains nothing that is done; arms, matchings and seeds
-can be added.
+With labels (see :mod:`actlift.study.labels`) it also holds the recognizer (a run folder), and the run folders of arms
+that are scored under labels ``predicted.parquet``; with all labels also ``labels.parquet`` (the generalist beside what
+labels make of the arms), and in the run folders ``by_label.parquet`` (errors conditioned on every label),
+``labels.parquet`` and ``labels.json``.
+A study over folds of people (:mod:`actlift.study.folds`) holds a study of every fold in ``folds/``, and their scores
+together. Running the same study again resumes what is unfinished and retrains nothing that is done; arms, matchings and
+seeds can be added.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cache, partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -20,14 +23,16 @@ from jaxtyping import Float
 from actlift.data.corpus import Corpus, View
 from actlift.errors import InputError
 from actlift.evaluation.evaluate import score_poses
-from actlift.evaluation.scores import GENERALIST, Scores
-from actlift.files import read_json, remove_leftovers, replacing, write_json
+from actlift.evaluation.scores import ALL_JOINTS, GENERALIST, Scores, Variant
+from actlift.files import locked, read_json, remove_leftovers, replacing, write_json
 from actlift.geometry.skeleton import root_relative
-from actlift.lifting.conditional import Gate
+from actlift.lifting.conditional import ConditionalLifter, Gate
 from actlift.lifting.predict import LifterPredictor, Poses, load_lifter
+from actlift.lifting.smoothing import smooth
 from actlift.models.base import Lifter, check_network, unconditioned
 from actlift.study.arms import ARMS, Job, arms_of, plan_jobs
-from actlift.study.labels import LABEL_METRICS, score_labels
+from actlift.study.folds import make_folds
+from actlift.study.labels import predicted_poses, score_labels
 from actlift.study.plan import Plan
 from actlift.study.recognizers import RECOGNIZERS
 from actlift.study.upgrade import STUDY_FORMAT, upgrade_study
@@ -40,6 +45,7 @@ GATE_EVERY = 4  # training views per view that the mixture's gate is fitted on
 EXAMPLES = 4
 CURVE_METRICS = ("mpjpe", "mpjve")
 Posterior = Float[np.ndarray, " actions"]
+Recognized = Callable[[], tuple[list[Posterior], float]]  # as of `_recognize`
 
 
 @dataclass(frozen=True)
@@ -68,32 +74,80 @@ def run_study(
         OSError: where the folder cannot be written.
         Interrupted: after Ctrl-C; the same call resumes.
     """
-    training, test = corpus.split(plan.test_subjects, shared_actions_only=not plan.all_actions)
+    if plan.folds:
+        return _run_folds(folder, corpus, plan, on_progress)
+    training, test = plan.split(corpus)
     jobs = plan_jobs(training, plan)
     check_network(plan.network.keywords())
     resolve_device(plan.device)
     _claim(folder, corpus, plan, training, test)
-    total = sum(job.windows for job in jobs)
+    costs = {of.folder: of.windows for job in jobs for of in (job.sources or (job,))}  # each training once
+    total = sum(costs.values())
     recognized = cache(partial(_recognize, folder, plan.labels_by, training, test))
     parts: list[Scores] = []
     labeled: list[Scores] = []
     for number, job in enumerate(jobs, 1):
-        before = sum(j.windows for j in jobs[: number - 1])
+        runs = []
+        for of in job.sources or (job,):
 
-        def on_job_progress(moment: TrainProgress, job: Job = job, number: int = number, before: int = before) -> None:
-            on_progress(Progress(job, number, len(jobs), before + moment.windows, total, moment))
+            def on_job_progress(moment: TrainProgress, of: Job = of, number: int = number) -> None:
+                left = sum(costs.values())  # of it and of what comes after it
+                on_progress(Progress(of, number, len(jobs), total - left + moment.windows, total, moment))
 
-        run = _train(folder, job, training, test, plan, on_job_progress)
-        parts.append(_scores(folder, job, run, test))
+            if of.specs:
+                runs.append(_train(folder, of, training, test, plan, on_job_progress))
+            costs.pop(of.folder, None)
+        parts.append(_scores(folder, job, runs, test))
         if plan.labels and ARMS[job.variant.arm].about.labeled:
-            labeled.append(_label_scores(folder, job, run, recognized, training, test))
-            table = labeled[-1].table
-            parts.append(Scores(table[table["label"] == "predicted"]))
+            parts.append(_predicted_scores(folder, job, runs, recognized, training, test))
+            if plan.labels == "all":
+                labeled.append(_label_scores(folder, job, runs, recognized, training, test))
     scores = Scores.concat(parts)
     if labeled:
         Scores.concat([scores.of(GENERALIST), *labeled]).save(folder / "labels.parquet")
     scores.save(folder / "scores.parquet")
     return scores
+
+
+def _run_folds(folder: Path, corpus: Corpus, plan: Plan, on_progress: Callable[[Progress], None]) -> Scores:
+    """A study of every fold, in ``folds/``, and what they say together.
+
+    Several processes may run the same study: each fold is one process's, and the last one waits for the others.
+    """
+    folds = make_folds(corpus, plan.folds)
+    plans = {name: plan.of_fold(people) for name, people in folds.people.items()}
+    first = plans[next(iter(plans))]
+    jobs = len(plan_jobs(first.split(corpus)[0], first))  # of a fold: all have as many, of about the same cost
+    check_network(plan.network.keywords())
+    resolve_device(plan.device)
+    tested = {name for people in folds.people.values() for name in people}
+    test = corpus.select(predicate=lambda view: view.subject in tested and view.action not in folds.alone)
+    _claim(folder, corpus, plan, corpus, test, {"folds": asdict(folds)})
+    parts: dict[str, Scores] = {}
+    for wait in (False, True):
+        for place, (name, of_fold) in enumerate(plans.items()):
+
+            def on_fold_progress(at: Progress, place: int = place) -> None:
+                before, of_all = place * at.windows_total, len(plans) * at.windows_total
+                on_progress(replace(at, number=place * jobs + at.number, jobs=len(plans) * jobs,
+                                    windows=before + at.windows, windows_total=of_all))  # fmt: skip
+
+            if name in parts:
+                continue
+            at = folder / "folds" / name
+            with locked(at.with_name(f".{name}.lock"), wait=wait) as mine:
+                if mine:
+                    parts[name] = _of_whole(run_study(at, corpus, of_fold, on_progress=on_fold_progress), name)
+    scores = Scores.concat([parts[name] for name in plans])
+    scores.save(folder / "scores.parquet")
+    return scores
+
+
+def _of_whole(scores: Scores, fold: str) -> Scores:
+    """A fold's scores as those of the whole study have them: over all joints together."""
+    table = scores.table[scores.table["joint"] == ALL_JOINTS]
+    inside = table["run"].where(table["run"] == "", f"folds/{fold}/" + table["run"])
+    return Scores(table.assign(run=inside))
 
 
 def _train(
@@ -114,7 +168,7 @@ def _train(
             evaluation=_evaluation_callback(job, test.views, plan.snapshots) if plan.snapshots else None,
             on_progress=on_progress,
         )
-    (network,) = _networks(_train(folder, job.base, training, test, plan, on_progress)).values()
+    (network,) = _networks([_train(folder, job.base, training, test, plan, on_progress)]).values()
     before = job.base.windows
 
     def on_rest_progress(moment: TrainProgress) -> None:
@@ -132,25 +186,33 @@ def _train(
     )
 
 
-def _scores(folder: Path, job: Job, run: Run, test: Corpus) -> Scores:
-    """Read a trained job's scores, or score it: each part by its own network, or told it.
+def _scores(folder: Path, job: Job, runs: Sequence[Run], test: Corpus) -> Scores:
+    """Read a trained job's scores, or score it: each part by its own network, or told it; as it is and smoothed.
 
     Arms that are fine-tuned and take no labels are also scored as a mixture with what they began from.
     """
     path = folder / "runs" / job.folder / "scores.parquet"
     if not path.exists():
-        arm, of_run = ARMS[job.variant.arm], f"runs/{job.folder}"
-        poses = arm.poses(_networks(run), job, test.views)
+        arm = ARMS[job.variant.arm]
+        poses = arm.poses(_networks(runs), job, test.views)
+        path.parent.mkdir(parents=True, exist_ok=True)
         _save_examples(path.with_name("examples.npz"), poses, test.views)
-        scores = score_poses(poses, test.views, variant=job.variant, seed=job.seed, run=of_run)
+        parts = [_as_is_and_smoothed(job, job.variant, poses, test)]
         if job.base is not None and not arm.about.labeled:
             base = LifterPredictor(_unconditioned(folder, job))([v.keypoints for v in test.views])
             means = [(one + other) / 2 for one, other in zip(poses, base, strict=True)]
-            mixed = replace(job.variant, mixture=True)
-            of_means = score_poses(means, test.views, variant=mixed, seed=job.seed, run=of_run, metrics=LABEL_METRICS)
-            scores = Scores.concat([scores, of_means])
-        scores.save(path)
+            parts.append(_as_is_and_smoothed(job, replace(job.variant, mixture=True), means, test))
+        Scores.concat(parts).save(path)
     return Scores.read(path)
+
+
+def _as_is_and_smoothed(job: Job, variant: Variant, poses: Poses, test: Corpus) -> Scores:
+    return Scores.concat(
+        [
+            score_poses(of, test.views, variant=replace(variant, smoothed=smoothed), seed=job.seed, run=job.run)
+            for smoothed, of in ((False, poses), (True, smooth(poses, test.fps)))
+        ]
+    )
 
 
 def _recognize(folder: Path, recognizer_name: str, training: Corpus, test: Corpus) -> tuple[list[Posterior], float]:
@@ -159,38 +221,48 @@ def _recognize(folder: Path, recognizer_name: str, training: Corpus, test: Corpu
     return [recognizer.of_clip(view.keypoints) for view in test.views], recognizer.sure
 
 
+def _conditional(folder: Path, job: Job, runs: Sequence[Run]) -> ConditionalLifter:
+    return ARMS[job.variant.arm].conditional(_networks(runs), job, _unconditioned(folder, job))
+
+
+def _predicted_scores(
+    folder: Path, job: Job, runs: Sequence[Run], recognized: Recognized, training: Corpus, test: Corpus
+) -> Scores:
+    """Read how an arm does that is told the predicted action, and its mixture, as is and smoothed; or score it."""
+    path = folder / "runs" / job.folder / "predicted.parquet"
+    if not path.exists():
+        posteriors, sure = recognized()
+        conditioned = _conditional(folder, job, runs)
+        gate = Gate.fit(conditioned, training.views[::GATE_EVERY], sure)
+        predicted = predicted_poses(conditioned, test.views, posteriors, gate, job.variant)
+        Scores.concat([_as_is_and_smoothed(job, of, poses, test) for of, poses in predicted.items()]).save(path)
+    return Scores.read(path)
+
+
 def _label_scores(
-    folder: Path,
-    job: Job,
-    run: Run,
-    recognized: Callable[[], tuple[list[Posterior], float]],
-    training: Corpus,
-    test: Corpus,
+    folder: Path, job: Job, runs: Sequence[Run], recognized: Recognized, training: Corpus, test: Corpus
 ) -> Scores:
     """Read what labels do to an arm, or score it; ``labels.parquet`` comes last."""
     at = folder / "runs" / job.folder
     path = at / "labels.parquet"
     if not path.exists():
         posteriors, sure = recognized()
-        arm = ARMS[job.variant.arm]
-        conditioned = arm.conditional(_networks(run), job, _unconditioned(folder, job))
-        found = score_labels(
-            conditioned,
-            test.views,
-            posteriors,
-            Gate.fit(conditioned, training.views[::GATE_EVERY], sure),
-            variant=job.variant,
-            seed=job.seed,
-            run=f"runs/{job.folder}",
-        )
+        conditioned = _conditional(folder, job, runs)
+        gate = Gate.fit(conditioned, training.views[::GATE_EVERY], sure)
+        found = score_labels(conditioned, test.views, posteriors, gate, variant=job.variant, seed=job.seed, run=job.run)
         found.by_label.save(at / "by_label.parquet")
         write_json(at / "labels.json", found.notes)
         found.scores.save(path)
     return Scores.read(path)
 
 
-def _networks(run: Run) -> dict[str, Lifter]:
-    return {name: load_lifter(run, name) for name in run.members}
+def _networks(runs: Sequence[Run]) -> dict[str, Lifter]:
+    """The networks of runs, by name; by run and name where there are several runs."""
+    return {
+        name if len(runs) == 1 else f"{run.folder.name}/{name}": load_lifter(run, name)
+        for run in runs
+        for name in run.members
+    }
 
 
 def _unconditioned(folder: Path, job: Job) -> Lifter:
@@ -214,8 +286,15 @@ def _evaluation_callback(job: Job, views: Sequence[View], times: int) -> Evaluat
     return EvaluationCallback(times, measure)
 
 
-def _claim(folder: Path, corpus: Corpus, plan: Plan, training: Corpus, test: Corpus) -> None:
-    """Write study.json, or check that the folder holds the same study."""
+def _claim(
+    folder: Path,
+    corpus: Corpus,
+    plan: Plan,
+    training: Corpus,
+    test: Corpus,
+    more: Mapping[str, Any] = MappingProxyType({}),
+) -> None:
+    """Write study.json, with ``more`` in it, or check that the folder holds the same study."""
     path = folder / "study.json"
     fixed = plan.fixed(corpus.digest)
     remove_leftovers(path)
@@ -253,6 +332,7 @@ def _claim(folder: Path, corpus: Corpus, plan: Plan, training: Corpus, test: Cor
                 "views": len(test.views),
                 "frames": test.frames,
             },
+            **more,
             **environment(),
         },
     )

@@ -111,6 +111,26 @@ def score_labels(
     return LabelScores(Scores.concat(list(tables.values())), Scores.concat(parts), notes)
 
 
+def predicted_poses(
+    conditioned: ConditionalLifter,
+    views: Sequence[View],
+    posteriors: Sequence[Float[np.ndarray, " actions"]],
+    gate: Gate,
+    variant: Variant,
+) -> dict[Variant, Poses]:
+    """The poses of a conditioned lifter that is told the predicted action of every view, and those of its mixture.
+
+    Args:
+        posteriors, gate, variant: as for :func:`score_labels`.
+    """
+    actions = list(conditioned.actions)
+    seen = [v.keypoints for v in views]
+    told = replace(variant, label="predicted")
+    poses = conditioned.poses(seen, [actions[int(p.argmax())] for p in posteriors])
+    mixed, _ = mixture(conditioned, conditioned.unconditioned(seen), seen, posteriors, gate)
+    return {told: poses, replace(told, mixture=True): mixed}
+
+
 def _under_labels(
     tables: Mapping[str, Scores],
     views: Sequence[View],

@@ -1,15 +1,18 @@
 """What a study trains, and on whom it reports."""
 
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
+from actlift.data.corpus import Corpus
 from actlift.errors import InputError
 from actlift.models.options import Network
+from actlift.study.folds import parse_folds
 from actlift.training.budget import MATCHINGS, Budget
 from actlift.training.settings import Device, Loss, Precision
 
 LabelSource = Literal["network", "clip"]  # of actlift.study.recognizers
+Labels = Literal["", "predicted", "all"]
 
 
 @dataclass(frozen=True)
@@ -17,7 +20,8 @@ class Plan:
     """What a study trains and on whom it reports.
 
     Attributes:
-        test_subjects: people held out to report on.
+        test_subjects: people held out to report on; none where ``folds`` hold out everybody in turn.
+        folds: "people" or "people:K", a cross-validation (see :mod:`actlift.study.folds`); "" for one split.
         arms: generalist; experts, random-experts, cluster-experts, one network per part; conditioned,
             random-conditioned, cluster-conditioned, one network told the part; finetuned-experts,
             random-finetuned-experts, one such network of which a copy for each part is fine-tuned on that part;
@@ -33,8 +37,8 @@ class Plan:
         snapshots: how often along training the error on the held-out people is noted, for learning curves only.
         network: of all arms alike.
         loss: of all arms alike.
-        labels: also score experts and the conditioned network under predicted, missing and wrong actions; the cost of
-            the recognizer is then taken off the conditioned networks' budget.
+        labels: also score experts and conditioned networks under predicted actions, or under predicted, missing and
+            wrong ones (all); the cost of the recognizer is then taken off the conditioned networks' budget.
         labels_by: what predicts actions: network, the one that `recognize` trains and videos are lifted with; or clip,
             its baseline, linear discriminant analysis of a clip's statistics.
         all_actions: also train on actions that no held-out person does (never scored).
@@ -42,7 +46,7 @@ class Plan:
         device: cpu, cuda, or auto.
     """
 
-    test_subjects: tuple[str, ...]
+    test_subjects: tuple[str, ...] = ()
     arms: tuple[str, ...] = ("generalist", "experts", "random-experts")
     matching: tuple[str, ...] = ("total",)
     seeds: tuple[int, ...] = (0, 1, 2)
@@ -52,9 +56,10 @@ class Plan:
     snapshots: int = 0
     network: Network = field(default_factory=Network)
     loss: Loss = field(default_factory=Loss)
-    labels: bool = False
+    labels: Labels = ""
     labels_by: LabelSource = "network"
     all_actions: bool = False
+    folds: str = ""
     precision: Precision = "auto"
     device: Device = "auto"
 
@@ -74,13 +79,36 @@ class Plan:
             raise InputError(f"a velocity loss takes pairs of frames: give an even batch, got {self.budget.batch}")
         if self.snapshots < 0:
             raise InputError(f"a number of snapshots is 0 or more, got {self.snapshots}")
+        if self.folds:
+            parse_folds(self.folds)
+        if bool(self.folds) == bool(self.test_subjects):
+            raise InputError(
+                "a study holds out test subjects, or everybody in turn in folds: give one of them, got test subjects "
+                f"{', '.join(self.test_subjects) or 'none'} and folds {self.folds or 'none'}"
+            )
         for name, values in (
-            ("test subjects", self.test_subjects),
+            *(() if self.folds else (("test subjects", self.test_subjects),)),
             ("matchings", self.matching),
             ("seeds", self.seeds),
         ):
             if not values or len(set(values)) != len(values):
                 raise InputError(f"a study needs {name}, each once; got {values}")
+
+    def split(self, corpus: Corpus) -> tuple[Corpus, Corpus]:
+        """Cut a corpus into what is trained on and what is reported on: actions that stand on both sides, and of
+        training people the others too where ``all_actions``.
+
+        Raises:
+            InputError: as :meth:`actlift.data.corpus.Corpus.split`.
+        """
+        training, test = corpus.split(self.test_subjects, shared_actions_only=True)
+        if self.all_actions:
+            training, _ = corpus.split(self.test_subjects)
+        return training, test
+
+    def of_fold(self, people: tuple[str, ...]) -> "Plan":
+        """The study of one fold, which trains on all that the others do."""
+        return replace(self, folds="", test_subjects=people, all_actions=True)
 
     def fixed(self, digest: str) -> dict[str, Any]:
         """What may not change between two calls of one study; arms, matchings and seeds may grow."""
@@ -88,6 +116,8 @@ class Plan:
         kept = {key: value for key, value in asdict(self).items() if key not in free}
         if self.loss.plain:
             del kept["loss"]
+        if not self.folds:
+            del kept["folds"]
         kept["network"] = self.network.record()
         kept["test_subjects"] = sorted(self.test_subjects)
         plain: dict[str, Any] = json.loads(json.dumps({"corpus": digest, **kept}))

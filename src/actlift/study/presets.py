@@ -148,7 +148,7 @@ def _aware(plan: Plan, scale: float, receptive_fields: tuple[int, ...]) -> dict[
                 plan,
                 network=replace(plan.network, receptive_field=field),
                 budget=Budget(steps, plan.budget.batch),
-                labels=True,
+                labels="all",
                 snapshots=0,
             )
     return plans

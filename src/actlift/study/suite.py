@@ -41,7 +41,7 @@ def run_suite(
         OSError: where the folder cannot be written.
         Interrupted: after Ctrl-C; the same call resumes.
     """
-    training, _ = corpus.split(base.test_subjects, shared_actions_only=not base.all_actions)
+    training, _ = base.split(corpus)
     plans = settings_of(preset, base, training_frames=training.frames, scale=scale, receptive_fields=receptive_fields)
     jobs = {name: plan_jobs(training, plan) for name, plan in plans.items()}
     _claim(folder, corpus, training, preset, scale, plans)

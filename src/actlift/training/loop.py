@@ -60,6 +60,9 @@ class ModelSpec:
         learning_rate: over progress through that.
         conditions: of every row, for networks that take conditions. Some are withheld in training, so that the network
             also learns to do without.
+        average: over how much of its end weights are averaged, from 0 (what comes out are those of the last step) up to
+            1 (Izmailov et al. 2018, "Averaging weights leads to wider optima and better generalization", UAI; every
+            step counts alike, running statistics too).
     """
 
     name: str
@@ -67,6 +70,11 @@ class ModelSpec:
     budget: Budget
     learning_rate: Schedule = LEARNING_RATE
     conditions: Int[np.ndarray, " n"] | None = None
+    average: float = 0.0
+
+    def averaged(self, step: int) -> int:
+        """How many steps are averaged once ``step`` steps are done."""
+        return max(0, step - round((1 - self.average) * self.budget.steps))
 
     def record(self) -> dict[str, Any]:
         """What of it determines the weights, as a run's identity holds it."""
@@ -78,6 +86,8 @@ class ModelSpec:
         }
         if self.conditions is not None:
             record["conditions"] = f"{zlib.crc32(self.conditions.tobytes()):08x}"
+        if self.average:
+            record["average"] = self.average
         return record
 
 
@@ -476,6 +486,7 @@ class LifterLearner:
         self.draws = Batches(corpus, specs, make_on_meta(model), loss, seed, device)
         self.names = list(self.specs)
         self.loss = torch.zeros(len(specs), device=device)
+        self.averages: dict[str, dict[str, Tensor]] = {}
 
     def begin(self) -> None:
         """Every member's first weights depend on the seed and its name alone."""
@@ -498,22 +509,42 @@ class LifterLearner:
             rates=[spec.learning_rate(p) for spec, p in zip(own, progress, strict=True)],
             momenta=[BATCH_NORM_MOMENTUM(p) for p in progress],
         )
+        for spec in own:
+            if count := spec.averaged(number + 1):
+                self._average(spec.name, count)
 
     def learning_rate(self, number: int) -> float:
         first = self.specs[self.names[0]]
         return first.learning_rate(first.budget.progress(number))
 
     def state(self) -> dict[str, Tensor]:
-        return self.ensemble.state()
+        means = {f"{name}/mean.{k}": v for name in self.names for k, v in self.averages.get(name, {}).items()}
+        return self.ensemble.state() | means
 
     def load(self, active: list[str], tensors: Mapping[str, Tensor]) -> None:
         own = {name: of_member(tensors, name) for name in active}
         self._stack(active, [self.network(_weights(own[name])) for name in active])
         self.ensemble.load_moments(tensors)
+        for name, of in own.items():
+            if means := {k.removeprefix("mean."): v.to(self.device) for k, v in of.items() if k.startswith("mean.")}:
+                self.averages[name] = means
 
     def weights(self, name: str) -> dict[str, Tensor]:
+        return self.averages.get(name) or self._last(name)
+
+    def _last(self, name: str) -> dict[str, Tensor]:
+        """A member's weights after its last step, averaged or not."""
         state: dict[str, Tensor] = self.ensemble.network.member_state(self.names.index(name))
         return state
+
+    def _average(self, name: str, count: int) -> None:
+        """Take a member's weights into their mean over so many steps."""
+        last = self._last(name)
+        if count == 1:
+            self.averages[name] = {key: value.clone() for key, value in last.items()}
+            return
+        for key, mean in self.averages[name].items():
+            mean.lerp_(last[key], 1 / count)
 
     def keep(self, names: list[str]) -> None:
         index = [self.names.index(name) for name in names]
@@ -599,8 +630,8 @@ def make_on_meta(model: Mapping[str, Any]) -> Lifter:
 
 
 def _weights(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """A member's weights among its optimizer's moments."""
-    return {k: v for k, v in tensors.items() if not k.startswith("adam.")}
+    """A member's weights among its optimizer's moments and its weights' means."""
+    return {k: v for k, v in tensors.items() if not k.startswith(("adam.", "mean."))}
 
 
 class Conditions:
