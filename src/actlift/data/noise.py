@@ -5,8 +5,9 @@ Three models: `Exact`, `IndependentNoise` and `DetectorNoise`. Each is a frozen 
 `seed` fixes every bit of the result.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float, Float64, Int
@@ -186,7 +187,7 @@ class DetectorNoise:
         """Draw the constant offset of every joint; the right one of a pair has the left one's, mirrored."""
         limb = _MID_LIMB + _EXTREMITY
         length = _by_part(skeleton, (_HIP, self.offset_hip), (limb, self.offset_limb), other=self.offset)
-        drawn = rng.standard_normal((len(skeleton), 2)) * length[:, None] / np.sqrt(2)
+        drawn: Float64[np.ndarray, "j 2"] = rng.standard_normal((len(skeleton), 2)) * length[:, None] / np.sqrt(2)
         mirror = np.array(skeleton.mirror)
         second = mirror < np.arange(len(skeleton))  # of each pair
         drawn[second] = drawn[mirror[second]] * (-1, 1)
@@ -205,7 +206,10 @@ class DetectorNoise:
         )
         shape = (t, len(skeleton), 2)
         lasting = np.sqrt(1 - self.white) * _autoregressive(rng, shape, fps * self.memory_s)
-        return sigma[:, None] * (lasting + np.sqrt(self.white) * rng.standard_normal(shape))
+        noise: Float64[np.ndarray, "t j 2"] = sigma[:, None] * (
+            lasting + np.sqrt(self.white) * rng.standard_normal(shape)
+        )
+        return noise
 
 
 Keypoints = Exact | IndependentNoise | DetectorNoise  # what makes the 2D keypoints of a corpus of exact projections
@@ -215,6 +219,13 @@ KEYPOINTS: dict[str, type[Exact] | type[IndependentNoise] | type[DetectorNoise]]
     "independent": IndependentNoise,
     "detector": DetectorNoise,
 }
+
+
+def kind_of(made: Mapping[str, Any]) -> str:
+    """Name the 2D keypoints that the provenance of a corpus records: a word of `KEYPOINTS`, or "detections"."""
+    words = {model.__name__: word for word, model in KEYPOINTS.items()}
+    kind = str(made["kind"])
+    return words.get(kind, kind.lower())
 
 
 def _checked(points_px: Float[np.ndarray, "t j 2"], skeleton: Skeleton, fps: float) -> Float64[np.ndarray, "t j 2"]:
