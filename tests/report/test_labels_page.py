@@ -327,6 +327,22 @@ def test_the_figure_has_a_panel_for_each_field_and_error(report: LabelsReport) -
     assert len(regret.panels) == 2
 
 
+def test_settings_on_other_keypoints_have_panels_and_titles_of_their_own(report: LabelsReport) -> None:
+    provenance = {"keypoints": {"kind": "DetectorNoise", "sigma": 0.0065}}
+    others = [
+        replace(at, study=replace(at.study, about={**at.study.about, "provenance": provenance}))
+        for at in report.studies
+    ]
+    steps, _ = label_drawings([*report.studies, *others])
+    assert [panel.title for panel in steps.panels] == [
+        f"{error}, {field} frames, {keypoints} noise, conditioned"
+        for field in FIELDS
+        for keypoints in ("detector", "independent")
+        for error in ("MPJPE", "MPJVE")
+    ]
+    assert {at.study.title for at in others}.isdisjoint(at.study.title for at in report.studies)
+
+
 @pytest.mark.slow
 def test_what_is_not_finished_is_named_and_breaks_nothing(suite: Path, tmp_path: Path) -> None:
     folder = tmp_path / "suite"

@@ -304,3 +304,11 @@ def test_a_scale_without_a_preset_is_refused(corpus_folder, tmp_path):
     words = ["study", str(corpus_folder), str(tmp_path / "s"), "--test-subjects", "syn4", "--scale", "0.5"]
     with pytest.raises(ValueError, match="--also, --scale and --receptive-fields belong to a preset"):
         app(words, result_action="return_value")
+
+
+def test_the_command_takes_a_second_corpus_and_refuses_the_same(corpus_folder, tmp_path):
+    words = ["study", str(corpus_folder), str(tmp_path / "s"), "--test-subjects", "syn4", "--also", str(corpus_folder)]
+    with pytest.raises(ValueError, match="--also, --scale and --receptive-fields belong to a preset"):
+        app(words, result_action="return_value")
+    with pytest.raises(ValueError, match="is the same corpus as"):
+        app([*words, "--preset", "fair"], result_action="return_value")
