@@ -153,7 +153,8 @@ def test_what_was_planted_is_told(report: LabelsReport) -> None:
             for of in (replace(CONDITIONED, label="predicted"), GENERALIST)
         )
         effect = f"MPJPE {100 * (mine / theirs - 1):+.1f}".replace("-", MINUS)
-        assert text.startswith(f"{at.study.receptive_field} frames, {at.study.steps:,} steps (conditioned): {effect}")
+        told = f"{at.study.receptive_field} frames, {at.study.steps:,} steps, independent noise (conditioned): {effect}"
+        assert text.startswith(told)
         assert "other seeds alone may move these by ±" in text
         assert text.endswith("MPJPE is more than 1 % higher in 1 of 3 actions.")
     assert "the true action (oracle): " in last
@@ -326,6 +327,22 @@ def test_the_figure_has_a_panel_for_each_field_and_error(report: LabelsReport) -
     assert len(regret.panels) == 2
 
 
+def test_settings_on_other_keypoints_have_panels_and_titles_of_their_own(report: LabelsReport) -> None:
+    provenance = {"keypoints": {"kind": "DetectorNoise", "sigma": 0.0065}}
+    others = [
+        replace(at, study=replace(at.study, about={**at.study.about, "provenance": provenance}))
+        for at in report.studies
+    ]
+    steps, _ = label_drawings([*report.studies, *others])
+    assert [panel.title for panel in steps.panels] == [
+        f"{error}, {field} frames, {keypoints} noise, conditioned"
+        for field in FIELDS
+        for keypoints in ("detector", "independent")
+        for error in ("MPJPE", "MPJVE")
+    ]
+    assert {at.study.title for at in others}.isdisjoint(at.study.title for at in report.studies)
+
+
 @pytest.mark.slow
 def test_what_is_not_finished_is_named_and_breaks_nothing(suite: Path, tmp_path: Path) -> None:
     folder = tmp_path / "suite"
@@ -380,7 +397,7 @@ def test_a_study_with_labels_has_a_page_on_them_and_links_it(suite: Path, tmp_pa
     page = Page((folder / "labels.html").read_text(encoding="utf-8"))
     for address in page.addresses:
         assert address[1:] in page.ids if address.startswith("#") else (folder / address).exists()
-    assert "27 frames, 1,500 steps (conditioned)" in page.text
+    assert "27 frames, 1,500 steps, independent noise (conditioned)" in page.text
     assert "labels.html" in Page((folder / "report.html").read_text(encoding="utf-8")).addresses
     (folder / "labels.parquet").unlink()
     with pytest.raises(FileNotFoundError, match="holds no labels: it has no labels.parquet"):

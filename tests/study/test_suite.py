@@ -8,10 +8,13 @@ import pytest
 from tests.data.sources.test_h36m import METADATA, motion, project, seventeen
 
 from actlift.cli import app
-from actlift.data.corpus import Corpus
+from actlift.data.corpus import Corpus, Exclusion, write_corpus
+from actlift.data.noise import DetectorNoise, IndependentNoise
+from actlift.data.sources.synthetic import synthetic_clips
 from actlift.evaluation.scores import GENERALIST, Variant
 from actlift.models.options import Network
 from actlift.report.results import Suite
+from actlift.report.suite_page import SuiteReport, write_suite_report
 from actlift.study.plan import Plan
 from actlift.study.presets import settings_of
 from actlift.study.suite import run_suite
@@ -137,6 +140,66 @@ def test_a_folder_of_something_else_is_left_alone(corpus, tmp_path):
     assert (tmp_path / "notes.txt").read_text() == "mine"
 
 
+def seen_otherwise(folder, *, people=4, **options):
+    """The clips of the shared corpus as another corpus has them."""
+    clips = [
+        *synthetic_clips(0, seconds=1.6, actions=["Walking", "Waving"], subjects=people, clips=2, fps=25.0),
+        *synthetic_clips(0, seconds=0.4, actions=["Squat"], subjects=people, clips=2, fps=25.0),
+    ]
+    usual = {"cameras": 2, "keypoints": DetectorNoise(), "sources": ["synthetic"]}
+    return write_corpus(folder, clips, **(usual | options))
+
+
+@pytest.mark.slow
+def test_every_setting_is_run_on_both_kinds_of_keypoints(corpus, tmp_path):
+    also = seen_otherwise(tmp_path / "also")
+    options = {"also": also, "scale": 0.05, "receptive_fields": (1, 27)}
+    run_suite(tmp_path / "s", corpus, "paper", BASE, **options)
+    suite = Suite.open(tmp_path / "s")
+    assert [study.name for study in suite.studies] == ["1f", "27f", "1f detector", "27f detector"]
+    assert [study.about["fixed"]["corpus"] for study in suite.studies] == [corpus.digest] * 2 + [also.digest] * 2
+    white, detected = suite.studies[1], suite.studies[3]
+    assert white.title.endswith("steps, independent noise")
+    assert detected.title == white.title.replace("independent noise", "detector noise")
+    assert (detected.steps, detected.scores.variants) == (white.steps, white.scores.variants)
+    assert not np.array_equal(white.scores.table["value"], detected.scores.table["value"])
+    assert suite.of_first_corpus == suite.studies[:2]
+
+    report = SuiteReport.open(tmp_path / "s")
+    assert {verdict.where for verdict in report.verdicts if verdict.claim == "C2"} == {
+        "; ".join(f"{study.receptive_field}f, {study.steps:,} steps" for study in suite.studies[:2])
+    }
+    page = write_suite_report(report).read_text(encoding="utf-8")
+    assert all(study.title in page for study in suite.studies)
+    with pytest.raises(ValueError, match="holds another suite .*settings: there .*27f detector"):
+        run_suite(tmp_path / "s", corpus, "paper", BASE, **(options | {"also": None}))
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"keypoints": IndependentNoise(3.0)}, "is the same corpus as .* give one with other --keypoints"),
+        ({"people": 3}, r"differs from .* in its people \(syn4 in one alone\): prepare both from the same sources"),
+        ({"cameras": 3}, r"in its cameras \(ring2 in one alone\)"),
+        ({"seed": 1}, r"in its cameras \(ring0 of .* stands elsewhere or has another lens\)"),
+        ({"fps": 50.0}, r"in its frame rate \(50 and 25 fps\)"),
+        (
+            {"exclusions": [Exclusion("syn1/Squat_1", "*", 0, 1, "a test")]},
+            r"in its clips \(syn1/Squat_1, syn1/Squat_1\[",
+        ),
+        (
+            {"exclusions": [Exclusion("syn1/Squat_1", "*", 0, -1, "a test")]},
+            r"in its clips \(syn1/Squat_1 in",
+        ),
+    ],
+)
+def test_a_corpus_of_other_clips_people_or_cameras_is_not_the_same_seen_otherwise(corpus, tmp_path, changed, message):
+    also = seen_otherwise(tmp_path / "also", **changed)
+    with pytest.raises(ValueError, match=message):
+        run_suite(tmp_path / "s", corpus, "fair", BASE, also=also, scale=0.05, receptive_fields=(1,))
+    assert not (tmp_path / "s").exists()
+
+
 @pytest.mark.slow
 def test_an_unfinished_suite_says_how_to_go_on(corpus, tmp_path):
     run_suite(tmp_path / "s", corpus, "fair", BASE, scale=0.05, receptive_fields=(1,))
@@ -239,5 +302,13 @@ def test_the_papers_study_on_files_shaped_like_human36m(tmp_path, capsys):
 
 def test_a_scale_without_a_preset_is_refused(corpus_folder, tmp_path):
     words = ["study", str(corpus_folder), str(tmp_path / "s"), "--test-subjects", "syn4", "--scale", "0.5"]
-    with pytest.raises(ValueError, match="--scale and --receptive-fields belong to a preset"):
+    with pytest.raises(ValueError, match="--also, --scale and --receptive-fields belong to a preset"):
         app(words, result_action="return_value")
+
+
+def test_the_command_takes_a_second_corpus_and_refuses_the_same(corpus_folder, tmp_path):
+    words = ["study", str(corpus_folder), str(tmp_path / "s"), "--test-subjects", "syn4", "--also", str(corpus_folder)]
+    with pytest.raises(ValueError, match="--also, --scale and --receptive-fields belong to a preset"):
+        app(words, result_action="return_value")
+    with pytest.raises(ValueError, match="is the same corpus as"):
+        app([*words, "--preset", "fair"], result_action="return_value")

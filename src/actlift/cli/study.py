@@ -38,6 +38,7 @@ def study_verb(
     precision: Precision = "auto",
     device: Device = "auto",
     preset: Preset | None = None,
+    also: Path | None = None,
     scale: float = 1.0,
     receptive_fields: tuple[int, ...] = (),
 ) -> None:
@@ -55,6 +56,7 @@ def study_verb(
         actlift study corpus studies/people --folds people --labels predicted --arms conditioned ensemble-2
         actlift study corpus studies/first --config study.yaml
         actlift study corpus studies/fair --test-subjects S7 S8 --preset fair --receptive-fields 1 27
+        actlift study corpus studies/both --test-subjects S7 S8 --preset fair --also detector-corpus
         actlift study corpus studies/paper --test-subjects S7 S8 --preset paper --scale 0.02
         actlift study corpus studies/scarce --test-subjects S7 S8 --preset action-oriented
         actlift study corpus studies/aware --test-subjects S7 S8 --preset action-aware --receptive-fields 27
@@ -114,6 +116,9 @@ def study_verb(
         paper: as the paper's authors ran it. fair: equal steps, both matchings, controls. action-oriented: equal
         training frames, several amounts. action-aware: one network told the action, recognized, known, missing or
         wrong, at several steps. Each chooses arms, matching, receptive fields and steps itself.
+    also
+        A corpus of the same clips and cameras with other 2D keypoints, on which all of a preset's settings are run too:
+        what holds on white noise need not hold on a detector's. Claims are judged on the first corpus.
     scale
         Of a preset's numbers of steps: 0.1 trains a tenth as long, and the report says so.
     receptive_fields
@@ -142,10 +147,12 @@ def study_verb(
     )
     arms_of(plan)  # an unknown arm is told before anything is opened
     if preset is not None:
-        _suite(corpus, out, preset, plan, scale, receptive_fields)
+        _suite(corpus, out, preset, plan, also, scale, receptive_fields)
         return
-    if scale != 1.0 or receptive_fields:
-        raise InputError(f"--scale and --receptive-fields belong to a preset: give --preset {' or '.join(PRESETS)}")
+    if also is not None or scale != 1.0 or receptive_fields:
+        raise InputError(
+            f"--also, --scale and --receptive-fields belong to a preset: give --preset {' or '.join(PRESETS)}"
+        )
     study(corpus, out, plan=plan)
 
 
@@ -371,7 +378,15 @@ def study(corpus: Path, out: Path, *, plan: Plan) -> None:
     _report(out)
 
 
-def _suite(corpus: Path, out: Path, preset: str, plan: Plan, scale: float, receptive_fields: tuple[int, ...]) -> None:
+def _suite(
+    corpus: Path,
+    out: Path,
+    preset: str,
+    plan: Plan,
+    also: Path | None,
+    scale: float,
+    receptive_fields: tuple[int, ...],
+) -> None:
     """Run a preset's studies with a progress bar, then write and print its report."""
     from actlift.data.corpus import Corpus
     from actlift.study.experiment import Progress
@@ -388,6 +403,7 @@ def _suite(corpus: Path, out: Path, preset: str, plan: Plan, scale: float, recep
             Corpus.open(corpus),
             preset,
             plan,
+            also=None if also is None else Corpus.open(also),
             scale=scale,
             receptive_fields=receptive_fields,
             on_progress=on_progress,

@@ -72,12 +72,12 @@ class Verdict:
 
 
 def verdicts(suite: Suite) -> list[Verdict]:
-    """Decide every claim, under each matching of budgets that the suite has experts of.
+    """Decide every claim on the keypoints of the first corpus, under each matching of budgets that has experts.
 
     Raises:
         InputError: where arms, or two studies that a claim pairs, were not scored on the same clips.
     """
-    seen = [Evidence.of(study, suite.focus) for study in suite.studies]
+    seen = [Evidence.of(study, suite.focus) for study in suite.of_first_corpus]
     found: list[Verdict] = []
     for claim in read_json(PAPER)["claims"]:
         rule = RULES[claim["id"]]

@@ -47,10 +47,16 @@ def _steps(studies: Sequence[LabeledStudy]) -> Drawing:
     for network in networks:
         rival = middle_of(studies).rival(network)
         apart = "" if rival == GENERALIST else f", against {rival}"
-        for field in sorted({at.study.receptive_field for at in studies if network in at.by_label}):
-            own = sorted((at for at in studies if at.study.receptive_field == field), key=lambda at: at.study.steps)
+        kinds = {(at.study.receptive_field, at.study.keypoints) for at in studies if network in at.by_label}
+        several = len({keypoints for _, keypoints in kinds}) > 1
+        for field, keypoints in sorted(kinds):
+            where = ", ".join([counted(field, "frame"), *([keypoints] if several else [])])
+            own = sorted(
+                (at for at in studies if (at.study.receptive_field, at.study.keypoints) == (field, keypoints)),
+                key=lambda at: at.study.steps,
+            )
             for metric in ERRORS:
-                heading = f"{metric_name(metric)}, {counted(field, 'frame')}, {network}{apart}"
+                heading = f"{metric_name(metric)}, {where}, {network}{apart}"
                 draw = partial(_draw_steps, studies=own, lines=lines[network], metric=metric)
                 panels.append(Panel(heading, f"Differences by steps, {heading}", 5.2, 3.8, draw))
     heading = f"Differences to {held_against(studies)} by optimizer steps, mean over actions"

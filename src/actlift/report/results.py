@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from actlift.data.noise import kind_of
 from actlift.errors import InputError, MissingInputError
 from actlift.evaluation.scores import GENERALIST, MEAN_OVER_ACTIONS, Scores, Variant
 from actlift.files import read_json
@@ -27,6 +28,9 @@ from actlift.training.run import Run
 EXPERTS, CONTROL = "experts", "random-experts"
 ONE, ALL = "one expert", "all experts"  # whose cost is counted: that of an arm's mean network, or of all together
 CURVE_COLUMNS = ("progress", "step", "seconds", "cpu_seconds", "action", "metric", "value")
+
+
+KEYPOINTS_TOLD = {"exact": "exact keypoints", "independent": "independent noise", "detector": "detector noise"}
 
 
 @dataclass(frozen=True)
@@ -132,9 +136,15 @@ class StudyResults:
 
     @property
     def title(self) -> str:
-        """The study in a few words, its receptive field first: "27 frames, 1,800 steps"."""
+        """The study in a few words, its receptive field first: "27 frames, 1,800 steps, independent noise"."""
         frames = "" if self.frames is None else f", {self.frames:,} training frames"
-        return f"{counted(self.receptive_field, 'frame')}{frames}, {self.steps:,} steps"
+        return f"{counted(self.receptive_field, 'frame')}{frames}, {self.steps:,} steps, {self.keypoints}"
+
+    @property
+    def keypoints(self) -> str:
+        """What its 2D keypoints are, in two words: "detector noise"."""
+        kind = kind_of(self.about["provenance"]["keypoints"])
+        return KEYPOINTS_TOLD.get(kind, kind)
 
     @property
     def receptive_field(self) -> int:
@@ -230,6 +240,12 @@ class Suite:
     def preset(self) -> str:
         """ "fair", "paper", "action-oriented" or "action-aware"."""
         return str(self.about["preset"])
+
+    @property
+    def of_first_corpus(self) -> tuple[StudyResults, ...]:
+        """Its studies without those of other keypoints that it was also run on."""
+        digest = self.about["digest"]
+        return tuple(study for study in self.studies if study.about["fixed"]["corpus"] == digest)
 
     @property
     def focus(self) -> str:
