@@ -426,7 +426,7 @@ def _report(folder: Path) -> None:
     if (folder / "labels.parquet").is_file():
         write_labels_report(LabelsReport.open(folder))  # the study's page links it
     page = write_study_page(folder)
-    scores = Scores.read(folder / "scores.parquet")
+    scores, _ = Scores.read(folder / "scores.parquet").by_smoothing()
     for name in HEADLINES:
         print_arms_table(console.CONSOLE, scores, name)
     about = read_json(folder / "study.json")

@@ -207,6 +207,11 @@ class Scores:
         wanted = [known.index(variant) for variant in variants if self._known(variant)]
         return Scores(self.table[number.isin(wanted)])
 
+    def by_smoothing(self) -> "tuple[Scores, Scores]":
+        """Part the variants whose poses are as they are from the smoothed ones."""
+        smoothed = self.table["smoothed"]
+        return Scores(self.table[~smoothed]), Scores(self.table[smoothed])
+
     @property
     def actions(self) -> tuple[str, ...]:
         """Sorted."""

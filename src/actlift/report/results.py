@@ -92,7 +92,8 @@ class StudyResults:
         folder: the study's.
         about: its study.json.
         arms: what it says of its arms, by name.
-        scores: of all variants and seeds.
+        scores: of all variants and seeds, poses as they are.
+        smoothed: of the same, smoothed; without rows where a study was scored before there was smoothing.
         curves: run, variant, seed, then :data:`CURVE_COLUMNS`: errors on the test people along training, which
             choose nothing.
         costs: one for each run.
@@ -103,6 +104,7 @@ class StudyResults:
     about: Mapping[str, Any]
     arms: Mapping[str, About]
     scores: Scores
+    smoothed: Scores
     curves: pd.DataFrame
     costs: tuple[RunCost, ...]
 
@@ -132,7 +134,8 @@ class StudyResults:
         kept = [curve[columns] for curve in curves if len(curve)]
         joined = pd.concat(kept, ignore_index=True) if kept else pd.DataFrame(columns=columns)
         about = read_json(folder / "study.json")
-        return cls(name, folder, about, read_arms(about), scores, joined, tuple(costs))
+        raw, smoothed = scores.by_smoothing()
+        return cls(name, folder, about, read_arms(about), raw, smoothed, joined, tuple(costs))
 
     @property
     def title(self) -> str:
@@ -291,8 +294,10 @@ def is_main(variant: Variant) -> bool:
 
 
 def variants_of_runs(scores: Scores) -> dict[str, tuple[Variant, int]]:
-    """The variant and seed of every run, in the order of the table; of variants that share a run, the first."""
-    first = scores.table.drop_duplicates("run").set_index("run")
+    """The variant and seed of every run, in the order of the table; of variants that share a run, the first.
+
+    Baselines have none."""
+    first = scores.table[scores.table["run"] != ""].drop_duplicates("run").set_index("run")
     columns = [field.name for field in fields(Variant)]
     return {
         str(run): (Variant(**{name: row[name] for name in columns}), int(row["seed"])) for run, row in first.iterrows()

@@ -33,9 +33,11 @@ def write_study_page(folder: Path) -> Path:
         if not (folder / name).is_file():
             raise MissingInputError(f"{folder} holds no finished study: it has no {name}. `actlift study` makes one.")
     study = read_json(folder / "study.json")
-    scores = Scores.read(folder / "scores.parquet")
+    scores, _ = Scores.read(folder / "scores.parquet").by_smoothing()
     variants = scores.variants
-    of_runs = sorted(variants_of_runs(scores).items(), key=lambda of: (variants.index(of[1][0]), of[1][1]))
+    of_runs = sorted(
+        _of_one_fold(variants_of_runs(scores)).items(), key=lambda of: (variants.index(of[1][0]), of[1][1])
+    )
     runs = {name: Run.open(folder / name) for name, _ in of_runs}
     seeds = sorted({seed for _, (_, seed) in of_runs})
     first_seed = {name: variant for name, (variant, seed) in of_runs if seed == seeds[0]}
@@ -74,6 +76,12 @@ def write_study_page(folder: Path) -> Path:
         ),
     )
     return path
+
+
+def _of_one_fold(runs: Mapping[str, tuple[Variant, int]]) -> dict[str, tuple[Variant, int]]:
+    """Runs of the first fold, where there are folds: those of the others are of the same kind."""
+    first = next(iter(runs)).rpartition("runs/")[0]
+    return {name: of for name, of in runs.items() if name.startswith(first)}
 
 
 def data_note(provenance: Mapping[str, Any]) -> str:

@@ -81,7 +81,7 @@ def run_study(
     check_network(plan.network.keywords())
     resolve_device(plan.device)
     _claim(folder, corpus, plan, training, test)
-    costs = {of.folder: of.windows for job in jobs for of in (job.sources or (job,))}  # each training once
+    costs = _costs(jobs)
     total = sum(costs.values())
     recognized = cache(partial(_recognize, folder, plan.labels_by, training, test))
     parts: list[Scores] = []
@@ -109,6 +109,33 @@ def run_study(
     return scores
 
 
+def split_of(corpus: Corpus, plan: Plan) -> tuple[Corpus, Corpus]:
+    """What a plan trains on and reports on; of folds the first one's.
+
+    Raises:
+        InputError: as :meth:`Plan.split` and :func:`actlift.study.folds.make_folds`.
+    """
+    if plan.folds:
+        plan = plan.of_fold(next(iter(make_folds(corpus, plan.folds).people.values())))
+    return plan.split(corpus)
+
+
+def amount_of(corpus: Corpus, plan: Plan) -> tuple[int, int]:
+    """How many jobs a plan has, and about how many windows it trains on, each training counted once.
+
+    Raises:
+        InputError: as :func:`split_of` and :func:`actlift.study.arms.plan_jobs`.
+    """
+    jobs = plan_jobs(split_of(corpus, plan)[0], plan)  # of a fold: all have as many, of about the same cost
+    folds = len(make_folds(corpus, plan.folds).people) if plan.folds else 1
+    return folds * len(jobs), folds * sum(_costs(jobs).values())
+
+
+def _costs(jobs: Sequence[Job]) -> dict[str, int]:
+    """The windows of each training by its run folder, those that jobs are made of among them."""
+    return {of.folder: of.windows for job in jobs for of in (job.sources or (job,))}
+
+
 def _run_folds(folder: Path, corpus: Corpus, plan: Plan, on_progress: Callable[[Progress], None]) -> Scores:
     """A study of every fold, in ``folds/``, and what they say together.
 
@@ -116,8 +143,7 @@ def _run_folds(folder: Path, corpus: Corpus, plan: Plan, on_progress: Callable[[
     """
     folds = make_folds(corpus, plan.folds)
     plans = {name: plan.of_fold(people) for name, people in folds.people.items()}
-    first = plans[next(iter(plans))]
-    jobs = len(plan_jobs(first.split(corpus)[0], first))  # of a fold: all have as many, of about the same cost
+    jobs = amount_of(corpus, plan)[0] // len(plans)
     check_network(plan.network.keywords())
     resolve_device(plan.device)
     tested = {name for people in folds.people.values() for name in people}

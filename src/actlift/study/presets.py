@@ -35,17 +35,33 @@ GRID_FIELD = 27
 AWARE_STEPS = (1500, 6000, 24000)
 AWARE_FIELDS = (27, 81)
 
+BASELINES = ("constant-pose", "nearest-pose")
 ARMS_OF: dict[str, tuple[str, ...]] = {
-    "paper": ("generalist", "experts", "random-experts"),
-    "fair": ("generalist", "experts", "random-experts", "cluster-experts"),
-    "action-oriented": ("generalist", "experts", "random-experts"),
+    "paper": ("generalist", "experts", "random-experts", *BASELINES),
+    "fair": (
+        "generalist",
+        "experts",
+        "random-experts",
+        "cluster-experts",
+        "ensemble-2",
+        "batch-statistics",
+        *BASELINES,
+    ),
+    "action-oriented": ("generalist", "experts", "random-experts", *BASELINES),
     "action-aware": (
         "generalist",
+        "averaged",
+        "batch-statistics",
+        "ensemble-2",
         "conditioned",
         "random-conditioned",
         "cluster-conditioned",
+        "dataset-conditioned",
         "finetuned",
+        "finetuned-ensemble-2",
         "finetuned-conditioned",
+        "dataset-finetuned-conditioned",
+        *BASELINES,
     ),
 }
 

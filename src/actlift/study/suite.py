@@ -15,8 +15,7 @@ from actlift.data.noise import kind_of
 from actlift.errors import InputError
 from actlift.files import read_json, remove_leftovers, write_json
 from actlift.geometry.camera import Camera
-from actlift.study.arms import plan_jobs
-from actlift.study.experiment import Progress, run_study
+from actlift.study.experiment import Progress, amount_of, run_study, split_of
 from actlift.study.plan import Plan
 from actlift.study.presets import SUITE_FORMAT, settings_of
 from actlift.training.run import environment
@@ -50,21 +49,17 @@ def run_suite(
         OSError: where the folder cannot be written.
         Interrupted: after Ctrl-C; the same call resumes.
     """
-    training, _ = base.split(corpus)
+    training, _ = split_of(corpus, base)
     plans = settings_of(preset, base, training_frames=training.frames, scale=scale, receptive_fields=receptive_fields)
     settings = {name: (corpus, plan) for name, plan in plans.items()}
     if also is not None:
         _check_alike(corpus, also)
         settings |= {f"{name} {kind_of(also.provenance['keypoints'])}": (also, plan) for name, plan in plans.items()}
-    jobs = {
-        name: plan_jobs(seen.split(base.test_subjects, shared_actions_only=not base.all_actions)[0], plan)
-        for name, (seen, plan) in settings.items()
-    }
+    amounts = {name: amount_of(seen, plan) for name, (seen, plan) in settings.items()}
     folders = {name: name.replace(" ", "-") for name in settings}
     about = {"preset": preset, "scale": float(scale), "settings": folders, "digest": corpus.digest}
     _claim(folder, training, about if also is None else {**about, "also": also.digest})
-    windows = {name: sum(job.windows for job in of_plan) for name, of_plan in jobs.items()}
-    total, count = sum(windows.values()), sum(map(len, jobs.values()))
+    count, total = map(sum, zip(*amounts.values(), strict=True))
     done_windows = done_jobs = 0
     for name, (seen, plan) in settings.items():
 
@@ -77,8 +72,8 @@ def run_suite(
             on_progress(name, of_all)
 
         run_study(folder / folders[name], seen, plan, on_progress=on_study_progress)
-        done_windows += windows[name]
-        done_jobs += len(jobs[name])
+        done_jobs += amounts[name][0]
+        done_windows += amounts[name][1]
 
 
 def _check_alike(corpus: Corpus, also: Corpus) -> None:
