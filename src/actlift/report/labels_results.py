@@ -24,6 +24,8 @@ SHOWN = ("mpjpe", "n_mpjpe", "mpjve")
 TOLD = {
     "oracle": "the true action (oracle)",
     "predicted": "the recognized action",
+    "coupled": "the action recognized again in the lifted poses",
+    "coupled_twice": "the action recognized in the lifted poses for the second time",
     "none": "nothing",
     "wrong_random": "a wrong action, at random",
     "wrong_worst": "the wrong action that hurts most",

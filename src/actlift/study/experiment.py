@@ -3,7 +3,8 @@
 A study folder holds ``study.json``, ``runs/`` with one run folder per arm, matching and seed, and ``scores.parquet``.
 With labels (see :mod:`actlift.study.labels`) it also holds the recognizer (a run folder) and ``labels.parquet`` (the
 generalist beside what labels make of the arms), and the run folders of arms that are scored under labels
-``by_label.parquet`` (errors conditioned on every label), ``labels.parquet`` and ``labels.json``.
+``by_label.parquet`` (errors conditioned on every label), ``labels.parquet`` and ``labels.json``, and where the action
+is recognized again in lifted poses, that recognizer (a run folder).
 Running the same study again resumes what is unfinished and retrains nothing that is done; arms, matchings and seeds
 can be added.
 """
@@ -15,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
 
 from actlift.data.corpus import Corpus, View
 from actlift.errors import InputError
@@ -26,10 +26,11 @@ from actlift.geometry.skeleton import root_relative
 from actlift.lifting.conditional import Gate
 from actlift.lifting.predict import LifterPredictor, Poses, load_lifter
 from actlift.models.base import Lifter, check_network, unconditioned
-from actlift.study.arms import ARMS, Job, arms_of, plan_jobs
-from actlift.study.labels import LABEL_METRICS, score_labels
+from actlift.recognition.accuracy import Posteriors
+from actlift.study.arms import ARMS, EVERYTHING, Job, arms_of, plan_jobs
+from actlift.study.labels import LABEL_METRICS, ROUND_LABELS, score_labels
 from actlift.study.plan import Plan
-from actlift.study.recognizers import RECOGNIZERS
+from actlift.study.recognizers import RECOGNIZERS, learn_again
 from actlift.study.upgrade import STUDY_FORMAT, upgrade_study
 from actlift.training.device import resolve_device
 from actlift.training.frozen_bn import tune_frozen
@@ -39,7 +40,6 @@ from actlift.training.run import Run, environment
 GATE_EVERY = 4  # training views per view that the mixture's gate is fitted on
 EXAMPLES = 4
 CURVE_METRICS = ("mpjpe", "mpjve")
-Posterior = Float[np.ndarray, " actions"]
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ def run_study(
         run = _train(folder, job, training, test, plan, on_job_progress)
         parts.append(_scores(folder, job, run, test))
         if plan.labels and ARMS[job.variant.arm].about.labeled:
-            labeled.append(_label_scores(folder, job, run, recognized, training, test))
+            labeled.append(_label_scores(folder, job, run, recognized, training, test, plan.coupled))
             table = labeled[-1].table
             parts.append(Scores(table[table["label"] == "predicted"]))
     scores = Scores.concat(parts)
@@ -153,32 +153,35 @@ def _scores(folder: Path, job: Job, run: Run, test: Corpus) -> Scores:
     return Scores.read(path)
 
 
-def _recognize(folder: Path, recognizer_name: str, training: Corpus, test: Corpus) -> tuple[list[Posterior], float]:
-    """The probabilities of the actions of every test view, and the confidence above which they are nearly sure."""
+def _recognize(folder: Path, recognizer_name: str, training: Corpus, test: Corpus) -> tuple[Posteriors, float]:
+    """The probabilities of the actions in every test view, and the confidence above which clips are nearly sure."""
     recognizer = RECOGNIZERS[recognizer_name].learn(folder, training)
-    return [recognizer.of_clip(view.keypoints) for view in test.views], recognizer.sure
+    return recognizer([view.keypoints for view in test.views]), recognizer.sure
 
 
 def _label_scores(
     folder: Path,
     job: Job,
     run: Run,
-    recognized: Callable[[], tuple[list[Posterior], float]],
+    recognized: Callable[[], tuple[Posteriors, float]],
     training: Corpus,
     test: Corpus,
+    coupled: bool,
 ) -> Scores:
     """Read what labels do to an arm, or score it; ``labels.parquet`` comes last."""
     at = folder / "runs" / job.folder
     path = at / "labels.parquet"
-    if not path.exists():
+    if not path.exists() or (coupled and len(read_json(at / "labels.json").get("rounds", ())) < len(ROUND_LABELS)):
         posteriors, sure = recognized()
-        arm = ARMS[job.variant.arm]
-        conditioned = arm.conditional(_networks(run), job, _unconditioned(folder, job))
+        networks, plain = _networks(run), _unconditioned(folder, job)
+        conditioned = ARMS[job.variant.arm].conditional(networks, job, plain)
+        met = unconditioned(networks[EVERYTHING]) if job.conditions else plain
         found = score_labels(
             conditioned,
             test.views,
             posteriors,
             Gate.fit(conditioned, training.views[::GATE_EVERY], sure),
+            again=learn_again(at / "recognizer", training, met) if coupled else None,
             variant=job.variant,
             seed=job.seed,
             run=f"runs/{job.folder}",
