@@ -250,7 +250,7 @@ def test_every_option_of_a_study_reaches_its_plan(actlift, monkeypatch):
     assert met["plan"] == Plan(("a", "b"))
     words = ["--arms", "conditioned", "--matching", "frames", "--seeds", 4, 5, "--steps", 7, "--batch", 8]
     words += ["--frames", 9, "--snapshots", 2, "--velocity-loss", 0.5, "--joint-weights", "extremities", "--labels"]
-    words += ["--labels-by", "clip"]
+    words += ["--labels-by", "clip", "--coupled"]
     words += ["--all-actions", "--precision", "float32", "--device", "cpu", "--receptive-field", 81, "--channels", 12]
     words += ["--causal", "--dropout", 0.2, "--trajectory", "--widths", 3, 5]
     assert actlift("study", "c", "s", "--test-subjects", "a", *words).code == 0

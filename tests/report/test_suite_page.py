@@ -129,6 +129,26 @@ def test_costs_of_one_and_of_all(tables: dict[str, Table]) -> None:
                 assert at.loc[(arm, one), "frames"] == 3000
 
 
+def test_costs_stand_beside_the_papers_at_half_and_at_the_end(tables: dict[str, Table]) -> None:
+    """The paper's: 28,848 of 84,972 s and 56,921 of 176,976 s; 50.49 of 50.27 mm and 50.54 of 48.22."""
+    frame = tables["table3_paper"].frame.set_index(["setting", "model", "share of budget", "counted"]).loc["27f"]
+    costs = tables["table3"].frame.set_index(["setting", "model", "share of budget", "counted"]).loc["27f"]
+    for share, cost, error in ((0.5, 28848 / 84972, 50.49 / 50.27), (1.0, 56921 / 176976, 50.54 / 48.22)):
+        for arm, seconds in ((EXPERTS, 10), (EXPERTS_PER_MODEL, 30)):
+            one, both = (frame.loc[(arm, share, counted)] for counted in ("one network, Eating", "all 3 networks"))
+            assert (one["cost, %"], both["cost, %"]) == pytest.approx((1000 * seconds / 300, 1000 * seconds / 100))
+            assert one["the paper's cost, %"] == pytest.approx(100 * cost)
+            assert both["the paper's cost, %"] == pytest.approx(1500 * cost)
+            assert one["the paper's MPJPE, %"] == both["the paper's MPJPE, %"] == pytest.approx(100 * error)
+            for metric in ("MPJPE", "MPJVE"):
+                of = [
+                    costs.loc[key, metric]
+                    for key in ((arm, share, "all 3 networks"), (GENERALIST, share, "its one network"))
+                ]
+                assert one[f"{metric}, %"] == pytest.approx(100 * of[0] / of[1])
+    assert np.isnan(frame.loc[(EXPERTS, 1.0, "one network, mean"), "the paper's cost, %"])
+
+
 def test_rates_are_formulas_4_and_5(suite: Suite, tables: dict[str, Table]) -> None:
     (study,) = (s for s in suite.studies if s.name == "27f")
     half = study.curves[(study.curves["progress"] == 0.5) & (study.curves["metric"] == "mpjpe")]

@@ -23,7 +23,7 @@ from actlift.recognition.discriminant import ClipRecognizer, describe
 from actlift.report.study_page import write_study_page
 from actlift.study.arms import plan_jobs
 from actlift.study.experiment import run_study
-from actlift.study.labels import score_labels
+from actlift.study.labels import ROUND_LABELS, score_labels
 from actlift.study.plan import Plan
 from actlift.training.budget import Budget
 from actlift.training.run import Run
@@ -172,8 +172,21 @@ def test_every_label_is_scored_as_the_lifter_told_it(told, split):
     views = split[1].views
     truth = [ACTIONS.index(v.action) for v in views]
     recognized = [(t + (i % 3 == 0)) % 3 for i, t in enumerate(truth)]
-    posteriors = [np.eye(3)[r] for r in recognized]
-    found = score_labels(told, views, posteriors, Gate(0.5, 10.0), variant=Variant("x"), seed=3)
+    again = [(r + (i % 4 == 0)) % 3 for i, r in enumerate(recognized)]
+
+    def frames(numbers):
+        return [np.tile(np.eye(3)[n], (v.frames, 1)) for n, v in zip(numbers, views, strict=True)]
+
+    turns = iter([again, truth])
+    found = score_labels(
+        told,
+        views,
+        frames(recognized),
+        Gate(0.5, 10.0),
+        again=lambda *_: frames(next(turns)),
+        variant=Variant("x"),
+        seed=3,
+    )
 
     def means(label: str, metric: str = "mpjpe") -> pd.Series:
         return found.scores.per_action(metric).loc[Variant("x", label=label)]
@@ -181,6 +194,8 @@ def test_every_label_is_scored_as_the_lifter_told_it(told, split):
     for name, chosen in (
         ("oracle", [ACTIONS[t] for t in truth]),
         ("predicted", [ACTIONS[r] for r in recognized]),
+        ("coupled", [ACTIONS[r] for r in again]),
+        ("coupled_twice", [ACTIONS[t] for t in truth]),
         ("none", ["unknown"] * len(views)),
     ):
         expected = score_poses(told.poses(seen(views), chosen), views, variant=Variant("e"), metrics=("mpjpe", "mpjve"))
@@ -203,13 +218,18 @@ def test_every_label_is_scored_as_the_lifter_told_it(told, split):
         assert means("wrong_worst")[action] == pytest.approx(worst)
     assert found.notes["recognized"]["top1"] == pytest.approx(np.mean(np.array(truth) == recognized))
     np.testing.assert_allclose(np.sum(found.notes["recognized"]["confusion"], axis=1), 1)
+    for label, numbers, one in zip(ROUND_LABELS, (recognized, again, truth), found.notes["rounds"], strict=True):
+        assert one["clips"] == pytest.approx(np.mean(np.array(truth) == numbers))
+        assert one["mpjpe"]["mean over actions"] == pytest.approx(means(label)["mean over actions"])
 
 
 def test_an_action_nobody_is_told_is_refused(told, split):
     few = ConditionalLifter({"Walking": told.actions["Walking"], "Squat": told.actions["Squat"]}, told.unconditioned)
     views = split[1].views
     with pytest.raises(ValueError, match="no lifter is told Waving"):
-        score_labels(few, views, [np.ones(2) / 2] * len(views), Gate(0.0, 1.0), variant=Variant("x"), seed=0)
+        score_labels(
+            few, views, [np.ones((v.frames, 2)) / 2 for v in views], Gate(0.0, 1.0), variant=Variant("x"), seed=0
+        )
 
 
 # in a study
@@ -220,7 +240,7 @@ PLAN = Plan(
     seeds=(0,),
     budget=Budget(70, 256),
     network=Network(receptive_field=9, channels=64),
-    labels=True,
+    labels="all",
     labels_by="clip",
     precision="float32",
     device="cpu",

@@ -32,7 +32,7 @@ PLAN = Plan(
     seeds=(0,),
     budget=Budget(90, 256),
     network=Network(receptive_field=9, channels=64),
-    labels=True,
+    labels="all",
     labels_by="clip",
     precision="float32",
     device="cpu",

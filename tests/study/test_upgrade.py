@@ -25,7 +25,7 @@ PLAN = Plan(
     seeds=(0,),
     budget=Budget(12, 16),
     network=Network(receptive_field=9, channels=16),
-    labels=True,
+    labels="all",
     labels_by="clip",
     precision="float32",
     device="cpu",

@@ -34,6 +34,7 @@ def study_verb(
     joint_weights: JointWeights = Loss.joints,
     labels: Labels = "",
     labels_by: LabelSource = Plan.labels_by,
+    coupled: bool = False,
     all_actions: bool = False,
     precision: Precision = "auto",
     device: Device = "auto",
@@ -106,6 +107,8 @@ def study_verb(
     labels_by
         What predicts these actions: network, as `recognize` trains it and videos are lifted with; or clip, its
         baseline, a linear discriminant of a clip's statistics.
+    coupled
+        With all labels, also recognize the action again in the poses lifted as recognized, and lift again, twice.
     all_actions
         Also train on actions that no held-out person does (never scored).
     precision
@@ -141,6 +144,7 @@ def study_verb(
         loss=Loss(velocity_loss, joint_weights),
         labels=labels,
         labels_by=labels_by,
+        coupled=coupled,
         all_actions=all_actions,
         precision=precision,
         device=device,

@@ -1,8 +1,9 @@
 """The verbs of one network: train it, fine-tune it, score it, write it; and train what recognizes actions."""
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 from rich.box import SIMPLE_HEAD
@@ -14,6 +15,12 @@ from actlift.errors import InputError
 from actlift.models.options import Network
 from actlift.training.budget import Budget, Exponential, Schedule
 from actlift.training.settings import Device, Precision
+
+if TYPE_CHECKING:
+    from actlift.data.corpus import View
+    from actlift.evaluation.scores import Scores
+    from actlift.lifting.conditional import ConditionalLifter
+    from actlift.recognition.coupled import Round
 
 
 def train_verb(
@@ -219,13 +226,22 @@ def evaluate_verb(
     metrics: list[str] | None = None,
     member: str | None = None,
     flip: bool = True,
+    recognizer: Path | None = None,
+    again: Path | None = None,
+    rounds: int = 1,
     out: Path | None = None,
 ) -> None:
     """Score a run on people it was not trained on, per action.
 
+    With a recognizer, a network that takes actions is told what is recognized, and the table is one of rounds: error,
+    and how often the recognizer was right, told what keypoints say, then what they say together with the poses of the
+    round before.
+
     For example:
 
         actlift evaluate runs/generalist corpus
+        actlift evaluate studies/aware/runs/conditioned-seed0 corpus --recognizer studies/aware/recognizer
+        actlift evaluate runs/conditioned corpus --recognizer runs/recognizer --again runs/of-poses --rounds 3
         actlift evaluate runs/generalist corpus --subjects S7 --metrics mpjpe mpjve --out scores.parquet
 
     Parameters
@@ -245,6 +261,13 @@ def evaluate_verb(
         Which of the run's networks, where it holds several.
     flip
         Average with the prediction for the mirrored input.
+    recognizer
+        The run folder of a recognizer, which tells a network that takes actions what is done in each clip.
+    again
+        The run folder of a recognizer that sees poses (`recognize --lifter`) beside keypoints, for rounds after the
+        first.
+    rounds
+        How often to lift: from 2 on the action is recognized again in what was lifted.
     out
         Also write the scores to this Parquet file.
     """
@@ -252,6 +275,7 @@ def evaluate_verb(
     from actlift.evaluation.evaluate import evaluate
     from actlift.evaluation.metrics import METRICS, metric
     from actlift.evaluation.scores import MEAN_OVER_ACTIONS, Variant
+    from actlift.lifting.conditional import ConditionalLifter
     from actlift.lifting.predict import LifterPredictor, load_lifter
     from actlift.report.tables import number
     from actlift.training.run import Run, refuse_seen
@@ -265,6 +289,20 @@ def evaluate_verb(
     chosen = everything.select(subjects=subjects or unseen, actions=actions)
     if everything.digest != opened.identity.corpus:
         console.say(f"note: {run} was trained on another corpus than {corpus}")
+    if recognizer is not None:
+        told = opened.identity.actions
+        network = load_lifter(opened, member)
+        if network.conditions != len(told):
+            raise InputError(f"{run} is told no action: give a network that is (`actlift study --arms conditioned`)")
+        if metrics:
+            raise InputError("rounds are scored in mpjpe and mpjve: leave --metrics out, or --recognizer")
+        conditioned = ConditionalLifter.from_network(network, told, flip=flip)
+        views = chosen.select(predicate=lambda view: view.action in told).views
+        found = _rounds_of(conditioned, views, recognizer, again, rounds)
+        _save(_evaluate_rounds(run, conditioned, views, found, opened.identity.seed), out)
+        return
+    if again is not None or rounds != 1:
+        raise InputError("--again and --rounds go on from what --recognizer says: give one")
     scores = evaluate(
         LifterPredictor(load_lifter(opened, member), flip=flip),
         chosen.views,
@@ -284,9 +322,86 @@ def evaluate_verb(
             table.add_section()
         table.add_row(str(action), *(number(column[action], metric(name)) for name, column in columns.items()))
     console.CONSOLE.print(table)
+    _save(scores, out)
+
+
+def _save(scores: "Scores", out: Path | None) -> None:
+    """Write scores where they are asked for."""
     if out:
         scores.save(out)
         console.say(f"scores written to {out}")
+
+
+def _evaluate_rounds(
+    run: Path, conditioned: "ConditionalLifter", views: "Sequence[View]", rounds: "Sequence[Round]", seed: int
+) -> "Scores":
+    """Print errors, and how often the recognizer was right, told nothing, in each round, and told the truth."""
+    from actlift.evaluation.evaluate import score_poses
+    from actlift.evaluation.metrics import metric
+    from actlift.evaluation.scores import MEAN_OVER_ACTIONS, MEAN_OVER_FRAMES, Scores, Variant
+    from actlift.recognition.accuracy import measure
+    from actlift.recognition.coupled import ROUND_METRICS
+    from actlift.report.tables import number
+    from actlift.report.words import metric_name
+
+    name, seen = run.resolve().name, [view.keypoints for view in views]
+    told = [("nothing", Variant(name, label="none"), conditioned.unconditioned(seen), "", "")]
+    for n, one in enumerate(rounds, 1):
+        right = measure(one.posteriors, views, list(conditioned.actions))
+        told.append(
+            (
+                "round 1, keypoints" if n == 1 else f"round {n}, and poses",
+                Variant(f"{name}, round {n}", label="predicted" if n == 1 else "coupled"),
+                one.poses,
+                f"{right.frames.top1:.1%}",
+                f"{right.clips.top1:.1%}",
+            )
+        )
+    truth = conditioned.poses(seen, [view.action for view in views])
+    told.append(("the true action (oracle)", Variant(name, label="oracle"), truth, "", ""))
+    people = ", ".join(sorted({view.subject for view in views}))
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, title=f"{run} on {people}", title_justify="left")
+    table.add_column("told")
+    means = [(of, mean) for of in ROUND_METRICS for mean in (MEAN_OVER_ACTIONS, MEAN_OVER_FRAMES)]
+    for of, mean in means:
+        table.add_column(f"{metric_name(of)}, {metric(of).unit}\n{mean}", justify="right")
+    for what in ("frames", "clips"):
+        table.add_column(f"{what}\nright", justify="right")
+    kept = []
+    for words, variant, poses, *right_of in told:
+        scores = score_poses(poses, views, variant=variant, seed=seed, run=str(run), metrics=ROUND_METRICS)
+        errors = [number(scores.per_action(of)[mean].iloc[0], metric(of)) for of, mean in means]
+        table.add_row(words, *errors, *right_of)
+        kept.append(scores)
+    console.CONSOLE.print(table)
+    return Scores.concat(kept)
+
+
+def _rounds_of(
+    conditioned: "ConditionalLifter",
+    views: "Sequence[View]",
+    recognizer: Path,
+    again: Path | None,
+    rounds: int,
+) -> "list[Round]":
+    """Recognize and lift in turns, by trained recognizers of the lifter's actions that saw none of these people."""
+    from actlift.recognition.coupled import coupled_rounds
+    from actlift.recognition.prediction import load_recognizer
+    from actlift.training.run import Run, refuse_seen
+
+    loaded = []
+    for folder in filter(None, (recognizer, again)):
+        opened = Run.open(folder)
+        refuse_seen(opened.identity.subjects, {view.subject for view in views}, str(folder))
+        loaded.append(load_recognizer(opened))
+        if loaded[-1].actions != tuple(conditioned.actions):
+            raise InputError(
+                f"{folder} recognizes {', '.join(loaded[-1].actions)}, and the network is told "
+                f"{', '.join(conditioned.actions)}: train both on the same people"
+            )
+    seen = [view.keypoints for view in views]
+    of_poses = loaded[1].of_poses if again else None
+    return coupled_rounds(conditioned, seen, loaded[0](seen), of_poses, rounds)
 
 
 def export(run: Path, *, out: Path, member: str | None = None) -> None:

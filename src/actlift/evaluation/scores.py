@@ -28,6 +28,8 @@ ALL_JOINTS = "all"
 LABELS: dict[str, str] = {
     "oracle": "oracle label",
     "predicted": "predicted label",
+    "coupled": "predicted again from poses",
+    "coupled_twice": "predicted twice again from poses",
     "none": "no label",
     "wrong_random": "wrong label, at random",
     "wrong_worst": "wrong label, the worst",

@@ -37,10 +37,10 @@ class ConditionalLifter:
     unconditioned: Predictor
 
     @classmethod
-    def from_network(cls, network: Lifter, actions: Sequence[str]) -> "ConditionalLifter":
-        """One network that takes conditions, numbered as ``actions`` are."""
-        of_action = {action: LifterPredictor(given(network, i)) for i, action in enumerate(actions)}
-        return cls(of_action, LifterPredictor(unconditioned(network)))
+    def from_network(cls, network: Lifter, actions: Sequence[str], *, flip: bool = True) -> "ConditionalLifter":
+        """One network that takes conditions, numbered as ``actions`` are; ``flip`` as for :class:`LifterPredictor`."""
+        of_action = {action: LifterPredictor(given(network, i), flip=flip) for i, action in enumerate(actions)}
+        return cls(of_action, LifterPredictor(unconditioned(network), flip=flip))
 
     @classmethod
     def from_experts(cls, experts: Mapping[str, Lifter], generalist: Lifter) -> "ConditionalLifter":

@@ -1,6 +1,7 @@
 """The clip recognizer: linear discriminant analysis of statistics over a whole view, a named baseline of the
 network."""
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from actlift.data.keypoints2d import Keypoints2D
 from actlift.errors import InputError
 from actlift.geometry.skeleton import H36M_17, Skeleton, mirror_points
 from actlift.models.tensors import read_tensors, write_tensors
-from actlift.recognition.accuracy import Accuracy, accuracy, confidence_for, temperature_of
+from actlift.recognition.accuracy import Accuracy, Posteriors, accuracy, confidence_for, temperature_of
 from actlift.recognition.folds import leave_out, people_to_leave_out
 from actlift.recognition.network import features
 
@@ -98,6 +99,10 @@ class ClipRecognizer:
         d = len(describe(np.zeros((2, len(corpus.skeleton), 2)), 1.0, corpus.skeleton))
         described = OPERATIONS * d * 2 * corpus.frames
         return described + (folds + 1) * (2 * len(corpus.views) * d * d + len(SHRINKAGES) * d**3)
+
+    def __call__(self, sequences: Sequence[Keypoints2D]) -> Posteriors:
+        """The same for every frame of a sequence, ``(t, actions)`` for each: it tells whole clips."""
+        return [np.tile(self.of_clip(s), (s.frames, 1)) for s in sequences]
 
     def of_clip(self, seen: Keypoints2D) -> Float[np.ndarray, " actions"]:
         """Calibrated probabilities of the actions of a whole sequence; they sum to 1."""

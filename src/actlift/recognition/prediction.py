@@ -13,7 +13,7 @@ from actlift.data.keypoints2d import Keypoints2D
 from actlift.errors import InputError
 from actlift.geometry.skeleton import mirror_points
 from actlift.lifting.conditional import UNKNOWN
-from actlift.lifting.predict import lift
+from actlift.lifting.predict import Poses, lift
 from actlift.models.base import Lifter, inference_form, make_network
 from actlift.models.tensors import of_member, read_tensors
 from actlift.recognition.accuracy import Posteriors
@@ -62,9 +62,21 @@ class ActionRecognizer:
         """Probabilities ``(t, actions)`` of every frame of each sequence; they sum to 1."""
         return [self.posterior(s.pose2d, s.fps) for s in sequences]
 
-    def posterior(self, pose2d: Float[np.ndarray, "t j 2"], fps: float) -> Float[np.ndarray, "t actions"]:
+    def of_poses(self, sequences: Sequence[Keypoints2D], poses: Poses) -> Posteriors:
+        """The same, where these poses are seen beside the keypoints instead of those of the recognizer's lifter.
+
+        Raises:
+            InputError: for a recognizer that sees no poses, or one pose array too many or too few.
+        """
+        if len(poses) != len(sequences):
+            raise InputError(f"there are {len(sequences)} sequences, got poses of {len(poses)}: give some for each")
+        return [self.posterior(s.pose2d, s.fps, pose) for s, pose in zip(sequences, poses, strict=True)]
+
+    def posterior(
+        self, pose2d: Float[np.ndarray, "t j 2"], fps: float, pose3d: Float[np.ndarray, "t j 3"] | None = None
+    ) -> Float[np.ndarray, "t actions"]:
         """Probabilities of every frame of a sequence in screen units; see :meth:`logits`."""
-        return np.asarray(softmax(self.logits(pose2d, fps) / self.temperature, axis=1))
+        return np.asarray(softmax(self.logits(pose2d, fps, pose3d) / self.temperature, axis=1))
 
     def of_clip(self, seen: Keypoints2D) -> Float[np.ndarray, " actions"]:
         """Probabilities of a whole sequence, the mean over its frames."""
@@ -75,13 +87,26 @@ class ActionRecognizer:
         return self.actions[int(self.of_clip(seen).argmax())]
 
     @torch.no_grad()
-    def logits(self, pose2d: Float[np.ndarray, "t j 2"], fps: float) -> Float[np.ndarray, "t actions"]:
+    def logits(
+        self, pose2d: Float[np.ndarray, "t j 2"], fps: float, pose3d: Float[np.ndarray, "t j 3"] | None = None
+    ) -> Float[np.ndarray, "t actions"]:
         """Uncalibrated logits of every frame of a sequence in screen units, whose windows end where it does.
 
+        Args:
+            pose2d: keypoints.
+            fps: frames per second.
+            pose3d: joints in camera meters, wherever the root, to be seen in place of what the recognizer's lifter
+                makes of the keypoints.
+
         Raises:
-            InputError: for an empty sequence or another number of joints.
+            InputError: for an empty sequence, another number of joints, or poses for a recognizer that sees none.
         """
-        pose3d = None if self.lifter is None else lift(self.lifter, [pose2d])[0]
+        if pose3d is not None and self.lifter is None:
+            raise InputError(
+                "this recognizer sees keypoints alone: give one that sees poses (`actlift recognize --lifter`)"
+            )
+        if pose3d is None and self.lifter is not None:
+            pose3d = lift(self.lifter, [pose2d])[0]
         blocks = []
         for first in range(0, max(len(pose2d), 1), BLOCK):
             low = max(first - self.recognizer.receptive_field, 0)  # no window of the block reaches so far

@@ -105,7 +105,7 @@ def print_advice(console: "Console", advice: Advice) -> None:
     if advice.labels == "oracle" and not advice.has_predicted:
         notes.append(
             "Networks are told the true action, which in use somebody has to know; what recognized actions leave of "
-            "the gains was not scored here (`actlift study --labels` does)."
+            "the gains was not scored here (`actlift study --labels all` does)."
         )
     console.print("\n".join(notes), style="dim")
 

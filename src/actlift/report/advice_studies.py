@@ -99,7 +99,7 @@ class Studies:
             variants = dict.fromkeys(str(variant) for of_point in scores.values() for variant in of_point.variants)
             raise InputError(
                 f"no study here has experts or a conditioned network {TOLD[labels]}; there is {', '.join(variants)}. "
-                "`actlift study --labels` scores true and recognized actions"
+                "`actlift study --labels all` scores true and recognized actions"
             )
         paths = {point: [study.folder for study in group] for point, group in groups.items()}
         return cls(

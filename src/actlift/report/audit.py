@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 from actlift.errors import InputError, MissingInputError
 from actlift.evaluation.metrics import METRICS, metric
 from actlift.files import replacing
+from actlift.report.audit_averages import by_cells
 from actlift.report.audit_checks import AVERAGE, UNITS, Claim, Finding, Row, Severity, apart, audit, half, shown
 from actlift.training.budget import regulated_error, time_precision_rate
 
@@ -71,10 +72,11 @@ def audit_paper(paper: Mapping[str, Any]) -> list[Finding]:
             said.get("percent"),
             said.get("higher", False),
         )
-        for claim in paper["claims"]
+        for claim in (*paper["claims"], *paper["statements"])
         for said in claim.get("says", ())
     ]
-    return [*audit(rows, claims), *_between_tables(paper, by_name), *_rates(paper["costs"])]
+    own = [*audit(rows, claims), *by_cells(claims)]
+    return [*own, *_between_tables(paper, by_name), *_rates(paper["costs"])]
 
 
 def audit_csv(path: Path) -> list[Finding]:

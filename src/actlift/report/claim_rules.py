@@ -130,11 +130,7 @@ def _lower(studies: Sequence[Evidence], variant: Variant, metric: str) -> Findin
 def _gain(studies: Sequence[Evidence], variant: Variant, metric: str) -> Finding:
     """C2 (position: the fall, in % of what was) and C5 (velocity: in % of what is left, as the paper counts)."""
     narrow, wide = studies
-    if not narrow.samples[metric].frames.equals(wide.samples[metric].frames):
-        raise InputError(
-            f"settings {narrow.study.name} and {wide.study.name} cannot be paired: they were not scored on the "
-            "same clips; evaluate both on the same corpus"
-        )
+    _check_pair(narrow, wide, metric)
     falls = metric == "mpjpe"
     top, bottom = (wide, narrow) if falls else (narrow, wide)
     ratios = {a: 100 * top.error(metric, a) / bottom.error(metric, a) for a in (variant, GENERALIST)}
@@ -148,6 +144,15 @@ def _gain(studies: Sequence[Evidence], variant: Variant, metric: str) -> Finding
         f"{gains[variant]} for {variant}{_sure(estimate, 'points', min(seeds))}."
     )
     return Finding(_status(estimate.sign, 1), estimate, sentence)
+
+
+def _check_pair(one: Evidence, other: Evidence, metric: str) -> None:
+    """Refuse two studies that were not scored on the same clips."""
+    if not one.samples[metric].frames.equals(other.samples[metric].frames):
+        raise InputError(
+            f"settings {one.study.name} and {other.study.name} cannot be paired: they were not scored on the "
+            "same clips; evaluate both on the same corpus"
+        )
 
 
 def _few_actions(studies: Sequence[Evidence], variant: Variant) -> Finding:
@@ -310,6 +315,76 @@ def _crossings(points: Mapping[Evidence, Estimate]) -> str:
     return ", ".join(found) or "none"
 
 
+def _everywhere(studies: Sequence[Evidence], variant: Variant) -> Finding:
+    """C11."""
+    points = {(at, metric): at.relative(metric, variant) for at in studies for metric in ERRORS}
+    return _all_lower(
+        {
+            f"seeing {counted(at.field, 'frame')}, {ERRORS[metric]}": estimate
+            for (at, metric), estimate in points.items()
+        },
+        variant,
+        min(seeds for at in studies for seeds in at.seeds(variant)),
+    )
+
+
+def _on_actions(studies: Sequence[Evidence], variant: Variant, actions: Sequence[str]) -> Finding:
+    """C12."""
+    (at,) = studies
+    if missing := [action for action in actions if action not in at.study.scores.actions]:
+        return untested(f"nobody here does {' or '.join(missing)}")
+    points = {
+        f"{action}, {ERRORS[metric]}": at.relative(metric, variant, action) for action in actions for metric in ERRORS
+    }
+    return _all_lower(points, variant, min(at.seeds(variant)))
+
+
+def _all_lower(points: Mapping[str, Estimate], variant: Variant, seeds: int) -> Finding:
+    """Say that the experts' errors are lower in all of these comparisons, or higher in one; the worst is the effect."""
+    worst = max(points.values(), key=lambda estimate: estimate.effect)
+    signs = [estimate.sign for estimate in points.values()]
+    told = "; ".join(
+        f"{what} {estimate.signed('%')[0]}{_sure(estimate, '%', seeds)}" for what, estimate in points.items()
+    )
+    sentence = (
+        f"{variant} surely have the lower error in {signs.count(-1)} of {len(signs)} comparisons, the generalist in "
+        f"{signs.count(1)}: {told}."
+    )
+    return Finding(_status(-max(signs), 1), worst, sentence)
+
+
+def _sooner(studies: Sequence[Evidence], variant: Variant) -> Finding:
+    """C13."""
+    lines: dict[tuple[int, int], list[Evidence]] = {}
+    for at in sorted(studies, key=lambda at: at.study.steps):
+        lines.setdefault((at.field, at.study.frames or 0), []).append(at)
+    ahead = {pair: _across(*pair, variant) for line in lines.values() for pair in pairwise(line)}
+    if not ahead:
+        return untested("it takes two numbers of steps")
+    behind = [at.name for at in studies if at.relative("mpjpe", variant).sign > 0]
+    worst = max(ahead, key=lambda pair: ahead[pair].effect)
+    signs = [estimate.sign for estimate in ahead.values()]
+    fewer, more = worst
+    sentence = (
+        f"after fewer steps than the generalist {variant} already have a surely lower position error (MPJPE) in "
+        f"{signs.count(-1)} of {len(signs)} pairs of settings; worst for experts are {fewer.name} against the "
+        f"generalist's {more.study.steps:,}: {ahead[worst].signed('%')[0]}"
+        f"{_sure(ahead[worst], '%', min(*fewer.seeds(variant), *more.seeds(variant)))}. After as many steps they are "
+        f"surely worse in {len(behind)} of {len(studies)} settings{': ' if behind else ''}{'; '.join(behind)}."
+    )
+    status = "contradicted" if behind else _status(max(signs), -1) if max(signs) < 0 else "undecided"
+    return Finding(status, ahead[worst], sentence)
+
+
+def _across(mine: Evidence, theirs: Evidence, variant: Variant) -> Estimate:
+    """By how many % the variant's MPJPE in one study is above the generalist's in another."""
+    _check_pair(mine, theirs, "mpjpe")
+    own, other = mine.error("mpjpe", variant), theirs.error("mpjpe", GENERALIST)
+    spreads = [100 * at.spread("mpjpe", a) / other[0] for at, a in ((mine, variant), (theirs, GENERALIST))]
+    seeds = [mine.seeds(variant)[0], theirs.seeds(GENERALIST)[0]]
+    return Estimate.from_samples(100 * (own / other - 1), spreads, seeds)
+
+
 # Which studies decide a claim, and in which words
 
 
@@ -327,6 +402,10 @@ def _second(seen: Sequence[Evidence]) -> tuple[Evidence, ...]:
 def _both(seen: Sequence[Evidence]) -> tuple[Evidence, ...]:
     pair = (*_first(seen), *_second(seen))
     return pair if len(set(pair)) == 2 else ()
+
+
+def _limited(seen: Sequence[Evidence]) -> tuple[Evidence, ...]:
+    return tuple(dict.fromkeys((*_first(seen), *_second(seen))))
 
 
 def _long(seen: Sequence[Evidence]) -> tuple[Evidence, ...]:
@@ -427,6 +506,32 @@ RULES: dict[str, Rule] = {
         "the worst for experts. Supported if surely lower at all, contradicted if surely higher at any. Steps are "
         "equal by design, so that only “better” is tested; sign changes are of the estimates." + _BY_CLIPS,
         {"": _always},
+        presets=("action-oriented",),
+    ),
+    "C11": Rule(
+        _limited,
+        "%",
+        "MPJPE and MPJVE (mean over actions) relative to the generalist's, at the smallest receptive field and at 27 "
+        "frames, or the next: supported if all are surely lower, contradicted if any is surely higher; the effect is "
+        "the worst for experts." + _BY_CLIPS,
+        {"": _everywhere},
+    ),
+    "C12": Rule(
+        _long,
+        "%",
+        "MPJPE and MPJVE of these actions relative to the generalist's, at the largest receptive field (the paper does "
+        "not say in which error): supported if all are surely lower, contradicted if any is surely higher; the effect "
+        "is the worst for experts." + _BY_CLIPS,
+        {"": partial(_on_actions, actions=("Discussion", "SittingDown"))},
+    ),
+    "C13": Rule(
+        tuple,
+        "%",
+        "MPJPE (mean over actions) of experts relative to that of the generalist that took the next higher number of "
+        "steps, at each number of training frames; the effect is the worst for experts. Supported if surely lower at "
+        "all: what the generalist reaches, experts reach for less. Contradicted if, after equal steps, experts are "
+        "surely worse anywhere: they would need more. A network's step costs the same in both." + _BY_CLIPS,
+        {"": _sooner},
         presets=("action-oriented",),
     ),
 }

@@ -40,6 +40,7 @@ class Verdict:
         seed_robust: whether the effect exceeds what seeds explain; None with one seed.
         control: the same effect of random-experts, which have the experts' amount of data and none of its relevance.
         where: the studies: "27f, 1,809 steps".
+        caveat: "judged at 27 frames, printed for 243", where these saw other numbers of frames than the paper's.
         sentence: the finding in plain words, with its numbers.
         definition: how it was decided.
     """
@@ -57,6 +58,7 @@ class Verdict:
     seed_robust: bool | None
     control: Estimate | None
     where: str
+    caveat: str
     sentence: str
     definition: str
 
@@ -134,10 +136,12 @@ def print_verdicts(console: "Console", found: Sequence[Verdict]) -> None:
         console.print(Text(f"\n{claim} {text}", style="dim"))
         for verdict in (v for v in found if v.claim == claim):
             line = Text.assemble((f"{verdict.status}: ", STYLES[verdict.status]), verdict.sentence)
+            if verdict.caveat:
+                line.append(f" ({verdict.caveat})", "dim")
             console.print(Padding(line, (0, 0, 0, 2)))
 
 
-def _judged(claim: Mapping[str, str], rule: Rule, seen: Sequence[Evidence]) -> Iterator[Verdict]:
+def _judged(claim: Mapping[str, Any], rule: Rule, seen: Sequence[Evidence]) -> Iterator[Verdict]:
     """The verdicts on one claim, one for each matching of budgets and way of counting."""
     studies = rule.studies(seen)
     experts = dict.fromkeys(v for at in studies for v in at.study.scores.variants if is_experts(v))
@@ -154,7 +158,7 @@ def _judged(claim: Mapping[str, str], rule: Rule, seen: Sequence[Evidence]) -> I
 
 
 def _verdict(
-    claim: Mapping[str, str],
+    claim: Mapping[str, Any],
     rule: Rule,
     finding: Finding,
     variant: Variant | None = None,
@@ -178,9 +182,19 @@ def _verdict(
         seed_robust=None if math.isnan(margin) else abs(estimate.effect) >= margin,
         control=None if control is UNKNOWN else control,
         where="; ".join(at.name for at in studies) if len(studies) < 3 else f"{len(studies)} settings",
+        caveat="" if finding.status == "not tested" else _caveat(claim.get("frames", ()), studies),
         sentence=finding.sentence[:1].upper() + finding.sentence[1:],
         definition=rule.definition,
     )
+
+
+def _caveat(printed: Sequence[int], studies: Sequence[Evidence]) -> str:
+    """Say where studies saw other numbers of frames than the paper's figures, where it has some."""
+    tested = sorted({at.field for at in studies})
+    if not printed or tested == list(printed):
+        return ""
+    judged, meant = (" and ".join(map(str, fields)) for fields in (tested, printed))
+    return f"judged at {judged} frame{'' if tested == [1] else 's'}, printed for {meant}"
 
 
 def _without_nan(value: Any) -> Any:

@@ -89,9 +89,7 @@ def _contents(study: StudyResults, scores: Scores, found: Sequence[Gain]) -> dic
     folds = study.about.get("folds")
     return {
         "title": "What is knowing the action worth, beside what else could explain it?",
-        "sentences": [
-            {"text": text, "decided": decided} for text, decided in sentences(found, study.arms, still)
-        ],
+        "sentences": [{"text": text, "decided": decided} for text, decided in sentences(found, study.arms, still)],
         "reach": reach_note(people, min(len(scores.seeds(variant)) for variant in scores.variants)),
         "whom": whom(people),
         "data_note": data_note(study.about["provenance"]),
@@ -99,7 +97,11 @@ def _contents(study: StudyResults, scores: Scores, found: Sequence[Gain]) -> dic
         "still": sorted({str(replace(variant, smoothed=False)) for variant in still}),
         "folds": "" if not folds else _folds_note(folds),
         "arms": [
-            {"name": str(variant), "note": variant_note(variant, study.arms), "control": _is_control(variant, study.arms)}
+            {
+                "name": str(variant),
+                "note": variant_note(variant, study.arms),
+                "control": _is_control(variant, study.arms),
+            }
             for variant, _ in order
         ],
         "tables": [_section(METRICS[metric], order, found, still) for metric in metrics],

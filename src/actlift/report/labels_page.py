@@ -165,6 +165,7 @@ def _contents(report: LabelsReport, drawn: Sequence[Drawing]) -> dict[str, Any]:
         "mistakes": _entry(report.tables["mistakes"], report.middle.study.name),
         "expected": _entry(report.tables["expected"]),
         "recognizer": _entry(report.tables["recognizer"]),
+        "rounds": _entry(report.tables["rounds"]) if "rounds" in report.tables else None,
         "files": {name: [f"tables/{name}.{kind}" for kind in ("csv", "md", "tex")] for name in report.tables},
         "middle": report.middle.study.title,
         "worse": f"{WORSE:.0f}",

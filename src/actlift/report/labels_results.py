@@ -24,6 +24,8 @@ SHOWN = ("mpjpe", "n_mpjpe", "mpjve")
 TOLD = {
     "oracle": "the true action (oracle)",
     "predicted": "the recognized action",
+    "coupled": "the action recognized again in the lifted poses",
+    "coupled_twice": "the action recognized in the lifted poses for the second time",
     "none": "nothing",
     "wrong_random": "a wrong action, at random",
     "wrong_worst": "the wrong action that hurts most",
@@ -64,7 +66,7 @@ class LabeledStudy:
         folder = study.folder
         if not (folder / "labels.parquet").is_file():
             raise MissingInputError(
-                f"{folder} holds no labels: it has no labels.parquet. `actlift study --labels` scores them."
+                f"{folder} holds no labels: it has no labels.parquet. `actlift study --labels all` scores them."
             )
         labels = Scores.read(folder / "labels.parquet")
         known = {*labels.variants, *(replace(v, label="") for v in labels.variants if v.label == "oracle")}

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from actlift.evaluation.scores import GENERALIST, Variant
+from actlift.evaluation.scores import GENERALIST, MEAN_OVER_ACTIONS, MEAN_OVER_FRAMES, Variant
 from actlift.report.labels_results import SHOWN, UNKNOWN_ACTION, LabeledStudy
 from actlift.report.table_files import Table
 from actlift.report.words import ERRORS, metric_name
@@ -24,16 +24,18 @@ OUTCOMES = {-1: "lower", 0: "undecided", 1: "higher"}
 
 
 def label_tables(studies: Sequence[LabeledStudy]) -> tuple[Table, ...]:
-    """Make all tables of studies with labels."""
+    """Make all tables of studies with labels; that of rounds where an action was recognized again in lifted poses."""
     pairs = pd.concat([_pairs(at, network) for at in studies for network in at.by_label], ignore_index=True)
-    return (
+    made = (
         _labels_table(studies),
         _actions_table(studies),
         _regret_table(pairs),
         _mistakes_table(pairs),
         _expected_table(studies, pairs),
         _recognizer_table(studies),
+        _rounds_table(studies),
     )
+    return tuple(table for table in made if len(table.frame))
 
 
 def _pairs(at: LabeledStudy, network: Variant) -> pd.DataFrame:
@@ -197,6 +199,33 @@ def _recognizer_table(studies: Sequence[LabeledStudy]) -> Table:
         "with full confidence, recognized ones with the recognizer's own.",
         pd.DataFrame(rows),
         4,
+    )
+
+
+def _rounds_table(studies: Sequence[LabeledStudy]) -> Table:
+    """Recognizing and lifting in turns, a row a round."""
+    rows = []
+    for at in studies:
+        for network, notes in at.notes.items():
+            seeds = [rounds for of in notes if len(rounds := of.get("rounds", ())) > 1]
+            for number, of_seeds in enumerate(zip(*seeds, strict=True), 1):
+                row = {**_key_columns(at), "network": str(network), "round": number, "seeds": len(of_seeds)}
+                for metric in ERRORS:
+                    for mean in (MEAN_OVER_ACTIONS, MEAN_OVER_FRAMES):
+                        row[f"{metric_name(metric)}, {mean}"] = float(np.mean([of[metric][mean] for of in of_seeds]))
+                for what in ("frames", "clips"):
+                    row[f"{what} right, %"] = 100 * float(np.mean([of[what] for of in of_seeds]))
+                rows.append(row)
+    frame = pd.DataFrame(rows)
+    return Table(
+        "rounds",
+        "Recognizing and lifting in turns",
+        "Means over seeds, on the test people. Round 1 is told the action recognized in the keypoints, every later "
+        "round what is recognized in the keypoints and in the poses of the round before. A clip counts once for each "
+        "camera that saw it. MPJPE in mm, MPJVE in mm/frame.",
+        frame,
+        5,
+        {str(name): 2 for name in frame if str(name).startswith("MPJVE")},
     )
 
 

@@ -40,7 +40,10 @@ IN_SHORT = {
     "C7": "experts have the higher time-precision rate",
     "C8": "experts converge earlier",
     "C9": "the experts' error varies less along training",
-    "C10": "with equal training frames an expert is always better and cheaper",
+    "C10": "with equal training frames an expert is always better",
+    "C11": "trained little, experts have the lower MPJPE and MPJVE",
+    "C12": "experts win Discussion and SittingDown",
+    "C13": "with equal training frames an expert is always cheaper",
 }
 
 
@@ -132,7 +135,7 @@ def verdicts_table(found: Sequence[Verdict]) -> Table:
             "claim": verdict.claim,
             "in short": IN_SHORT[verdict.claim],
             "budget matching": verdict.budget,
-            "where": verdict.where,
+            "where": "; ".join(filter(None, (verdict.where, verdict.caveat))),
             "status": verdict.status,
             "effect": verdict.effect,
             "low": verdict.low,
@@ -236,7 +239,7 @@ def _contents(report: SuiteReport, drawn: Sequence[Drawing]) -> dict[str, Any]:
         "sentences": _sentences(suite, differences),
         "still": _still(differences),
         "claims": [list(rows) for _, rows in groupby(map(_row, tested), itemgetter("claim"))],
-        "untested": [_row(verdict) for verdict in report.verdicts if verdict not in tested],
+        "untested": _untested([verdict for verdict in report.verdicts if verdict not in tested]),
         "data_note": data_note(first.about["provenance"]),
         "evidence": evidence(first.scores, "mpjpe", variants),
         "arms": [arm_entry(variant, arms, place) for place, variant in enumerate(variants)],
@@ -333,11 +336,21 @@ def _row(verdict: Verdict) -> dict[str, Any]:
         "text": verdict.text,
         "budgets": [part for part in (matching_name(verdict.matching), verdict.counting) if part],
         "where": verdict.where,
+        "caveat": verdict.caveat,
         "status": verdict.status,
         "effects": [of.printed(verdict.unit) for of in (verdict.estimate, verdict.control or UNKNOWN)],
         "sentence": verdict.sentence,
         "definition": verdict.definition,
     }
+
+
+def _untested(found: Sequence[Verdict]) -> dict[str, list[str]]:
+    """Claims that were not tested, by what they take."""
+    claims: dict[str, list[str]] = {}
+    for verdict in found:
+        named = claims.setdefault(verdict.sentence, [])
+        named += [words for words in (f"{verdict.claim} ({IN_SHORT[verdict.claim]})",) if words not in named]
+    return claims
 
 
 def _glance(suite: Suite, differences: pd.DataFrame, metric: str, variants: Sequence[Variant]) -> dict[str, Any]:

@@ -24,6 +24,8 @@ EXPERTS_MATCHED = {
 LABEL_NOTES = {
     "oracle": "the true action is known (oracle)",
     "predicted": "the action is recognized in the 2D keypoints",
+    "coupled": "the action is recognized again, in the poses lifted as first recognized",
+    "coupled_twice": "the action is recognized for the third time, in the poses lifted as recognized again",
     "none": "no action is told",
     "wrong_random": "a wrong action is told, on average over all of them",
     "wrong_worst": "the wrong action that hurts most is told",

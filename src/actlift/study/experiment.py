@@ -4,7 +4,8 @@ A study folder holds ``study.json``, ``runs/`` with one run folder per arm, matc
 With labels (see :mod:`actlift.study.labels`) it also holds the recognizer (a run folder), and the run folders of arms
 that are scored under labels ``predicted.parquet``; with all labels also ``labels.parquet`` (the generalist beside what
 labels make of the arms), and in the run folders ``by_label.parquet`` (errors conditioned on every label),
-``labels.parquet`` and ``labels.json``.
+``labels.parquet`` and ``labels.json``, and where the action is recognized again in lifted poses, that recognizer (a run
+folder).
 A study over folds of people (:mod:`actlift.study.folds`) holds a study of every fold in ``folds/``, and their scores
 together. Running the same study again resumes what is unfinished and retrains nothing that is done; arms, matchings and
 seeds can be added.
@@ -18,7 +19,6 @@ from types import MappingProxyType
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
 
 from actlift.data.corpus import Corpus, View
 from actlift.errors import InputError
@@ -26,15 +26,16 @@ from actlift.evaluation.evaluate import score_poses
 from actlift.evaluation.scores import ALL_JOINTS, GENERALIST, Scores, Variant
 from actlift.files import locked, read_json, remove_leftovers, replacing, write_json
 from actlift.geometry.skeleton import root_relative
-from actlift.lifting.conditional import ConditionalLifter, Gate
+from actlift.lifting.conditional import Gate
 from actlift.lifting.predict import LifterPredictor, Poses, load_lifter
 from actlift.lifting.smoothing import smooth
 from actlift.models.base import Lifter, check_network, unconditioned
-from actlift.study.arms import ARMS, Job, arms_of, plan_jobs
+from actlift.recognition.accuracy import Posteriors
+from actlift.study.arms import ARMS, EVERYTHING, Job, arms_of, plan_jobs
 from actlift.study.folds import make_folds
-from actlift.study.labels import predicted_poses, score_labels
+from actlift.study.labels import ROUND_LABELS, predicted_poses, score_labels
 from actlift.study.plan import Plan
-from actlift.study.recognizers import RECOGNIZERS
+from actlift.study.recognizers import RECOGNIZERS, learn_again
 from actlift.study.upgrade import STUDY_FORMAT, upgrade_study
 from actlift.training.device import resolve_device
 from actlift.training.frozen_bn import tune_frozen
@@ -44,8 +45,7 @@ from actlift.training.run import Run, environment
 GATE_EVERY = 4  # training views per view that the mixture's gate is fitted on
 EXAMPLES = 4
 CURVE_METRICS = ("mpjpe", "mpjve")
-Posterior = Float[np.ndarray, " actions"]
-Recognized = Callable[[], tuple[list[Posterior], float]]  # as of `_recognize`
+Recognized = Callable[[], tuple[Posteriors, float]]  # as of `_recognize`
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ def run_study(
         if plan.labels and ARMS[job.variant.arm].about.labeled:
             parts.append(_predicted_scores(folder, job, runs, recognized, training, test))
             if plan.labels == "all":
-                labeled.append(_label_scores(folder, job, runs, recognized, training, test))
+                labeled.append(_label_scores(folder, job, runs, recognized, training, test, plan.coupled))
     scores = Scores.concat(parts)
     if labeled:
         Scores.concat([scores.of(GENERALIST), *labeled]).save(folder / "labels.parquet")
@@ -241,14 +241,10 @@ def _as_is_and_smoothed(job: Job, variant: Variant, poses: Poses, test: Corpus) 
     )
 
 
-def _recognize(folder: Path, recognizer_name: str, training: Corpus, test: Corpus) -> tuple[list[Posterior], float]:
-    """The probabilities of the actions of every test view, and the confidence above which they are nearly sure."""
+def _recognize(folder: Path, recognizer_name: str, training: Corpus, test: Corpus) -> tuple[Posteriors, float]:
+    """The probabilities of the actions in every test view, and the confidence above which clips are nearly sure."""
     recognizer = RECOGNIZERS[recognizer_name].learn(folder, training)
-    return [recognizer.of_clip(view.keypoints) for view in test.views], recognizer.sure
-
-
-def _conditional(folder: Path, job: Job, runs: Sequence[Run]) -> ConditionalLifter:
-    return ARMS[job.variant.arm].conditional(_networks(runs), job, _unconditioned(folder, job))
+    return recognizer([view.keypoints for view in test.views]), recognizer.sure
 
 
 def _predicted_scores(
@@ -258,7 +254,7 @@ def _predicted_scores(
     path = folder / "runs" / job.folder / "predicted.parquet"
     if not path.exists():
         posteriors, sure = recognized()
-        conditioned = _conditional(folder, job, runs)
+        conditioned = ARMS[job.variant.arm].conditional(_networks(runs), job, _unconditioned(folder, job))
         gate = Gate.fit(conditioned, training.views[::GATE_EVERY], sure)
         predicted = predicted_poses(conditioned, test.views, posteriors, gate, job.variant)
         Scores.concat([_as_is_and_smoothed(job, of, poses, test) for of, poses in predicted.items()]).save(path)
@@ -266,16 +262,32 @@ def _predicted_scores(
 
 
 def _label_scores(
-    folder: Path, job: Job, runs: Sequence[Run], recognized: Recognized, training: Corpus, test: Corpus
+    folder: Path,
+    job: Job,
+    runs: Sequence[Run],
+    recognized: Recognized,
+    training: Corpus,
+    test: Corpus,
+    coupled: bool,
 ) -> Scores:
     """Read what labels do to an arm, or score it; ``labels.parquet`` comes last."""
     at = folder / "runs" / job.folder
     path = at / "labels.parquet"
-    if not path.exists():
+    if not path.exists() or (coupled and len(read_json(at / "labels.json").get("rounds", ())) < len(ROUND_LABELS)):
         posteriors, sure = recognized()
-        conditioned = _conditional(folder, job, runs)
-        gate = Gate.fit(conditioned, training.views[::GATE_EVERY], sure)
-        found = score_labels(conditioned, test.views, posteriors, gate, variant=job.variant, seed=job.seed, run=job.run)
+        networks, plain = _networks(runs), _unconditioned(folder, job)
+        conditioned = ARMS[job.variant.arm].conditional(networks, job, plain)
+        met = unconditioned(networks[EVERYTHING]) if job.conditions else plain
+        found = score_labels(
+            conditioned,
+            test.views,
+            posteriors,
+            Gate.fit(conditioned, training.views[::GATE_EVERY], sure),
+            again=learn_again(at / "recognizer", training, met) if coupled else None,
+            variant=job.variant,
+            seed=job.seed,
+            run=job.run,
+        )
         found.by_label.save(at / "by_label.parquet")
         write_json(at / "labels.json", found.notes)
         found.scores.save(path)

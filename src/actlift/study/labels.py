@@ -7,6 +7,8 @@ tells the action, these labels stand side by side:
 ``oracle``        the true action. Not known in use.
 ``predicted``     the action recognized in the view's 2D keypoints, by one of :mod:`actlift.study.recognizers`, learnt
                   from training people.
+``coupled``       the action recognized again, in the view's keypoints and the poses that ``predicted`` gives.
+``coupled_twice`` and once more, in the poses that this gives (:mod:`actlift.recognition.coupled`).
 ``none``          unconditioned.
 ``wrong_random``  an action that is not the true one, on average over all of them.
 ``wrong_worst``   of those the one that hurts the true action most.
@@ -29,9 +31,11 @@ from actlift.evaluation.evaluate import score_poses
 from actlift.evaluation.scores import ALL_JOINTS, LABELS, Scores, Variant
 from actlift.lifting.conditional import UNKNOWN, ConditionalLifter, Gate, mixture
 from actlift.lifting.predict import Poses
-from actlift.recognition.accuracy import accuracy, confusion
+from actlift.recognition.accuracy import Posteriors, accuracy, confusion
+from actlift.recognition.coupled import RecognizeAgain, coupled_rounds, summary
 
 LABEL_METRICS = ("mpjpe", "n_mpjpe", "mpjve")
+ROUND_LABELS = ("predicted", "coupled", "coupled_twice")  # what each round is told
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,7 +45,8 @@ class LabelScores:
     Attributes:
         by_label: scores of all views conditioned on every label ("unknown" is none), which stands where an arm does.
         scores: of the arm under the labels of the module, and of its mixture.
-        notes: how often the recognizer was right and the mixture trusted it, JSON-able.
+        notes: how often the recognizer was right and the mixture trusted it, and what came of each round of
+            recognizing and lifting in turns (:func:`actlift.recognition.coupled.summary`), JSON-able.
     """
 
     by_label: Scores
@@ -52,9 +57,10 @@ class LabelScores:
 def score_labels(
     conditioned: ConditionalLifter,
     views: Sequence[View],
-    posteriors: Sequence[Float[np.ndarray, " actions"]],
+    posteriors: Posteriors,
     gate: Gate,
     *,
+    again: RecognizeAgain | None = None,
     variant: Variant,
     seed: int,
     run: str = "",
@@ -64,8 +70,9 @@ def score_labels(
     :func:`actlift.evaluation.evaluate.score_poses` has them.
 
     Args:
-        posteriors: probabilities of ``conditioned.actions`` of each view.
+        posteriors: probabilities of ``conditioned.actions`` in every frame of each view.
         gate: of the mixture.
+        again: recognizes the action in poses too; the labels ``coupled`` are left out where None.
         variant: what scores name, whatever its label and mixture.
         seed, run: what scores name beside it.
 
@@ -84,8 +91,13 @@ def score_labels(
     tables = {action: scored(predictor(seen), Variant(action)) for action, predictor in conditioned.actions.items()}
     tables[UNKNOWN] = scored(unconditioned, Variant(UNKNOWN))
     true = np.array([actions.index(v.action) for v in views])
-    recognized = np.array([int(p.argmax()) for p in posteriors])
-    parts = _under_labels(tables, views, true, recognized, variant)
+    rounds = coupled_rounds(conditioned, seen, posteriors, again, 1 if again is None else len(ROUND_LABELS))
+    told = {
+        label: np.array([actions.index(action) for action in one.labels])
+        for label, one in zip(ROUND_LABELS, rounds, strict=False)
+    }
+    of_clips = [p.mean(axis=0) for p in posteriors]
+    parts = _under_labels(tables, views, true, told, variant)
 
     generator = np.random.default_rng((seed, 0x3A))
     wrong = (true + generator.integers(1, len(actions), len(true))) % len(actions)
@@ -93,7 +105,7 @@ def score_labels(
     trusted = {}
     for label, believed in (
         ("oracle", list(certain[true])),
-        ("predicted", list(posteriors)),
+        ("predicted", of_clips),
         ("wrong_random", list(certain[wrong])),
     ):
         poses, trusts = mixture(conditioned, unconditioned, seen, believed, gate)
@@ -101,12 +113,16 @@ def score_labels(
         parts.append(scored(poses, replace(variant, label=label, mixture=True)))
     notes = {
         "recognized": {
-            **asdict(accuracy(np.stack(list(posteriors)), true, actions)),
-            "confusion": confusion(recognized, true, len(actions)).tolist(),
+            **asdict(accuracy(np.stack(of_clips), true, actions)),
+            "confusion": confusion(told["predicted"], true, len(actions)).tolist(),
         },
         "actions": actions,
         "gate": asdict(gate),
         "trusted": trusted,
+        "rounds": [
+            summary(Scores.concat(parts).of(replace(variant, label=label)), one.posteriors, views, actions)
+            for label, one in zip(ROUND_LABELS, rounds, strict=False)
+        ],
     }
     return LabelScores(Scores.concat(list(tables.values())), Scores.concat(parts), notes)
 
@@ -114,7 +130,7 @@ def score_labels(
 def predicted_poses(
     conditioned: ConditionalLifter,
     views: Sequence[View],
-    posteriors: Sequence[Float[np.ndarray, " actions"]],
+    posteriors: Posteriors,
     gate: Gate,
     variant: Variant,
 ) -> dict[Variant, Poses]:
@@ -125,9 +141,10 @@ def predicted_poses(
     """
     actions = list(conditioned.actions)
     seen = [v.keypoints for v in views]
+    of_clips = [p.mean(axis=0) for p in posteriors]
     told = replace(variant, label="predicted")
-    poses = conditioned.poses(seen, [actions[int(p.argmax())] for p in posteriors])
-    mixed, _ = mixture(conditioned, conditioned.unconditioned(seen), seen, posteriors, gate)
+    poses = conditioned.poses(seen, [actions[int(p.argmax())] for p in of_clips])
+    mixed, _ = mixture(conditioned, conditioned.unconditioned(seen), seen, of_clips, gate)
     return {told: poses, replace(told, mixture=True): mixed}
 
 
@@ -135,10 +152,14 @@ def _under_labels(
     tables: Mapping[str, Scores],
     views: Sequence[View],
     true: Int[np.ndarray, " n"],
-    recognized: Int[np.ndarray, " n"],
+    told: Mapping[str, Int[np.ndarray, " n"]],
     variant: Variant,
 ) -> list[Scores]:
-    """Scores under every label, picked row by row from those conditioned on each action, of which "unknown" is last."""
+    """Scores under every label, picked row by row from those conditioned on each action, of which "unknown" is last.
+
+    Args:
+        told: by label, the number of the action that each view is told.
+    """
     actions = len(tables) - 1
     # every table has the same rows in the same order: columns of one matrix
     rows = tables[UNKNOWN].table
@@ -152,7 +173,7 @@ def _under_labels(
     worst = _worst(errors[overall, :-1], true[of_row[overall]], actions)
     values = {
         "oracle": errors[line, true[of_row]],
-        "predicted": errors[line, recognized[of_row]],
+        **{label: errors[line, numbers[of_row]] for label, numbers in told.items()},
         "none": errors[:, -1],
         "wrong_random": others / (actions - 1),
         "wrong_worst": errors[line, worst[true[of_row]]],

@@ -41,6 +41,8 @@ class Plan:
             wrong ones (all); the cost of the recognizer is then taken off the conditioned networks' budget.
         labels_by: what predicts actions: network, the one that `recognize` trains and videos are lifted with; or clip,
             its baseline, linear discriminant analysis of a clip's statistics.
+        coupled: with all labels, also recognize the action again in the lifted poses, twice (actlift.recognition.coupled);
+            what learning that costs is taken off no budget.
         all_actions: also train on actions that no held-out person does (never scored).
         precision: float32, bfloat16, or auto: bfloat16 where the processor multiplies it natively.
         device: cpu, cuda, or auto.
@@ -58,6 +60,7 @@ class Plan:
     loss: Loss = field(default_factory=Loss)
     labels: Labels = ""
     labels_by: LabelSource = "network"
+    coupled: bool = False
     all_actions: bool = False
     folds: str = ""
     precision: Precision = "auto"
@@ -77,6 +80,8 @@ class Plan:
                 raise InputError(f"a number of {matching} is 1 or more, got {number}")
         if self.loss.velocity and self.budget.batch % 2:
             raise InputError(f"a velocity loss takes pairs of frames: give an even batch, got {self.budget.batch}")
+        if self.coupled and self.labels != "all":
+            raise InputError("recognizing again stands beside all labels: ask for labels all, or leave coupled out")
         if self.snapshots < 0:
             raise InputError(f"a number of snapshots is 0 or more, got {self.snapshots}")
         if self.folds:
@@ -112,7 +117,7 @@ class Plan:
 
     def fixed(self, digest: str) -> dict[str, Any]:
         """What may not change between two calls of one study; arms, matchings and seeds may grow."""
-        free = ("arms", "matching", "seeds", "labels", "labels_by", "precision", "device")
+        free = ("arms", "matching", "seeds", "labels", "labels_by", "coupled", "precision", "device")
         kept = {key: value for key, value in asdict(self).items() if key not in free}
         if self.loss.plain:
             del kept["loss"]

@@ -1,6 +1,6 @@
 """What tells the predicted action in a study. The one that users get is the default; the other is its baseline."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, runtime_checkable
@@ -11,8 +11,10 @@ from jaxtyping import Float
 from actlift.data.corpus import Corpus
 from actlift.data.keypoints2d import Keypoints2D
 from actlift.errors import InputError
-from actlift.models.base import multiply_adds
+from actlift.models.base import Lifter, multiply_adds
 from actlift.models.options import Network
+from actlift.recognition.accuracy import Posteriors
+from actlift.recognition.coupled import RecognizeAgain
 from actlift.recognition.discriminant import ClipRecognizer
 from actlift.recognition.prediction import load_recognizer
 from actlift.recognition.training import train_recognizer, training_multiply_adds
@@ -35,6 +37,10 @@ class ClipLabels(Protocol):
 
     def of_clip(self, seen: Keypoints2D) -> Float[np.ndarray, " actions"]:
         """Calibrated probabilities of the training actions, which sum to 1."""
+        ...
+
+    def __call__(self, sequences: Sequence[Keypoints2D]) -> Posteriors:
+        """The same in every frame ``(t, actions)`` of each sequence; those of a clip are their mean."""
         ...
 
 
@@ -60,6 +66,20 @@ def _fit_discriminant(folder: Path, training: Corpus) -> ClipLabels:
     if not path.exists():
         ClipRecognizer.fit(training).save(path)
     return ClipRecognizer.read(path)
+
+
+def learn_again(folder: Path, training: Corpus, lifter: Lifter) -> RecognizeAgain:
+    """Learn to recognize actions in keypoints and in poses of this lifter, told nothing, or read what was learnt there.
+
+    It takes as many steps as the network that recognizes actions in keypoints alone.
+
+    Args:
+        folder: the run folder.
+        training: the training people.
+        lifter: whose poses it will meet: another's deceive it.
+    """
+    run = train_recognizer(folder, training, model=MODEL, lifter=lifter, budget=BUDGET, folds=FOLDS)
+    return load_recognizer(run).of_poses
 
 
 RECOGNIZERS: dict[str, StudyRecognizer] = {
