@@ -249,7 +249,18 @@ def test_every_option_of_a_study_reaches_its_plan(actlift, monkeypatch):
     assert actlift("study", "c", "s", "--test-subjects", "a", "b").code == 0
     assert met["plan"] == Plan(("a", "b"))
     words = ["--arms", "conditioned", "--matching", "frames", "--seeds", 4, 5, "--steps", 7, "--batch", 8]
-    words += ["--frames", 9, "--snapshots", 2, "--velocity-loss", 0.5, "--joint-weights", "extremities", "--labels"]
+    words += [
+        "--frames",
+        9,
+        "--snapshots",
+        2,
+        "--velocity-loss",
+        0.5,
+        "--joint-weights",
+        "extremities",
+        "--labels",
+        "all",
+    ]
     words += ["--labels-by", "clip", "--coupled"]
     words += ["--all-actions", "--precision", "float32", "--device", "cpu", "--receptive-field", 81, "--channels", 12]
     words += ["--causal", "--dropout", 0.2, "--trajectory", "--widths", 3, 5]
@@ -257,12 +268,14 @@ def test_every_option_of_a_study_reaches_its_plan(actlift, monkeypatch):
     plan = met["plan"]
     usual = Plan(("b",))
     for field in fields(Plan):
-        assert field.name == "epochs" or getattr(plan, field.name) != getattr(usual, field.name), field.name
+        assert field.name in ("epochs", "folds") or getattr(plan, field.name) != getattr(usual, field.name), field.name
     assert (plan.budget, plan.frames, plan.snapshots) == (Budget(7, 8), 9, 2)
     assert plan.network == Network(81, (3, 5), 12, causal=True, dropout=0.2, trajectory=True)
     assert plan.loss == Loss(0.5, "extremities")
     assert actlift("study", "c", "s", "--test-subjects", "a", "--matching", "epochs", "--epochs", 3).code == 0
     assert met["plan"].epochs == 3
+    assert actlift("study", "c", "s", "--folds", "people:6").code == 0
+    assert (met["plan"].folds, met["plan"].test_subjects) == ("people:6", ())
 
 
 def test_evaluate_some(actlift, run_folder, corpus_folder, tmp_path):

@@ -12,7 +12,7 @@ from actlift.lifting.predict import LifterPredictor
 from actlift.models.options import Network
 from actlift.models.tcn import TCN
 from actlift.study.about import ABOUT, About
-from actlift.study.arms import ARMS, Experts, Generalist, Job, arms_of, plan_jobs
+from actlift.study.arms import ARMS, Derived, Experts, Generalist, Job, arms_of, plan_jobs
 from actlift.study.experiment import run_study
 from actlift.study.partitions import PARTITIONS
 from actlift.study.plan import Plan
@@ -36,14 +36,20 @@ def split(corpus: Corpus) -> tuple[Corpus, Corpus]:
     return corpus.split(PLAN.test_subjects)
 
 
+TRAINED = [name for name, arm in ARMS.items() if not isinstance(arm, Derived)]
+
+
 def networks_of(job: Job) -> dict[str, TCN]:
-    """Untrained, of the job's shape, each unlike the others."""
+    """Untrained, of the job's shape (or of what it is made of), each unlike the others."""
+    specs = [spec for of in job.sources or (job,) for spec in of.specs]
+    conditions = len(job.conditions)
     return {
-        spec.name: network_of((3, 3), conditions=len(job.conditions), seed=i) for i, spec in enumerate(job.specs, 1)
+        f"{i if job.sources else spec.name}": network_of((3, 3), conditions=conditions, seed=i)
+        for i, spec in enumerate(specs, 1)
     }
 
 
-@pytest.mark.parametrize("name", ARMS)
+@pytest.mark.parametrize("name", TRAINED)
 def test_an_arm_trains_one_job_for_each_matching_and_seed_within_the_budget(name, split):
     training, _ = split
     jobs = ARMS[name].jobs(name, training, PLAN)
@@ -62,7 +68,24 @@ def test_an_arm_trains_one_job_for_each_matching_and_seed_within_the_budget(name
             assert (spec.conditions is None) == (not job.conditions)
 
 
-@pytest.mark.parametrize("name", ARMS)
+@pytest.mark.parametrize("name", [name for name in ARMS if name not in TRAINED])
+def test_an_arm_that_is_made_of_others_trains_nothing(name, split):
+    training, test = split
+    jobs = ARMS[name].jobs(name, training, PLAN)
+    assert [job.seed for job in jobs] == list(PLAN.seeds)
+    for job in jobs:
+        assert not job.specs
+        assert job.windows == 0
+        assert [of.seed for of in job.sources] == (
+            [job.seed + i for i in range(ARMS[name].seeds)] if job.sources else []
+        )
+        assert {of.variant.arm for of in job.sources} == ({ARMS[name].base} if job.sources else set())
+        assert job.run == (f"runs/{job.sources[0].folder}" if job.sources else "")
+    poses = ARMS[name].poses(networks_of(jobs[0]), jobs[0], test.views)
+    assert [pose.shape for pose in poses] == [view.pose3d_cam.shape for view in test.views]
+
+
+@pytest.mark.parametrize("name", TRAINED)
 def test_the_networks_of_a_job_predict_every_view_and_each_by_its_own(name, split):
     training, test = split
     job = ARMS[name].jobs(name, training, PLAN)[0]
@@ -116,7 +139,10 @@ def test_an_arm_says_what_reports_need(name):
     about = ARMS[name].about
     assert about.note
     assert about.against in ARMS
-    assert about.control == about.note.startswith("control: ")
+    assert about.control == about.note.startswith(("control: ", "baseline: "))
+    assert all(ABOUT[control].control or control == about.against for control in about.controls)
+    assert all(ABOUT[control].control for control in about.mixture_controls)
+    assert not about.mixture_controls or about.mixture
     assert about.partition in ("", *PARTITIONS)
     assert not about.mixtures_alike or ARMS[about.against].about.mixture
 
@@ -142,6 +168,7 @@ def test_an_arm_of_ones_own_is_a_class_and_a_row(corpus, tmp_path, monkeypatch):
     monkeypatch.setitem(ARMS, "again", Experts(About("experts again", partition="action", per_part=True)))
     plan = replace(PLAN, arms=("hurried", "again"), matching=("total",), seeds=(0,), budget=Budget(6, 16))
     scores = run_study(tmp_path / "study", corpus, plan)
-    assert scores.variants == (GENERALIST, Variant("hurried"), Variant("again", "total"))
+    as_they_are, _ = scores.by_smoothing()
+    assert as_they_are.variants == (GENERALIST, Variant("hurried"), Variant("again", "total"))
     members = Run.open(tmp_path / "study" / "runs" / "hurried-seed0").config["identity"]["members"]
     assert [member["steps"] for member in members.values()] == [3]

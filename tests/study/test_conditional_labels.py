@@ -269,7 +269,7 @@ def test_a_conditioned_network_spends_what_the_recognizer_leaves_and_is_told_par
         partition = jobs[arm].partition
         for row, condition in zip(member.rows[::37], member.conditions[::37], strict=True):
             assert views[row] in partition.training[jobs[arm].conditions[condition]]
-    plain = {job.variant.arm: job for job in plan_jobs(training, replace(PLAN, labels=False))}
+    plain = {job.variant.arm: job for job in plan_jobs(training, replace(PLAN, labels=""))}
     assert plain["conditioned"].specs[0].budget == PLAN.budget
 
 

@@ -63,7 +63,7 @@ def test_an_arm_that_fine_tunes_spends_the_budget_in_two_parts(training):
         assert job.windows == total * 256
     message = "'finetuned-experts' fine-tunes 3 networks for 30% of 9 steps: give it more steps"
     with pytest.raises(ValueError, match=message):
-        plan_jobs(training, replace(PLAN, arms=("generalist", "finetuned-experts"), budget=Budget(9, 8), labels=False))
+        plan_jobs(training, replace(PLAN, arms=("generalist", "finetuned-experts"), budget=Budget(9, 8), labels=""))
     with pytest.raises(ValueError, match="neither frames nor epochs"):
         plan_jobs(training, replace(PLAN, matching=("frames",), frames=200, arms=("generalist", "finetuned")))
 

@@ -56,7 +56,7 @@ def test_its_cost_is_paid_in_steps_of_the_lifter(name, training):
 
 
 def test_recognizing_again_needs_a_label_to_go_on_from():
-    with pytest.raises(ValueError, match="ask for labels too, or leave coupled out"):
+    with pytest.raises(ValueError, match="ask for labels all, or leave coupled out"):
         Plan(test_subjects=("syn4",), coupled=True)
 
 

@@ -175,7 +175,7 @@ def test_a_network_has_the_options_it_was_given():
         ({"matching": ("frames", "total"), "frames": 10}, "give it a study of its own"),
         ({"matching": ("frames",)}, "give both or neither"),
         ({"frames": 100}, "give both or neither"),
-        ({"test_subjects": ()}, r"needs test subjects, each once; got \(\)"),
+        ({"test_subjects": ()}, "give one of them, got test subjects none and folds none"),
         ({"test_subjects": ("S1", "S1")}, "needs test subjects, each once; got .*S1"),
         ({"seeds": (1, 1)}, r"needs seeds, each once; got \(1, 1\)"),
         ({"matching": ()}, "needs matchings, each once"),
