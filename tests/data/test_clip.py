@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actlift.data.clip import Clip, take_of
+from actlift.data.clip import Clip, dataset_of, take_of
 
 
 def clip(joints_world=None, frames=50, fps=50.0, **fields):
@@ -30,6 +30,28 @@ def test_keeps_its_own_read_only_float32_joints():
     assert made.frames == 3
     with pytest.raises(ValueError, match="read-only"):
         made.joints_world[0] = 1
+
+
+def test_joints_lose_less_than_a_micrometer_and_that_once():
+    joints_world = np.random.default_rng(0).uniform(-8, 8, (50, 17, 3))
+    made = clip(joints_world)
+    assert 0 < np.abs(made.joints_world - joints_world).max() < 1e-6
+    np.testing.assert_array_equal(clip(made.joints_world).joints_world, made.joints_world)
+    np.testing.assert_array_equal(clip(joints_world + 1e-14).joints_world, made.joints_world)
+
+
+@pytest.mark.parametrize(
+    ("source", "name"),
+    [
+        ("mocap/cmu_v2.npz", "cmu"),
+        ("hdm05.npz", "hdm05"),
+        ("a.b/Some-Set.tar.npz", "Some-Set"),
+        ("asfamc/hdm05_bd/", "hdm05"),
+        (".hidden_one", ".hidden"),
+    ],
+)
+def test_a_data_set_by_the_name_of_its_source(source, name):
+    assert dataset_of(source) == name
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])

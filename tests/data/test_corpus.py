@@ -1,4 +1,5 @@
 import errno
+import hashlib
 import json
 import os
 import re
@@ -11,7 +12,7 @@ import pytest
 
 from actlift.data import corpus as corpus_module
 from actlift.data.clip import Clip, Detections
-from actlift.data.corpus import Corpus, Exclusion, write_corpus
+from actlift.data.corpus import Corpus, Exclusion, rewrite_corpus, write_corpus
 from actlift.data.noise import DetectorNoise, Exact, IndependentNoise
 from actlift.data.sources.synthetic import synthetic_clips
 from actlift.geometry.camera import RIGS, human36m_like_ring
@@ -143,7 +144,8 @@ def test_verify_covers_the_manifest(damaged):
 @pytest.mark.parametrize(
     ("entries", "message"),
     [
-        ({"version": 2}, "version 2; this actlift reads 1"),
+        ({"version": 3}, "version 3; this actlift reads 1 and 2"),
+        ({"version": None}, "version None; this actlift reads 1 and 2"),
         ({"format": "else"}, "not the manifest of an actlift corpus"),
         ({"views": None}, "no 'views' in it"),
     ],
@@ -152,6 +154,58 @@ def test_another_manifest(damaged, entries, message):
     change_manifest(damaged, **entries)
     with pytest.raises(ValueError, match=r"manifest\.json: " + message):
         Corpus.open(damaged)
+
+
+def test_a_corpus_of_version_1_opens_and_has_its_digest(damaged):
+    """Its digest is over numbers as they stand, and its views name no data set."""
+    manifest = json.loads((damaged / "manifest.json").read_text())
+    views = [{key: held for key, held in view.items() if key != "dataset"} for view in manifest["views"]]
+    views[0]["camera"]["t_cam_world"][0] += 1e-12  # as a camera that is not rounded
+    manifest |= {"version": 1, "views": views}
+    arrays = [np.load(damaged / f"{name}.npy") for name in ("pose2d", "confidence", "pose3d_cam")]
+    kept = {key: held for key, held in manifest.items() if key != "digest"}
+    kept["provenance"] = {k: v for k, v in manifest["provenance"].items() if k not in ("sources", "actlift")}
+    hashed = json.dumps([[hashlib.sha256(array.tobytes()).hexdigest() for array in arrays], kept], sort_keys=True)
+    change_manifest(damaged, version=1, views=views, digest=hashlib.sha256(hashed.encode()).hexdigest())
+    old = Corpus.open(damaged)
+    old.verify()
+    assert {view.dataset for view in old.views} == {""}
+    views[0]["camera"]["t_cam_world"][0] += 1e-12
+    change_manifest(damaged, views=views)
+    with pytest.raises(ValueError, match="digest .* is not"):
+        old.verify()
+
+
+@pytest.mark.parametrize("change", [lambda x: x * (1 + 1e-12), lambda x: int(x) if x.is_integer() else x])
+def test_the_digest_is_over_nine_digits_of_the_manifest(damaged, change):
+    """And tells no whole float from an int: not every JSON writer does."""
+    manifest = json.loads((damaged / "manifest.json").read_text())
+    for view in manifest["views"]:
+        view["camera"]["t_cam_world"] = [change(x) for x in view["camera"]["t_cam_world"]]
+        view["camera"]["radial"] = [0 if x == 0 else x for x in view["camera"]["radial"]]
+    provenance = manifest["provenance"] | {"max_speed": change(12.0)}
+    change_manifest(damaged, views=manifest["views"], provenance=provenance)
+    Corpus.open(damaged).verify()
+    manifest["views"][3]["camera"]["t_cam_world"][1] *= 1 + 1e-7
+    change_manifest(damaged, views=manifest["views"])
+    with pytest.raises(ValueError, match="digest .* is not"):
+        Corpus.open(damaged).verify()
+
+
+def test_large_whole_numbers_count_in_full(tmp_path):
+    seeds = (1234567890123, 1234567890124)
+    made = {write_corpus(tmp_path / "c", [standing()], keypoints=Exact(), cameras=1, seed=s).digest for s in seeds}
+    assert len(made) == 2
+
+
+def test_views_name_the_data_set_of_their_clip(tmp_path):
+    made = write_corpus(tmp_path / "c", [standing(dataset="one"), standing("b", dataset="two")], keypoints=Exact())
+    assert {(view.clip, view.dataset) for view in made.views} == {("still", "one"), ("b", "two")}
+    copy = rewrite_corpus(
+        tmp_path / "copy", made, lambda view: (view.pose2d, view.confidence, view.pose3d_cam), provenance={}
+    )
+    assert [view.dataset for view in copy.views] == [view.dataset for view in made.views]
+    assert copy.digest == made.digest
 
 
 def test_no_corpus_there(tmp_path, damaged):
@@ -444,7 +498,7 @@ def test_own_cameras_and_detections_are_used(tmp_path):
     }
     assert [view.camera_name for view in made.views] == ["ring0", "ring1", "ring2"] * 2
     for view, camera in zip(made.views, clips[0].cameras * 2, strict=True):
-        np.testing.assert_array_equal(view.camera.t_cam_world, camera.t_cam_world)
+        np.testing.assert_array_equal(view.camera.t_cam_world, camera.rounded().t_cam_world)
         off = view.camera.screen_to_px(view.pose2d) - view.camera.cam_to_px(view.pose3d_cam)
         np.testing.assert_allclose(off, np.broadcast_to((3.0, -4.0), off.shape), atol=1e-3)
 

@@ -1,10 +1,12 @@
 import time
+from dataclasses import replace
 
 import pytest
 
 from actlift.data.corpus import Corpus, Exclusion
 from actlift.data.noise import IndependentNoise
 from actlift.data.prepare import prepare, read_exclusions, read_source
+from actlift.data.sources import Source
 from actlift.data.sources.mocap_npz import write_mocap_npz
 from actlift.data.sources.synthetic import synthetic_clips
 
@@ -20,10 +22,17 @@ def mocap(path, number, fps=60.0):
 def test_synthetic_source():
     clips = read_source("synthetic", seed=5)
     assert [clip.name for clip in clips] == [clip.name for clip in synthetic_clips(5)]
+    assert {clip.dataset for clip in clips} == {"synthetic"}
 
 
 def test_mocap_file(tmp_path):
     assert [clip.name for clip in read_source(mocap(tmp_path / "a.npz", 1))] == ["syn1/Walking_1", "syn1/Squat_1"]
+
+
+def test_clips_that_name_no_data_set_get_that_of_their_file(tmp_path, monkeypatch):
+    clips = [replace(clip, dataset=name) for clip, name in zip(synthetic_clips(0), ("", "known"), strict=False)]
+    monkeypatch.setattr(Source, "read", lambda *_, **__: clips)
+    assert [clip.dataset for clip in read_source(mocap(tmp_path / "walks_b.npz", 1))] == ["walks", "known"]
 
 
 def test_what_is_no_source(tmp_path):
@@ -105,7 +114,7 @@ def test_a_folder_of_asfamc(actlift_data):
     source = str(actlift_data / "asfamc" / "cmu02")
     clips = read_source(source)
     assert {clip.fps for clip in clips} == {120.0}
-    assert {clip.subject for clip in clips} == {"02"}
+    assert {(clip.subject, clip.dataset) for clip in clips} == {("02", "cmu")}
 
 
 @pytest.mark.slow

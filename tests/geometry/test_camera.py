@@ -165,6 +165,30 @@ def test_a_camera_survives_json_to_the_bit(seed: int) -> None:
         np.testing.assert_array_equal(getattr(again, field), value)
 
 
+@given(seed=SEEDS)
+@settings(max_examples=20, deadline=None)
+def test_a_rounded_camera_is_the_same_within_its_grid_and_stays_so(seed: int) -> None:
+    camera = random_rig(standing(), seed, 1)[0]
+    rounded = camera.rounded().to_dict()
+    for name, value in camera.to_dict().items():
+        if name in ("name", "width", "height"):
+            assert rounded[name] == value
+        else:
+            np.testing.assert_allclose(rounded[name], value, rtol=0, atol=2.0**-25)
+    assert Camera.from_dict(rounded).rounded().to_dict() == rounded
+
+
+@given(seed=SEEDS)
+@settings(max_examples=20, deadline=None)
+def test_transforms_are_the_matrix_product(seed: int) -> None:
+    camera = random_rig(standing(), seed, 1)[0]
+    points = standing(5)
+    expected = points @ camera.R_cam_world.T + camera.t_cam_world
+    np.testing.assert_allclose(camera.world_to_cam(points), expected, rtol=0, atol=1e-12)
+    np.testing.assert_allclose(camera.cam_to_world(expected), points, rtol=0, atol=1e-12)
+    assert camera.world_to_cam(points[0, 0]).shape == (3,)
+
+
 def test_records_with_other_entries_are_refused() -> None:
     record = human36m_camera().to_dict()
     del record["radial"]

@@ -11,17 +11,18 @@ from scipy.spatial.distance import cdist
 from actlift.data.corpus import Corpus, View, write_corpus
 from actlift.data.noise import IndependentNoise
 from actlift.data.sources.synthetic import synthetic_clips
-from actlift.study.partitions import PARTITIONS, Partition, by_action, by_cluster, by_random
+from actlift.study.partitions import PARTITIONS, Partition, by_action, by_cluster, by_dataset, by_random
 
 SEEDS = range(5)
 
 
 @pytest.fixture(scope="module")
 def uneven(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
-    """Many short clips of four actions of very different amounts: about 60, 24, 12 and 6 clips."""
+    """Many short clips of four actions of very different amounts, about 60, 24, 12 and 6 clips; two data sets."""
     clips = []
     for action, takes in {"Walking": 10, "Waving": 4, "Sitting": 2, "Squat": 1}.items():
         clips += synthetic_clips(1, actions=[action], subjects=6, clips=takes, seconds=0.8, fps=25.0)
+    clips = [replace(clip, dataset="few" if clip.subject == "syn1" else "many") for clip in clips]
     folder = tmp_path_factory.mktemp("uneven") / "corpus"
     return write_corpus(folder, clips, cameras=2, keypoints=IndependentNoise(2.0))
 
@@ -43,7 +44,7 @@ def frames(views: list[View]) -> int:
 def test_parts_are_disjoint_and_cover_everything(uneven, name, seed):
     partition = PARTITIONS[name](uneven.views, seed=seed)
     assert partition.name == name
-    assert len(partition.training) == len(uneven.actions)
+    assert len(partition.training) == (2 if name == "dataset" else len(uneven.actions))
     assert all(partition.training.values())
     views = [key(view) for own in partition.training.values() for view in own]
     assert Counter(views) == Counter(key(view) for view in uneven.views)
@@ -55,7 +56,7 @@ def test_the_seed_alone_decides(uneven, name):
     first, again = (PARTITIONS[name](uneven.views, seed=3) for _ in range(2))
     assert contents(first) == contents(again)
     assert [first.part_of(v) for v in uneven.views] == [again.part_of(v) for v in uneven.views]
-    if name != "action":
+    if name not in ("action", "dataset"):
         assert contents(first) != contents(PARTITIONS[name](uneven.views, seed=4))
 
 
@@ -68,12 +69,41 @@ def test_actions_are_matched_by_equality(uneven):
     assert [partition.part_of(v) for v in views] == [v.action for v in views]
 
 
-def test_only_clusters_need_no_oracle(uneven):
+def test_only_what_is_known_of_any_recording_needs_no_oracle(uneven):
     assert {name: make(uneven.views).oracle for name, make in PARTITIONS.items()} == {
         "action": True,
         "random": True,
         "cluster": False,
+        "dataset": False,
     }
+
+
+def test_data_sets_are_parts_of_their_name(uneven):
+    partition = by_dataset(uneven.views)
+    assert list(partition.training) == ["few", "many"]
+    for dataset, own in partition.training.items():
+        assert own == [v for v in uneven.views if v.dataset == dataset]
+    assert [partition.part_of(v) for v in uneven.views] == [v.dataset for v in uneven.views]
+
+
+def test_one_data_set_is_one_part(uneven):
+    few = [v for v in uneven.views if v.dataset == "few"]
+    partition = by_dataset(few)
+    assert partition.training == {"few": few}
+    assert {partition.part_of(v) for v in uneven.views} == {"few"}
+
+
+def test_an_unknown_data_set_goes_to_the_one_with_the_most_frames(uneven):
+    foreign = [replace(v, dataset=name) for v in uneven.views for name in ("a", "z", "")]
+    assert {by_dataset(uneven.views).part_of(v) for v in foreign} == {"many"}
+    equal = [replace(uneven.views[0], clip=name, dataset=name) for name in ("b", "a")]
+    assert {by_dataset(equal).part_of(v) for v in foreign if v.dataset != "a"} == {"a"}
+
+
+def test_data_sets_without_a_name_are_refused(uneven):
+    views = [replace(v, dataset="") if v.subject == "syn1" else v for v in uneven.views]
+    with pytest.raises(ValueError, match=r"17 clips name no data set, the first is 'syn1/Sitting_1'.*Prepare it anew"):
+        by_dataset(views)
 
 
 @pytest.mark.parametrize("seed", SEEDS)

@@ -1,10 +1,12 @@
 """Clip: one piece of motion capture, a person's joints in world coordinates."""
 
 import math
+import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,7 +14,10 @@ from scipy import signal
 
 from actlift.errors import InputError
 from actlift.geometry.camera import Camera
+from actlift.geometry.grid import on_grid
 from actlift.geometry.skeleton import H36M_17
+
+GRID_BITS = 20  # of joints: multiples of about a micrometer
 
 
 def take_of(clip: str) -> str:
@@ -21,6 +26,14 @@ def take_of(clip: str) -> str:
     Pieces of one take show one person in one go: a split keeps them on one side.
     """
     return re.sub(r"(?<=\d)[a-z]$", "", re.sub(r"\[\d+:\d+\]$", "", clip))
+
+
+def dataset_of(source: str | os.PathLike[str]) -> str:
+    """Name the data set of a source that does not tell, by its path: the last part up to the first `_` or `.`.
+
+    `mocap/cmu_v2.npz` is of `cmu`, `mocap/hdm05.npz` and the folder `asfamc/hdm05_bd` are of `hdm05`.
+    """
+    return re.split(r"(?<!^)[_.]", Path(os.path.abspath(source)).name)[0]
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,12 +63,14 @@ class Clip:
         action: the label of the whole clip; compared by equality only.
         fps: frames per second.
         joints_world: (t, 17, 3) meters, joints in the order of `H36M_17`, right-handed, z up, floor near z = 0.
-            Kept as a read-only float32 array.
+            Kept as a read-only float32 array, rounded to multiples of 2^-20 m (about a micrometer), so that joints
+            that were computed are the same bits on every processor.
         capture: how the joints came about (`asf/amc`, `synthetic`, ...), where it matters to a reader.
         description: the source's own words.
         cameras: those that filmed it, where that is known.
         detections: what a detector made of their images, where it is known.
         fault: why nothing of it is to be used, in words; `write_corpus` leaves it out with this reason.
+        dataset: the collection that it comes from (`cmu`, `human3.6m`, ...), where that is known.
 
     Raises:
         InputError: a name or label is empty, the rate is not positive, the shape of joints or detections is wrong, a
@@ -73,6 +88,7 @@ class Clip:
     cameras: tuple[Camera, ...] = ()
     detections: Detections | None = None
     fault: str = ""
+    dataset: str = ""
 
     def __post_init__(self) -> None:
         for field in ("name", "subject", "action"):
@@ -80,7 +96,7 @@ class Clip:
                 raise InputError(f"clip '{self.name}': its {field} is empty; every clip needs one")
         if not (self.fps > 0 and math.isfinite(self.fps)):
             raise InputError(f"clip '{self.name}': {self.fps} frames per second; wanted a positive number")
-        joints = np.array(self.joints_world, dtype=np.float32, order="C")  # our own copy: frozen means frozen
+        joints = on_grid(np.asarray(self.joints_world), GRID_BITS).astype(np.float32, order="C")  # our own copy
         if joints.ndim != 3 or joints.shape[1:] != (len(H36M_17), 3) or len(joints) < 1:
             raise InputError(
                 f"clip '{self.name}': joints of shape {joints.shape}; wanted (frames, {len(H36M_17)}, 3) with at "

@@ -32,15 +32,19 @@ from actlift.data.noise import Keypoints
 from actlift.errors import InputError, MissingInputError
 from actlift.files import read_json, write_json
 from actlift.geometry.camera import RIGS, Camera
+from actlift.geometry.grid import on_grid
 from actlift.geometry.skeleton import H36M_17, SKELETONS, Skeleton
 
 FORMAT = "actlift corpus"
-VERSION = 1
+VERSION = 2
+VERSIONS = (1, 2)  # that can be read: in 1 views name no data set, and the digest is over numbers as they stand
 MANIFEST = "manifest.json"
 OWN = "own"  # the rig of clips that come with their cameras
 LONGEST_GLITCH = 0.1  # seconds
 SUBSET_KEY = 0x5B  # so that a subset is drawn otherwise than all else of that seed
+DIGITS = 9  # significant ones, to which numbers of the manifest count for the digest
 CHANNELS = {"pose2d": (2,), "confidence": (), "pose3d_cam": (3,)}  # behind (f, 17)
+GRID_BITS = {"pose2d": 22, "confidence": 14, "pose3d_cam": 22}  # multiples of about 0.0001 px, 6e-5 and 0.24 um
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,7 +52,7 @@ class View:
     """One clip (or piece of a clip) as one camera saw it.
 
     Attributes:
-        clip, subject, action: of the clip.
+        clip, subject, action, dataset: of the clip; a corpus of version 1 names no data set ("").
         keypoints: what the camera saw, all that predictors are given.
         pose3d_cam: (t, 17, 3) ground truth: meters in the camera's frame of reference, absolute.
         start: row of its first frame in the arrays of the corpus.
@@ -57,6 +61,7 @@ class View:
     clip: str
     subject: str
     action: str
+    dataset: str
     keypoints: Keypoints2D = field(repr=False)
     pose3d_cam: Float32[np.ndarray, "t 17 3"] = field(repr=False)
     start: int
@@ -115,7 +120,8 @@ class Corpus:
         views: the selection, sorted by action, clip, camera.
         pose2d, confidence, pose3d_cam: (f, ...) all frames on disk, memory-mapped: writing to them changes no file.
         exclusions: what was left out when it was written, and why.
-        digest: sha256 over arrays and manifest (but for the sources' names), as written: the same on every machine.
+        digest: sha256 over arrays and manifest (but for the sources' names), as written: the same on every machine,
+            see `docs/decisions/digests.md`.
         provenance: sources, rig, keypoints, seed and so on, as written.
     """
 
@@ -154,6 +160,7 @@ class Corpus:
                     record["clip"],
                     record["subject"],
                     record["action"],
+                    record.get("dataset", ""),
                     Keypoints2D(pose2d[rows], confidence[rows], manifest["fps"], camera),
                     pose3d_cam[rows],
                     start,
@@ -307,7 +314,8 @@ def write_corpus(
     """See every clip with cameras and write the views; the folder appears whole or not at all.
 
     The cameras are the clips' own where they come with some, those of a virtual rig otherwise. 2D keypoints are the
-    clips' detections where they come with some, made from projections otherwise.
+    clips' detections where they come with some, made from projections otherwise. Cameras and arrays are rounded to
+    binary grids, far below what is measured, so that they are the same bits on every processor.
 
     Frames at either end of a step in which some joint is faster than `max_speed` are left out (and those between two
     such steps within 0.1 s), recorded among the exclusions with the reason. Where frames are left out the clip is cut,
@@ -415,8 +423,16 @@ def rewrite_corpus(
                 if not len(pose2d) == len(confidence) == len(pose3d_cam) == view.frames:
                     raise InputError(f"{view.clip} has {view.frames} frames and came back with {len(pose2d)}")
                 arrays.append(pose2d=pose2d, confidence=confidence, pose3d_cam=pose3d_cam)
-                record = {"clip": view.clip, "subject": view.subject, "action": view.action, "frames": view.frames}
-                manifest["views"].append({**record, "camera": view.camera.to_dict()})
+                manifest["views"].append(
+                    {
+                        "clip": view.clip,
+                        "subject": view.subject,
+                        "action": view.action,
+                        "dataset": view.dataset,
+                        "frames": view.frames,
+                        "camera": view.camera.to_dict(),
+                    }
+                )
             manifest["digest"] = _digest(arrays.finish(), manifest)
         write_json(partial / MANIFEST, manifest)
     return Corpus.open(folder)
@@ -437,7 +453,8 @@ def _write_clip(
     if not everywhere.any():
         return []
     drawn = seed if rig == "ring" else (seed, zlib.crc32(clip.name.encode()))
-    cameras = list(clip.cameras) if rig == OWN else RIGS[rig](clip.joints_world[everywhere], drawn, count)
+    placed = clip.cameras if rig == OWN else RIGS[rig](clip.joints_world[everywhere], drawn, count)
+    cameras = [camera.rounded() for camera in placed]
     unknown = {row.camera for row in exclusions} - {camera.name for camera in cameras} - {"*"}
     if unknown:
         raise InputError(
@@ -463,7 +480,7 @@ def _write_clip(
             names = (zlib.crc32(piece.name.encode()), zlib.crc32(camera.name.encode()))
             points_px, confidence = keypoints.observe(exact_px, H36M_17, fps, (seed, *names))
         else:
-            detected_px = piece.detections.points_px[piece.cameras.index(camera)]
+            detected_px = piece.detections.points_px[cameras.index(camera)]
             assert detected_px is not None  # _unusable has excluded such cameras
             points_px, confidence = detected_px, np.ones(detected_px.shape[:2])
             off["off_px"] = round(float(np.linalg.norm(points_px - exact_px, axis=-1).mean()), 3)
@@ -473,6 +490,7 @@ def _write_clip(
                 "clip": piece.name,
                 "subject": piece.subject,
                 "action": piece.action,
+                "dataset": piece.dataset,
                 "frames": piece.frames,
                 "camera": camera.to_dict(),
                 **off,
@@ -599,7 +617,7 @@ class _Arrays:
 
     def append(self, **blocks: np.ndarray) -> None:
         for name, block in blocks.items():
-            block = np.ascontiguousarray(block, dtype=np.float32)
+            block = np.ascontiguousarray(on_grid(block, GRID_BITS[name]), dtype=np.float32)
             self.hashes[name].update(block.data)
             self.files[name].write(block.data)
         self.frames += len(block)
@@ -726,8 +744,9 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
     manifest: dict[str, Any] = read_json(path)
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
         raise InputError(f"{path}: not the manifest of an {FORMAT}")
-    if manifest.get("version") != VERSION:
-        raise InputError(f"{path}: version {manifest.get('version')}; this actlift reads {VERSION}; prepare it anew")
+    if manifest.get("version") not in VERSIONS:
+        known = " and ".join(map(str, VERSIONS))
+        raise InputError(f"{path}: version {manifest.get('version')}; this actlift reads {known}; prepare it anew")
     missing = {"fps", "skeleton", "views", "exclusions", "provenance", "digest"} - manifest.keys()
     if missing:
         raise InputError(f"{path}: no {_listed(missing)} in it; prepare it anew")
@@ -756,7 +775,21 @@ def _digest(arrays: Sequence[str], manifest: Mapping[str, Any]) -> str:
     kept = {key: value for key, value in manifest.items() if key != "digest"}
     words = ("sources", "actlift")
     kept["provenance"] = {key: value for key, value in manifest["provenance"].items() if key not in words}
+    if manifest["version"] > 1:
+        kept = _rounded(kept)
     return hashlib.sha256(json.dumps([list(arrays), kept], sort_keys=True).encode()).hexdigest()
+
+
+def _rounded(value: Any) -> Any:
+    """A part of a manifest with its floats rounded to `DIGITS`; those that are whole numbers then are ints."""
+    if isinstance(value, Mapping):
+        return {key: _rounded(held) for key, held in value.items()}
+    if isinstance(value, list | tuple):
+        return [_rounded(held) for held in value]
+    if not isinstance(value, float):
+        return value
+    rounded = float(f"{value:.{DIGITS}g}")
+    return int(rounded) if rounded.is_integer() else rounded
 
 
 def _listed(names: Iterable[str], most: int = 40) -> str:

@@ -259,7 +259,7 @@ def _autoregressive(
     rng: np.random.Generator, shape: tuple[int, int, int], memory: float
 ) -> Float64[np.ndarray, "t j 2"]:
     """Stationary first-order autoregressive noise along the first axis, of unit variance; `memory` in frames."""
-    keep = np.exp(-1 / memory)
+    keep = round(float(np.exp(-1 / memory)), 12)  # in the last digits exp differs between processors
     innovation = rng.standard_normal(shape)
     innovation[1:] *= np.sqrt(1 - keep**2)
     noise: Float64[np.ndarray, "t j 2"] = lfilter([1.0], [1.0, -keep], innovation, axis=0)

@@ -3,9 +3,10 @@
 import csv
 import os
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from actlift.data.clip import Clip
+from actlift.data.clip import Clip, dataset_of
 from actlift.data.corpus import Corpus, Exclusion, write_corpus
 from actlift.data.noise import Exact, Keypoints
 from actlift.data.sources import SOURCES, source_of, wanted
@@ -17,7 +18,7 @@ EXCLUSION_COLUMNS = ("clip", "camera", "first", "last", "reason")
 def read_source(
     source: str | os.PathLike[str], *, detections: str | os.PathLike[str] | None = None, seed: int = 0
 ) -> list[Clip]:
-    """Read the clips of a source.
+    """Read the clips of a source. Clips that name no data set get that of `dataset_of`.
 
     Args:
         source: a file or folder in a format of `actlift.data.sources.SOURCES`, or the word of one that has no files.
@@ -37,7 +38,8 @@ def read_source(
             f"{source}: detections ({detections}) go with {' and '.join(other.title for other in takers)} only, "
             f"with {', or '.join(other.looks_like for other in takers)}; prepare other sources without"
         )
-    return row.read(source, detections=detections, seed=seed)
+    clips = row.read(source, detections=detections, seed=seed)
+    return [clip if clip.dataset else replace(clip, dataset=dataset_of(source)) for clip in clips]
 
 
 def prepare(

@@ -18,11 +18,13 @@ from jaxtyping import Bool, Float, Float64
 from scipy.spatial.transform import Rotation
 
 from actlift.errors import InputError, UnusableKeypointsError
+from actlift.geometry.grid import on_grid
 
 IMAGE_MARGIN = 0.05  # of width and height, on every side
 NEAREST_M = 1.0
 FARTHEST_M = 200.0
 STEP_BACK = 1.1  # factor on the distance
+GRID_BITS = 24  # of rounded cameras: multiples of 6e-8 of a meter, a pixel and one
 
 _SHAPES: dict[str, tuple[int, ...]] = {
     "R_cam_world": (3, 3),
@@ -100,13 +102,12 @@ class Camera:
 
     def world_to_cam(self, points_world: Float[np.ndarray, "*lead 3"]) -> Float[np.ndarray, "*lead 3"]:
         """Transform meters in the world to meters in the camera frame."""
-        points_cam: Float[np.ndarray, "*lead 3"] = _float64(points_world) @ self.R_cam_world.T + self.t_cam_world
+        points_cam: Float[np.ndarray, "*lead 3"] = _turned(self.R_cam_world, _float64(points_world)) + self.t_cam_world
         return points_cam
 
     def cam_to_world(self, points_cam: Float[np.ndarray, "*lead 3"]) -> Float[np.ndarray, "*lead 3"]:
         """Transform meters in the camera frame to meters in the world."""
-        points_world: Float[np.ndarray, "*lead 3"] = (_float64(points_cam) - self.t_cam_world) @ self.R_cam_world
-        return points_world
+        return _turned(self.R_cam_world.T, _float64(points_cam) - self.t_cam_world)
 
     def cam_to_px(self, points_cam: Float[np.ndarray, "*lead 3"]) -> Float[np.ndarray, "*lead 2"]:
         """Project meters in the camera frame to pixels, inside the image or not; NaN at or behind the camera."""
@@ -137,6 +138,15 @@ class Camera:
         """Scale screen to pixels; undoes `px_to_screen`."""
         half = self.width / 2
         return _float64(points_screen) * half + (half, self.height / 2)
+
+    def rounded(self) -> "Camera":
+        """Round all its numbers to a binary grid (see `on_grid`): within 6e-8 the same camera, on every processor.
+
+        What it then sees of given points is the same bits everywhere: `world_to_cam` and `cam_to_px` only add,
+        multiply and divide, in a fixed order.
+        """
+        rounded: dict[str, Any] = {name: on_grid(getattr(self, name), GRID_BITS) for name in _SHAPES}
+        return replace(self, **rounded)
 
     def to_dict(self) -> dict[str, Any]:
         """Give name, numbers and nested lists of numbers, for JSON; `from_dict` gives back the same bits."""
@@ -177,7 +187,7 @@ class Camera:
         r2 = (points**2).sum(axis=-1, keepdims=True)
         k1, k2, k3 = self.radial
         p1, p2 = self.tangential
-        along = 2 * (points @ (p2, p1))[..., None]
+        along = 2 * (points[..., :1] * p2 + points[..., 1:] * p1)
         moved: Float[np.ndarray, "*lead 2"] = points * (1 + r2 * (k1 + r2 * (k2 + r2 * k3)) + along) + r2 * (p2, p1)
         return moved
 
@@ -224,6 +234,13 @@ class Camera:
 
 def _float64(points: Float[np.ndarray, "*lead"]) -> Float64[np.ndarray, "*lead"]:
     return np.asarray(points, dtype=np.float64)
+
+
+def _turned(R: Float[np.ndarray, "3 3"], points: Float[np.ndarray, "*lead 3"]) -> Float[np.ndarray, "*lead 3"]:
+    """`R @ p` of every point, the same bits on every processor; a matrix product adds in an order of its own."""
+    x, y, z = (points[..., axis] for axis in range(3))
+    turned: Float[np.ndarray, "*lead 3"] = np.stack([x * row[0] + y * row[1] + z * row[2] for row in R], axis=-1)
+    return turned
 
 
 def _pinhole(points_cam: Float[np.ndarray, "*lead 3"]) -> Float[np.ndarray, "*lead 2"]:

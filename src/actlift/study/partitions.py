@@ -8,6 +8,8 @@ A partition tells the part of every view, of training and of test alike:
              data and none of its relevance.
 ``cluster``  control for any other split that makes sense: k-means on each view's 2D poses, which are known at test
              time, so that no oracle is needed.
+``dataset``  control for what else an action tells: the part is the data set that a view comes from, whose cameras,
+             people and way of capture are its own. It is known of any recording at test time.
 """
 
 from collections.abc import Callable, Sequence
@@ -25,8 +27,8 @@ from actlift.errors import InputError
 class Partition:
     """Parts of the training views, and where a test view belongs.
 
-    name: "action", "random" or "cluster". training: the training views of each part. part_of: the part of a test view.
-    oracle: whether ``part_of`` uses the true action.
+    name: "action", "random", "cluster" or "dataset". training: the training views of each part. part_of: the part of a
+    test view. oracle: whether ``part_of`` uses the true action.
     """
 
     name: str
@@ -91,7 +93,36 @@ def by_cluster(views: Sequence[View], seed: int = 0, parts: int | None = None) -
     return Partition("cluster", training, part_of, oracle=False)
 
 
-PARTITIONS: dict[str, Callable[..., Partition]] = {"action": by_action, "random": by_random, "cluster": by_cluster}
+def by_dataset(views: Sequence[View], seed: int = 0) -> Partition:
+    """The parts are the data sets; one, where all views are of one. ``seed`` is not used: there is one such partition.
+
+    A test view of a data set that training does not know goes to the part with the most training frames, of equally
+    large ones to the first by name.
+
+    Raises:
+        InputError: where a training view names no data set.
+    """
+    del seed
+    if unnamed := sorted({v.clip for v in views if not v.dataset}):
+        raise InputError(
+            f"{len(unnamed)} clips name no data set, the first is '{unnamed[0]}': was the corpus prepared by an older "
+            "actlift? Prepare it anew"
+        )
+    training: dict[str, list[View]] = {dataset: [] for dataset in sorted({v.dataset for v in views})}
+    for view in views:
+        training[view.dataset].append(view)
+    largest = max(training, key=lambda dataset: sum(v.frames for v in training[dataset]))
+    return Partition(
+        "dataset", training, lambda view: view.dataset if view.dataset in training else largest, oracle=False
+    )
+
+
+PARTITIONS: dict[str, Callable[..., Partition]] = {
+    "action": by_action,
+    "random": by_random,
+    "cluster": by_cluster,
+    "dataset": by_dataset,
+}
 
 
 def _codebook(

@@ -145,6 +145,15 @@ def test_a_folder_without_labels(folder):
     ]
 
 
+@pytest.mark.parametrize("place", ["lab_body", "labbody", "lab_v2", "lab/body"])
+def test_the_folder_names_the_data_set(folder, place):
+    here = folder / place
+    here.mkdir(parents=True)
+    for path in [path for path in folder.iterdir() if path.is_file()]:
+        path.rename(here / path.name)
+    assert {clip.dataset for clip in read_asfamc_folder(here)} == {"lab"}
+
+
 def test_a_folder_with_labels(folder):
     (folder / "labels.csv").write_text("amc,action,description\none.amc,Walking,slow\ntwo.amc,Running,\n")
     assert [(clip.action, clip.description) for clip in read_asfamc_folder(folder)] == [

@@ -50,6 +50,7 @@ def test_chunks_become_clips_of_the_person(source):
         ("Validate/S1/Walking 1 chunk0", "S1", "Walking", 60.0),
         ("Validate/S2/Jog 1 chunk1", "S2", "Jog", 60.0),
     ]
+    assert {clip.dataset for clip in clips} == {"humaneva"}
     joints = clips[0].joints_world
     assert joints.shape == (24, 17, 3)
     for joint, place in PLACE_AMONG_15.items():

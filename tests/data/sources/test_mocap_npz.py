@@ -33,6 +33,23 @@ def test_round_trip_to_a_twentieth_of_a_millimeter(path):
     assert [entry.name for entry in path.parent.iterdir()] == ["mocap.npz"]
 
 
+@pytest.mark.parametrize(
+    ("column", "names"),
+    [
+        (None, ["some"] * 3),
+        (np.array("cmu"), ["cmu"] * 3),
+        (np.array(""), ["some"] * 3),
+        (np.array(["a", "", "b"]), ["a", "some", "b"]),
+    ],
+)
+def test_the_data_set_is_what_the_file_says_or_its_name(path, column, names):
+    change(path, dataset=column)
+    named = path.rename(path.with_name("some_v2.npz"))
+    assert [clip.dataset for clip in read_mocap_npz(named)] == names
+    write_mocap_npz(path, read_mocap_npz(named))
+    assert [clip.dataset for clip in read_mocap_npz(path)] == names
+
+
 def test_optional_columns(path):
     change(path, capture=None, description=None)
     assert {clip.capture for clip in read_mocap_npz(path)} == {""}
@@ -44,6 +61,8 @@ def test_optional_columns(path):
         ({"fps": None, "root_m": None}, r"arrays \['root_m', 'fps'\] are missing"),
         ({"subject": np.array(["a"])}, r"array 'subject' is <U1 \(1,\); wanted text \(3,\)"),
         ({"action": np.arange(3)}, "array 'action' is int64"),
+        ({"dataset": np.arange(3)}, "array 'dataset' is int64"),
+        ({"dataset": np.array(["a", "b"])}, r"array 'dataset' is <U1 \(2,\); wanted text \(3,\)"),
         ({"frames": np.array([1.0, 2.0, 3.0])}, "array 'frames' is float64"),
         ({"frames": np.array([5, 6, 8])}, r"array 'root_m' is float32 \(18, 3\); wanted float \(19, 3\)"),
         ({"frames": np.array([0, 11, 7])}, "wanted at least one clip, and at least one frame"),

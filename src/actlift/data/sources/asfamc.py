@@ -15,14 +15,14 @@ one line with the forearm bone `lradius` and completes it.
 import csv
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float
 from scipy.spatial.transform import Rotation
 
-from actlift.data.clip import Clip
+from actlift.data.clip import Clip, dataset_of
 from actlift.errors import InputError, MissingInputError
 from actlift.geometry.skeleton import H36M_17
 
@@ -303,6 +303,9 @@ def is_asfamc_folder(source: str) -> bool:
 def read_asfamc_folder(folder: str | os.PathLike[str], *, fps: float = 120.0, subject: str | None = None) -> list[Clip]:
     """Read all motions of a folder with one .asf and its .amc files, sorted by name, at their own frame rate.
 
+    The folder names the data set, `cmu02` or `cmu_02` with `02.asf` in it `cmu`; one that is named after the person
+    alone has it of the folder that it lies in.
+
     Labels come from a table `labels.csv` in the folder, with the columns `amc,action` and perhaps `description`, a row
     for each motion. Without the table, every clip's action is `unlabelled`: good for a generalist, not for experts.
 
@@ -320,12 +323,14 @@ def read_asfamc_folder(folder: str | os.PathLike[str], *, fps: float = 120.0, su
         raise InputError(f"{folder}: {found}; wanted one .asf and its .amc files (one folder for each person)")
     labels = _read_labels(folder / "labels.csv", motions)
     skeleton = read_asf(skeletons[0])
-    return [
-        read_asfamc(
-            skeleton, path, fps=fps, subject=subject, action=labels[path.name][0], description=labels[path.name][1]
-        )
-        for path in motions
-    ]
+    place = Path(os.path.abspath(folder))
+    dataset = dataset_of(place.name.removesuffix(skeletons[0].stem) or place.parent)
+    clips = []
+    for path in motions:
+        action, description = labels[path.name]
+        clip = read_asfamc(skeleton, path, fps=fps, subject=subject, action=action, description=description)
+        clips.append(replace(clip, dataset=dataset))
+    return clips
 
 
 def _read_labels(path: Path, motions: list[Path]) -> dict[str, tuple[str, str]]:

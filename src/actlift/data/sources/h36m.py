@@ -111,6 +111,7 @@ def read_h36m(source: str | os.PathLike[str], *, detections: str | os.PathLike[s
                     cameras=cameras,
                     detections=detected,
                     fault=fault,
+                    dataset="human3.6m",
                 )
             )
         except InputError as error:

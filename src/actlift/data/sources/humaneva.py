@@ -61,7 +61,7 @@ def read_humaneva(path: str | os.PathLike[str]) -> list[Clip]:
                 points = dict(zip(JOINTS_15, joints, strict=True))
                 points |= {joint: (points[a] + points[b]) / 2 for joint, (a, b) in INTERPOLATED.items()}
                 joints_world = np.stack([points[joint] for joint in H36M_17.joints], axis=1)
-                clips.append(Clip(name, person[1], action, FPS, joints_world, capture="HumanEva-I"))
+                clips.append(Clip(name, person[1], action, FPS, joints_world, capture="HumanEva-I", dataset="humaneva"))
             except InputError as error:
                 raise InputError(f"{path}: {error}") from error
     return clips

@@ -9,6 +9,7 @@
 | `joints` | (17,) str | the names of `H36M_17`, in its order |
 | `fps` | () float | frames per second of all clips |
 | `capture`, `description` | (n,) str | optional: how the clip came about, and words about it |
+| `dataset` | (n,) or () str | optional: the data set of each clip, or of all; else told by the file's name |
 """
 
 import os
@@ -19,7 +20,7 @@ from pathlib import Path
 import numpy as np
 
 from actlift.data.archive import npz_holds, read_npz
-from actlift.data.clip import Clip
+from actlift.data.clip import Clip, dataset_of
 from actlift.errors import InputError
 from actlift.files import replacing
 from actlift.geometry.skeleton import H36M_17
@@ -51,6 +52,9 @@ def read_mocap_npz(path: str | os.PathLike[str]) -> list[Clip]:
         column = arrays.get(name, np.full(count, ""))
         _expect(path, name, column, (count,), "U")
         texts[name] = column.tolist()
+    datasets = arrays.get("dataset", np.array(""))
+    _expect(path, "dataset", datasets, () if datasets.ndim == 0 else (count,), "U")
+    texts["dataset"] = [name or dataset_of(path) for name in np.broadcast_to(datasets, count).tolist()]
     _expect(path, "frames", arrays["frames"], (count,), "iu")
     total = int(arrays["frames"].sum(dtype=np.int64))
     _expect(path, "root_m", arrays["root_m"], (total, 3), "f")
@@ -77,6 +81,7 @@ def read_mocap_npz(path: str | os.PathLike[str]) -> list[Clip]:
                 joints_world=piece,
                 capture=texts["capture"][i],
                 description=texts["description"][i],
+                dataset=texts["dataset"][i],
             )
             for i, piece in enumerate(pieces)
         ]
@@ -113,6 +118,7 @@ def write_mocap_npz(path: str | os.PathLike[str], clips: Iterable[Clip]) -> None
         "action": np.array([clip.action for clip in clips]),
         "capture": np.array([clip.capture for clip in clips]),
         "description": np.array([clip.description for clip in clips]),
+        "dataset": np.array([clip.dataset for clip in clips]),
         "frames": np.array([clip.frames for clip in clips], dtype=np.int32),
         "root_m": root_m,
         "joint_offset_tenth_mm": offset.astype(np.int16),

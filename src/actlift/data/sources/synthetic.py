@@ -335,7 +335,8 @@ def synthetic_clips(
             for take in range(1, clips + 1):
                 rng = np.random.default_rng((seed, number, zlib.crc32(action.encode()), take))
                 joints_world = _perform(ACTIONS[action], person, frames, fps, rng)
-                yield Clip(f"syn{number}/{action}_{take}", f"syn{number}", action, fps, joints_world, "synthetic")
+                name, subject = f"syn{number}/{action}_{take}", f"syn{number}"
+                yield Clip(name, subject, action, fps, joints_world, "synthetic", dataset=SYNTHETIC)
 
 
 def _perform(
