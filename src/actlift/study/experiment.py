@@ -28,7 +28,7 @@ from actlift.files import locked, read_json, remove_leftovers, replacing, write_
 from actlift.geometry.skeleton import root_relative
 from actlift.lifting.conditional import Gate
 from actlift.lifting.predict import LifterPredictor, Poses, load_lifter
-from actlift.lifting.smoothing import smooth
+from actlift.lifting.smoothing import CUTOFF_HZ, smooth
 from actlift.models.base import Lifter, check_network, unconditioned
 from actlift.recognition.accuracy import Posteriors
 from actlift.study.arms import ARMS, EVERYTHING, Job, arms_of, plan_jobs
@@ -334,10 +334,10 @@ def _claim(
 ) -> None:
     """Write study.json, with ``more`` in it, or check that the folder holds the same study."""
     path = folder / "study.json"
-    fixed = plan.fixed(corpus.digest)
+    fixed = {**plan.fixed(corpus.digest), "smoothing_hz": CUTOFF_HZ}
     remove_leftovers(path)
     if path.exists():
-        there = _fixed(path)
+        there = {"smoothing_hz": CUTOFF_HZ, **_fixed(path)}  # of a study from before there was smoothing none is scored
         before = read_json(path)["plan"]
         if plan.labels and before.get("labels"):  # labels of another recognizer would stand beside those there
             there |= {"labels_by": before.get("labels_by", "clip")}  # the only one of format 1
