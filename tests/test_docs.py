@@ -280,6 +280,7 @@ def test_lists_of_what_lifting_takes_and_makes():
         assert option(verb, "detector").startswith(f"Of 2D keypoints: {', '.join(DETECTORS)}, or auto")
     assert first_column(video, "keypoints") == list(FORMATS)
     assert option(lift_verb, "video").endswith(f"keypoints of {', '.join(FORMATS)}.")
+    assert f"; {CUTOFF_HZ:g} where not given" in option(lift_verb, "smoothing")
     assert option(lift_verb, "layout").endswith(f": {', '.join(LAYOUTS)}.")
 
 

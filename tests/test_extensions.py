@@ -511,23 +511,32 @@ def check_metric(metric: Metric) -> None:
     assert metric.scale > 0
     assert re.search(r"Raises\s+InputError", inspect.getdoc(inspect.unwrap(metric.function)) or "")
     rng = np.random.default_rng(0)
+    fps = 50.0
     true, pred = rng.normal(0, 0.3, (2, 12, len(H36M_17), 3))
+
+    def of(pred: np.ndarray, true: np.ndarray) -> np.ndarray:
+        return metric(pred, true, H36M_17, fps)
+
     best = 0.0 if metric.better == "lower" else 1.0
-    np.testing.assert_allclose(metric(true, true, H36M_17), best, atol=1e-9)
+    np.testing.assert_allclose(of(true, true), best, atol=1e-9)
+    rows = 1 if metric.span is None else len(true) - metric.span + 1
     for scale in (1e-3, 1.0, 1e3):
-        errors = metric(true + scale * pred, true, H36M_17)
-        assert errors.shape == (len(true) - metric.span + 1, len(metric.parts(H36M_17)))
+        errors = of(true + scale * pred, true)
+        assert errors.shape == (rows, len(metric.parts(H36M_17)))
         assert errors.dtype == np.float64
         assert np.isfinite(errors).all()
         assert (errors >= 0).all() if metric.better == "lower" else (errors <= best).all()
-    near, far = (metric(true + scale * pred, true, H36M_17).mean() for scale in (0.01, 0.5))
-    assert (near < far) == (metric.better == "lower")
-    single = metric(pred.astype(np.float32), true.astype(np.float32), H36M_17)
-    np.testing.assert_allclose(single, metric(pred, true, H36M_17), atol=1e-5)
+    worse = {  # noise, and motion that is too small
+        "noise": [of(true + scale * pred, true).mean() for scale in (0.01, 0.5)],
+        "still": [of(scale * true, true).mean() for scale in (0.99, 0.5)],
+    }
+    steps = [far - near if metric.better == "lower" else near - far for near, far in worse.values()]
+    assert max(steps) > 0
+    assert min(steps) >= -1e-9
+    single = of(pred.astype(np.float32), true.astype(np.float32))
+    np.testing.assert_allclose(single, of(pred, true), rtol=1e-5, atol=1e-5)
     shuffled = rng.permutation(len(true)) if metric.span == 1 else np.arange(len(true))
-    np.testing.assert_allclose(
-        metric(pred[shuffled], true[shuffled], H36M_17), metric(pred, true, H36M_17)[shuffled[: len(single)]]
-    )
+    np.testing.assert_allclose(of(pred[shuffled], true[shuffled]), of(pred, true)[shuffled[:rows]])
 
 
 @pytest.mark.parametrize("name", METRICS)

@@ -63,9 +63,9 @@ def test_every_view_scores_as_if_it_were_alone(corpus, name):
     found = rows(score_poses(poses, corpus.views, variant=Variant("noise"), metrics=[name]))
     metric = METRICS[name]
     for pose, view in zip(poses, corpus.views, strict=True):
-        errors = metric(pose.astype(np.float64), root_relative(view.pose3d_cam), H36M_17) * metric.scale
+        errors = metric(pose.astype(np.float64), root_relative(view.pose3d_cam), H36M_17, view.fps) * metric.scale
         frames, value = found[view.clip, view.camera_name, name, "all"]
-        assert frames == len(errors) == view.frames - metric.span + 1
+        assert frames == metric.frames(np.array([view.frames]), view.fps)[0]
         assert value == pytest.approx(errors.mean(), rel=1e-9, abs=1e-9)
         if METRICS[name].by_joint:
             for joint, expected in zip(H36M_17.joints, errors.mean(axis=0), strict=True):
@@ -80,11 +80,12 @@ def test_views_shorter_than_a_metric_spans_have_no_row(short):
     for name, metric in METRICS.items():
         for pose, view in zip(poses, short.views, strict=True):
             found = scored.get((view.clip, view.camera_name, name, "all"))
-            if view.frames < metric.span:
+            (frames,) = metric.frames(np.array([view.frames]), view.fps)
+            if not frames:
                 assert found is None
                 continue
-            errors = metric(pose.astype(np.float64), root_relative(view.pose3d_cam), H36M_17) * metric.scale
-            assert found == (len(errors), pytest.approx(errors.mean(), rel=1e-9))
+            errors = metric(pose.astype(np.float64), root_relative(view.pose3d_cam), H36M_17, view.fps) * metric.scale
+            assert found == (frames, pytest.approx(errors.mean(), rel=1e-9))
 
 
 def test_nothing_but_short_views_leaves_motion_metrics_out(short):

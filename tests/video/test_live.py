@@ -10,6 +10,7 @@ from actlift.geometry.framing import CausalCrop, guessed_camera
 from actlift.geometry.skeleton import COCO_17, H36M_17, remap
 from actlift.lifting.predict import lift, load_lifter
 from actlift.lifting.pretrained import CAUSAL, pretrained
+from actlift.lifting.smoothing import CausalSmoother
 from actlift.video.clean import OneEuro
 from actlift.video.live import LiveLifter
 from actlift.video.track import ActiveTrack
@@ -27,8 +28,8 @@ def walk():
     return camera.cam_to_px(joints).astype(np.float32), pose3d_cam, camera
 
 
-def live(points_px, times_s, camera, person=1):
-    lifter = LiveLifter(camera.width, camera.height)
+def live(points_px, times_s, camera, person=1, **options):
+    lifter = LiveLifter(camera.width, camera.height, **options)
     ones = np.ones(17, np.float32)
     return [
         p
@@ -37,15 +38,19 @@ def live(points_px, times_s, camera, person=1):
     ]
 
 
-def test_poses_are_those_of_the_whole_sequence(walk):
+@pytest.mark.parametrize("smooth_poses", [False, True])
+def test_poses_are_those_of_the_whole_sequence(walk, smooth_poses):
     points_px, _, camera = walk
     times_s = np.arange(len(points_px)) / 30
-    found = live(points_px, times_s.tolist(), camera)
+    found = live(points_px, times_s.tolist(), camera, smooth=smooth_poses)
     np.testing.assert_allclose([p.time_s for p in found], times_s, atol=1e-9)
     smooth = OneEuro()
     clean = np.stack([smooth(float(t), p, np.ones(17, np.float32)) for t, p in zip(times_s, points_px, strict=True)])
     frames = CausalCrop(guessed_camera(camera.width, camera.height), 30.0)(remap(clean, COCO_17, H36M_17))
     whole = frames.to_cam(lift(load_lifter(pretrained(CAUSAL)), [frames.pose2d])[0])
+    if smooth_poses:
+        rough, whole = whole, CausalSmoother(30.0)(whole)
+        assert np.abs(rough - whole).max() > 5e-3
     np.testing.assert_allclose(np.stack([p.pose3d_cam for p in found]), whole, atol=1e-3)
 
 

@@ -22,6 +22,8 @@ from actlift.errors import UnusableKeypointsError
 from actlift.evaluation.metrics import p_mpjpe
 from actlift.geometry.framing import guessed_camera
 from actlift.geometry.skeleton import COCO_17, H36M_17
+from actlift.lifting.smoothing import CUTOFF_HZ, CausalSmoother, butterworth
+from actlift.motion.arrays import read_motion
 from actlift.motion.motion import Motion
 from actlift.video.detectors import DETECTORS
 from actlift.video.detectors.base import Detections
@@ -151,6 +153,20 @@ def test_a_height_sets_the_scale(walker, walk, lifters):
     assert "average" in walk.about["scale"]
 
 
+def test_poses_are_smoothed_unless_told_otherwise(walker, walk, lifters):
+    track = walker.track()
+    rough, told = (lift_track(track, *walker.size, lifters=lifters, smoothing_hz=hz) for hz in (None, CUTOFF_HZ))
+    np.testing.assert_array_equal(told.joints_world, walk.joints_world)
+    poses = [relative(m.camera.world_to_cam(m.joints_world.astype(np.float64))) for m in (rough, walk)]
+    scale = np.ptp(poses[1], axis=(0, 1)).max() / np.ptp(poses[0], axis=(0, 1)).max()
+    np.testing.assert_allclose(poses[1], scale * butterworth(poses[0], walk.fps, CUTOFF_HZ), atol=0.01)
+    jitter = [np.linalg.norm(np.diff(pose, n=2, axis=0), axis=-1).mean() for pose in poses]
+    assert jitter[1] < 0.9 * jitter[0]
+    np.testing.assert_array_equal(rough.pose2d_px, walk.pose2d_px)
+    assert rough.about["smoothing"] == "keypoints at 4 Hz, poses not"
+    assert walk.about["smoothing"] == f"keypoints at 4 Hz, poses at {CUTOFF_HZ:g} Hz"
+
+
 def test_a_camera_may_be_given(walker, lifters):
     told = replace(walker.camera, R_cam_world=np.eye(3), t_cam_world=np.zeros(3))
     motion = lift_track(walker.track(), *walker.size, lifters=lifters, camera=told)
@@ -169,6 +185,8 @@ def test_a_camera_may_be_given(walker, lifters):
         ({"height_m": 178.0}, "a height of 178: wanted meters"),
         ({"height_m": 0.0}, "a height of 0: wanted meters"),
         ({"height_m": float("nan")}, "wanted meters"),
+        ({"smoothing_hz": 0.0}, "smoothing at 0 Hz: wanted a positive cut-off"),
+        ({"smoothing_hz": float("inf")}, "wanted a positive cut-off"),
         ({"fps": 0.0}, "0 frames per second: wanted a positive number"),
         ({"fps": float("nan")}, "wanted a positive number"),
     ],
@@ -604,6 +622,7 @@ def test_what_is_no_source_is_one_clear_error(command, clip, tmp_path, name):
         (("--start=-1",), "the start must be 0 or later"),
         (("--height", "178"), "wanted meters"),
         (("--fps", "0"), "wanted a positive number"),
+        (("--smoothing=-1",), "wanted a positive cut-off"),
         (("--camera", "CAMERA"), "640 x 480 pixels, but those to lift have 320 x 180"),
         (("--camera", "missing.json"), "missing.json: no such file"),
         (("--detector", "best"), "there is no detector 'best'; there are auto"),
@@ -660,6 +679,34 @@ def test_ctrl_c_stops_the_command_and_the_same_command_goes_on(command, clip, st
     assert "45 frames" in printed
     assert "person 1: 0.0 to 1.5 s" in printed
     same_files(out, straight)
+
+
+@pytest.mark.parametrize(
+    ("words", "hz"), [((), CUTOFF_HZ), (("--smoothing", "0"), None), (("--smoothing", "6.5"), 6.5)]
+)
+def test_the_command_smooths_as_told(command, walker, lifters, tmp_path, words, hz):
+    keypoints, out = coco_file(tmp_path, walker), tmp_path / "out"
+    code, printed, err = command(keypoints, "--fps", "30", "--out", out, "--formats", "npz", "json", *words)
+    assert (code, err) == (0, "")
+    about = f"keypoints at 4 Hz, poses {'not' if hz is None else f'at {hz:g} Hz'}"
+    assert about in " ".join(printed.split())
+    assert read_motion(out / "keypoints.npz").about["smoothing"] == about
+    assert about in (out / "keypoints.json").read_text()
+    (expected,) = lift_video(keypoints, keep=out / "none", lifters=lifters, fps=30.0, smoothing_hz=hz)
+    np.testing.assert_array_equal(read_motion(out / "keypoints.npz").joints_world, expected.joints_world)
+
+
+def test_live_poses_are_smoothed_unless_told_otherwise(command, clip, tmp_path):
+    found = []
+    for words in (("--smoothing", "0"), ()):
+        words = ("--detector", "dots", "--out", tmp_path / "out", "--formats", "npz", "--live", "--end", "0.5", *words)
+        code, printed, err = command(clip, *words)
+        assert (code, err) == (0, "")
+        found.append([json.loads(line)["pose3d_cam"] for line in printed.splitlines() if line.startswith("{")])
+    rough, smoothed = np.array(found)
+    assert len(rough) == 15
+    np.testing.assert_allclose(smoothed, CausalSmoother(30.0)(rough), atol=1e-3)
+    assert np.abs(smoothed - rough).max() > 5e-3
 
 
 # ---- files of keypoints

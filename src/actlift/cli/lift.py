@@ -36,6 +36,7 @@ def lift_verb(
     height: float | None = None,
     camera: Path | None = None,
     lifter: Literal["aware", "generalist", "causal"] = "aware",
+    smoothing: float | None = None,
     detector: str = "auto",
     weights: Path | None = None,
     layout: str | None = None,
@@ -79,6 +80,9 @@ def lift_verb(
         JSON file with what is known of the camera: focal_px, and center_px, radial, tangential, R_cam_world.
     lifter
         Told the recognized action where it is sure, told nothing, or told nothing and not seeing what comes.
+    smoothing
+        Cut-off in Hz below which lifted poses move; 4 where not given, 0 leaves them as they are. Poses of --live have
+        a filter of their own, which 0 leaves out too.
     detector
         Of 2D keypoints: rtmpose, movenet, mediapipe, or auto, the best that works here.
     weights
@@ -92,6 +96,7 @@ def lift_verb(
         Print poses as they come, one person and time a line, as JSON: time_s, person, pose3d_cam. A webcam (its number,
         or /dev/video0) is filmed until Ctrl-C.
     """
+    from actlift.lifting.smoothing import CUTOFF_HZ
     from actlift.video.camera_file import read_camera
     from actlift.video.pipeline import Lifters, lift_video
     from actlift.video.save import check_formats, save_motions
@@ -109,6 +114,7 @@ def lift_verb(
             lifters=Lifters(lifter),
             camera=read_camera(camera) if camera else None,
             height_m=height,
+            smoothing_hz=CUTOFF_HZ if smoothing is None else smoothing or None,
             person=person,
             start_s=start,
             end_s=end,
@@ -172,7 +178,7 @@ def _print_motion(motion: "Motion") -> None:
     about = motion.about
     console.say(
         f"person {motion.person}: {motion.start_s:.1f} to {stop_s:.1f} s, {motion.frames} frames at {motion.fps:g} per "
-        f"second; {about['lifter']}; scale {about['scale']}; camera {about['camera']}",
+        f"second; {about['lifter']}; smoothing {about['smoothing']}; scale {about['scale']}; camera {about['camera']}",
     )
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     for column in ("from", "to", "action", "probability"):

@@ -255,8 +255,8 @@ def evaluate_verb(
     actions
         Which actions to score; all where left out.
     metrics
-        Which metrics; all where left out: mpjpe, p_mpjpe, n_mpjpe, mpjve, acceleration_error, pck, auc,
-        bone_length_error.
+        Which metrics; all where left out: mpjpe, p_mpjpe, n_mpjpe, mpjve, velocity_error_per_s, acceleration_error,
+        acceleration_error_per_s2, peak_speed_lost, power_lost, power_added, pck, auc, bone_length_error.
     member
         Which of the run's networks, where it holds several.
     flip

@@ -1,19 +1,20 @@
 """Predictor x views -> Scores. Millimeters begin here.
 
-Metrics run once over all frames of all views, one behind the other; rows of motion metrics that span a seam between two
-views are left out, and each view's mean is taken from there.
+Metrics run once over all frames of all views of one frame rate, one behind the other; rows of motion metrics that span
+a seam between two views are left out, and each view's mean is taken from there. Metrics of a whole sequence run view by
+view.
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from actlift.data.corpus import View
 from actlift.errors import InputError
-from actlift.evaluation.metrics import METRICS, metric
+from actlift.evaluation.metrics import METRICS, Metric, metric
 from actlift.evaluation.scores import ALL_JOINTS, Scores, Variant
 from actlift.geometry.skeleton import H36M_17, Skeleton, root_relative
 from actlift.lifting.predict import Poses, Predictor
@@ -85,16 +86,15 @@ def score_poses(
                 f"{view.clip} seen by {view.camera_name}: the prediction is not finite, first in frame {frame} at "
                 f"{skeleton.joints[joint]}; did the training diverge?"
             )
-    lengths = np.array([v.frames for v in views])
-    pred = np.concatenate(poses).astype(np.float64)
-    true = np.concatenate([root_relative(v.pose3d_cam, skeleton) for v in views])
+    packs = [_Pack.of(poses, views, fps, skeleton) for fps in sorted({v.fps for v in views})]
     tables = []
     for m in chosen:
-        if len(pred) < m.span:
-            continue
-        errors = m(pred, true, skeleton) * m.scale  # (f - span + 1, parts)
-        counts, means = _means_by_view(errors, lengths, m.span)
+        counts, means = np.zeros(len(views), np.int64), np.zeros((len(views), len(m.parts(skeleton))))
+        for pack in packs:
+            counts[pack.places], means[pack.places] = pack.scored(m, skeleton)
         kept = counts > 0
+        if not kept.any():
+            continue
         columns = [(ALL_JOINTS, means.mean(axis=1))]
         if m.by_joint:
             columns += zip(m.parts(skeleton), means.T, strict=True)
@@ -106,16 +106,46 @@ def score_poses(
     return Scores(table.assign(run=run, **asdict(variant), seed=seed))
 
 
-def _means_by_view(
-    errors: Float[np.ndarray, "rows parts"], lengths: np.ndarray, span: int
-) -> tuple[np.ndarray, Float[np.ndarray, "views parts"]]:
-    """How many rows each view has, and their mean; row i covers frames i to i + span - 1 of the concatenated views."""
-    counts = np.maximum(lengths - span + 1, 0)
-    first = np.cumsum(lengths) - lengths
-    sums = np.concatenate([np.zeros((1, errors.shape[1])), np.cumsum(errors, axis=0)])
-    last = np.minimum(first + counts, len(errors))
-    means = (sums[last] - sums[np.minimum(first, len(errors))]) / np.maximum(counts, 1)[:, None]
-    return counts, means
+@dataclass(frozen=True, eq=False)
+class _Pack:
+    """The poses of all views of one frame rate, one behind the other.
+
+    places: of the views among all. lengths: their frames.
+    """
+
+    places: Int[np.ndarray, " v"]
+    lengths: Int[np.ndarray, " v"]
+    fps: float
+    pred: Float[np.ndarray, "f j 3"]
+    true: Float[np.ndarray, "f j 3"]
+
+    @classmethod
+    def of(cls, poses: Poses, views: Sequence[View], fps: float, skeleton: Skeleton) -> "_Pack":
+        places = np.array([i for i, v in enumerate(views) if v.fps == fps])
+        return cls(
+            places,
+            np.array([views[i].frames for i in places]),
+            fps,
+            np.concatenate([poses[i] for i in places]).astype(np.float64),
+            np.concatenate([root_relative(views[i].pose3d_cam, skeleton) for i in places]),
+        )
+
+    def scored(self, m: Metric, skeleton: Skeleton) -> tuple[Int[np.ndarray, " v"], Float[np.ndarray, "v parts"]]:
+        """How many frames (rows) each view's value stands for, and the value by joint or bone; 0 where it has none."""
+        counts = m.frames(self.lengths, self.fps)
+        means = np.zeros((len(counts), len(m.parts(skeleton))))
+        if not counts.any():
+            return counts, means
+        first = np.cumsum(self.lengths) - self.lengths
+        if m.span is None:
+            for i in np.flatnonzero(counts):
+                own = slice(first[i], first[i] + self.lengths[i])
+                means[i] = m(self.pred[own], self.true[own], skeleton, self.fps)[0] * m.scale
+            return counts, means
+        errors = m(self.pred, self.true, skeleton, self.fps) * m.scale  # row i covers frames i to i + span - 1
+        sums = np.concatenate([np.zeros((1, errors.shape[1])), np.cumsum(errors, axis=0)])
+        last = np.minimum(first + counts, len(errors))
+        return counts, (sums[last] - sums[np.minimum(first, len(errors))]) / np.maximum(counts, 1)[:, None]
 
 
 def _table(views: Sequence[View], name: str, joint: str, counts: np.ndarray, values: np.ndarray) -> pd.DataFrame:

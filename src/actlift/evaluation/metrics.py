@@ -5,21 +5,30 @@ frame and joint (or bone) whose mean is the metric. Averaging, and with it the c
 the caller, who can then average by joint, clip or action. All arithmetic is float64, whatever the input.
 
 Metrics of one frame (`span` 1) take the frames of many sequences one behind the other. Metrics of motion (`span` 2 or
-3) take ONE sequence of consecutive frames: across a seam there is no velocity. They return `f - span + 1` rows.
+3) take ONE sequence of consecutive frames: across a seam there is no velocity. They return `f - span + 1` rows. Metrics
+of a whole sequence (`span` None) compare what no few frames show, such as its peak speed, and return one row.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
+from scipy.fft import dct
 
 from actlift.errors import InputError
 from actlift.geometry.skeleton import Skeleton
 
 AUC_THRESHOLDS = np.linspace(0.0, 0.150, 31)
 """The thresholds of MPI-INF-3DHP's area under the curve: 0, 5, ... 150 mm, in meters."""
+
+SHORTEST_S = 0.2  # that a sequence must last to be measured as a whole
+PEAK = 0.95  # the quantile of a joint's speed that is called its peak: one wild frame does not make it
+STILL_M_PER_S = 0.05  # peak speed below which a joint rests, and what is missing counts as of this
+BAND_HZ = (3.0, 10.0)  # of fast motion: see `power_lost`
+QUIET_M_PER_S = 0.01  # root mean square speed within the band that counts as nothing: 0.3 mm to and fro at 5 Hz
 
 
 def mpjpe(pred: Float[np.ndarray, "f j 3"], true: Float[np.ndarray, "f j 3"]) -> Float[np.ndarray, "f j"]:
@@ -87,6 +96,72 @@ def acceleration_error(
     return _norm(np.diff(pred - true, n=2, axis=0))
 
 
+def velocity_error_per_s(
+    pred: Float[np.ndarray, "f j 3"], true: Float[np.ndarray, "f j 3"], fps: float
+) -> Float[np.ndarray, "f-1 j"]:
+    """MPJVE in meters per second, which means the same at every frame rate.
+
+    Takes consecutive frames of one sequence, at `fps` frames per second. Raises InputError as `mpjve`.
+    """
+    pred, true = _paired("velocity_error_per_s", pred, true, span=2)
+    return fps * _norm(np.diff(pred - true, axis=0))
+
+
+def acceleration_error_per_s2(
+    pred: Float[np.ndarray, "f j 3"], true: Float[np.ndarray, "f j 3"], fps: float
+) -> Float[np.ndarray, "f-2 j"]:
+    """The acceleration error in meters per second squared, which means the same at every frame rate.
+
+    Takes consecutive frames of one sequence, at `fps` frames per second. Raises InputError as `acceleration_error`.
+    """
+    pred, true = _paired("acceleration_error_per_s2", pred, true, span=3)
+    return _norm(np.diff(pred - true, n=2, axis=0)) * fps**2
+
+
+def peak_speed_lost(
+    pred: Float[np.ndarray, "f j 3"], true: Float[np.ndarray, "f j 3"], fps: float
+) -> Float[np.ndarray, "1 j"]:
+    """By what share the peak speed of each joint falls short: what smoothing takes from a punch or a kick.
+
+    The peak is the 95th percentile over the sequence. One that is too high loses nothing and counts 0; a joint that
+    never moves at all has lost 1, or less where it rests (`STILL_M_PER_S`) in truth. Raises InputError if the shapes
+    differ, are not (f, j, 3), or last less than `SHORTEST_S`.
+    """
+    pred, true = _sequences("peak_speed_lost", pred, true, fps)
+    found, peak = (np.quantile(_norm(np.diff(p, axis=0)) * fps, PEAK, axis=0, keepdims=True) for p in (pred, true))
+    lost: np.ndarray = np.maximum(peak - found, 0.0) / np.maximum(peak, STILL_M_PER_S)
+    return lost
+
+
+def power_lost(
+    pred: Float[np.ndarray, "f j 3"], true: Float[np.ndarray, "f j 3"], fps: float
+) -> Float[np.ndarray, "1 j"]:
+    """How much weaker the fast motion of each joint is than in truth, in decibels; 0 where it is stronger.
+
+    Fast is from 3 to 10 Hz: above the first harmonics of gait, and up to where next to nothing of human motion is left
+    (of a walking foot's power 99.7 % lies below 6 Hz: Winter, "Biomechanics and Motor Control of Human Movement", 2009,
+    section 3.4.3; of the forces of gait 98 % below 10 Hz: Antonsson and Mann, "The frequency content of gait", Journal
+    of Biomechanics 1985). The power is that of the velocity, which the slow and wide parts of motion do not drown, by a
+    cosine transform of the whole sequence: ends need no window, and every frame counts alike. Power is counted from
+    that of `QUIET_M_PER_S`, so that who stands still neither gains nor loses. Raises InputError as `peak_speed_lost`.
+    """
+    pred, true = _sequences("power_lost", pred, true, fps)
+    lost: np.ndarray = np.maximum(_power_db(true, fps) - _power_db(pred, fps), 0.0)
+    return lost
+
+
+def power_added(
+    pred: Float[np.ndarray, "f j 3"], true: Float[np.ndarray, "f j 3"], fps: float
+) -> Float[np.ndarray, "1 j"]:
+    """How much stronger the fast motion of each joint is than in truth, in decibels: jitter; 0 where it is weaker.
+
+    The other side of `power_lost`; the sum of both is how far the power is off. Raises InputError as `peak_speed_lost`.
+    """
+    pred, true = _sequences("power_added", pred, true, fps)
+    added: np.ndarray = np.maximum(_power_db(pred, fps) - _power_db(true, fps), 0.0)
+    return added
+
+
 def pck(
     pred: Float[np.ndarray, "f j 3"], true: Float[np.ndarray, "f j 3"], threshold: float = 0.150
 ) -> Float[np.ndarray, "f j"]:
@@ -136,9 +211,9 @@ class Metric:
 
     name: its key in `METRICS`. title: its column head. unit: of a reported value, which is `scale` times what the
     function returns (meters, meters per frame, or a share). better: which way is good. span: how many consecutive
-    frames one value takes; at span > 1 call it on one sequence at a time. function: `(pred, true)` or, where
-    `of_bones`, `(pred, true, skeleton)`; calling the metric itself is the same for all. by_joint: whether scores have a
-    row for each of its parts, too.
+    frames one value takes, None for a whole sequence; at other spans than 1 call it on one sequence at a time.
+    function: `(pred, true)`, and `skeleton` where `of_bones`, and `fps` where `timed`; calling the metric itself is the
+    same for all. by_joint: whether scores have a row for each of its parts, too.
     """
 
     name: str
@@ -146,16 +221,18 @@ class Metric:
     unit: str
     scale: float
     better: Literal["lower", "higher"]
-    span: Literal[1, 2, 3]
+    span: Literal[1, 2, 3] | None
     function: Callable[..., np.ndarray]
     of_bones: bool = False
+    timed: bool = False
     by_joint: bool = False
 
     def __call__(
-        self, pred: Float[np.ndarray, "f j 3"], true: Float[np.ndarray, "f j 3"], skeleton: Skeleton
+        self, pred: Float[np.ndarray, "f j 3"], true: Float[np.ndarray, "f j 3"], skeleton: Skeleton, fps: float
     ) -> Float[np.ndarray, "rows parts"]:
-        """Errors (f - span + 1, parts) in the function's own unit; multiply by `scale` to report."""
-        return self.function(pred, true, skeleton) if self.of_bones else self.function(pred, true)
+        """Errors, (f - span + 1, parts) or (1, parts), in the function's own unit; multiply by `scale` to report."""
+        further = [skeleton] * self.of_bones + [fps] * self.timed
+        return self.function(pred, true, *further)
 
     def parts(self, skeleton: Skeleton) -> tuple[str, ...]:
         """Name the columns that a call returns: the joints, or `child-parent` of every bone."""
@@ -163,15 +240,49 @@ class Metric:
             return tuple(f"{skeleton.joints[child]}-{skeleton.joints[parent]}" for child, parent in skeleton.bones)
         return skeleton.joints
 
+    def frames(self, lengths: Int[np.ndarray, " n"], fps: float) -> Int[np.ndarray, " n"]:
+        """Count what the mean over a sequence of so many frames stands for: its rows, or all frames of a whole one.
+
+        0 where it is too short to have a value.
+        """
+        if self.span is None:
+            return lengths * (lengths >= _shortest(fps))
+        return (lengths - self.span + 1).clip(0)
+
 
 METRICS: dict[str, Metric] = {
     "mpjpe": Metric("mpjpe", "MPJPE (Protocol 1)", "mm", 1000.0, "lower", 1, mpjpe, by_joint=True),
     "p_mpjpe": Metric("p_mpjpe", "P-MPJPE (Protocol 2)", "mm", 1000.0, "lower", 1, p_mpjpe),
     "n_mpjpe": Metric("n_mpjpe", "N-MPJPE (Protocol 3)", "mm", 1000.0, "lower", 1, n_mpjpe),
     "mpjve": Metric("mpjve", "MPJVE (velocity error)", "mm/frame", 1000.0, "lower", 2, mpjve, by_joint=True),
+    "velocity_error_per_s": Metric(
+        "velocity_error_per_s",
+        "Velocity error per second",
+        "mm/s",
+        1000.0,
+        "lower",
+        2,
+        velocity_error_per_s,
+        timed=True,
+    ),
     "acceleration_error": Metric(
         "acceleration_error", "Acceleration error", "mm/frame²", 1000.0, "lower", 3, acceleration_error
     ),
+    "acceleration_error_per_s2": Metric(
+        "acceleration_error_per_s2",
+        "Acceleration error per second²",
+        "m/s²",
+        1.0,
+        "lower",
+        3,
+        acceleration_error_per_s2,
+        timed=True,
+    ),
+    "peak_speed_lost": Metric(
+        "peak_speed_lost", "Peak speed lost", "%", 100.0, "lower", None, peak_speed_lost, timed=True
+    ),
+    "power_lost": Metric("power_lost", "Power lost, 3 to 10 Hz", "dB", 1.0, "lower", None, power_lost, timed=True),
+    "power_added": Metric("power_added", "Power added, 3 to 10 Hz", "dB", 1.0, "lower", None, power_added, timed=True),
     "pck": Metric("pck", "3D PCK at 150 mm", "%", 100.0, "higher", 1, pck),
     "auc": Metric("auc", "AUC of 3D PCK", "%", 100.0, "higher", 1, auc),
     "bone_length_error": Metric(
@@ -199,6 +310,34 @@ def _paired(name: str, pred: np.ndarray, true: np.ndarray, span: int) -> tuple[n
     if len(pred) < span:
         raise InputError(f"{name}: needs {span} consecutive frames, got {len(pred)}; leave shorter sequences out")
     return pred.astype(np.float64), true.astype(np.float64)
+
+
+def _sequences(name: str, pred: np.ndarray, true: np.ndarray, fps: float) -> tuple[np.ndarray, np.ndarray]:
+    """As `_paired`, of a sequence that is long enough to be measured as a whole."""
+    pred, true = _paired(name, pred, true, span=1)
+    if len(pred) < _shortest(fps):
+        raise InputError(
+            f"{name}: needs {_shortest(fps)} consecutive frames, {SHORTEST_S} s at {fps:g} per second, got "
+            f"{len(pred)}; leave shorter sequences out"
+        )
+    return pred, true
+
+
+def _shortest(fps: float) -> int:
+    """Frames of the shortest sequence that is measured as a whole."""
+    return max(math.ceil(SHORTEST_S * fps - 1e-9), 2)
+
+
+def _power_db(points: Float[np.ndarray, "f j 3"], fps: float) -> Float[np.ndarray, "1 j"]:
+    """Mean square of each joint's speed within `BAND_HZ`, and what counts as nothing, in decibels of (m/s)²."""
+    velocity = np.diff(points, axis=0) * fps
+    n = len(velocity)
+    hz = np.arange(n) * fps / (2 * n)
+    inside = slice(*np.searchsorted(hz, BAND_HZ))
+    spectrum = dct(velocity, axis=0, norm="ortho")[inside]  # its squares sum to those of the velocity
+    power = np.einsum("kjc,kjc->j", spectrum, spectrum)[None] / n
+    decibels: np.ndarray = 10 * np.log10(power + QUIET_M_PER_S**2)
+    return decibels
 
 
 def _norm(vectors: np.ndarray) -> np.ndarray:

@@ -16,11 +16,11 @@ from scipy import signal
 
 from actlift.errors import InputError
 
-CUTOFF_HZ = 6.0
+CUTOFF_HZ = 4.0
 ORDER = 2  # of the Butterworth filter, which runs forwards and backwards: 4 in all
 
-LIVE_HZ = 2.0  # cut-off of `CausalSmoother` at rest
-LIVE_HZ_PER_SPEED = 4.0  # by which it grows with every meter per second
+LIVE_HZ = 1.0  # cut-off of `CausalSmoother` at rest
+LIVE_HZ_PER_SPEED = 8.0  # by which it grows with every meter per second
 LIVE_SPEED_HZ = 3.0  # cut-off of that speed
 
 
@@ -38,11 +38,11 @@ def smooth(
 def butterworth(points: Float[np.ndarray, "t *c"], fps: float, cutoff_hz: float) -> Float[np.ndarray, "t *c"]:
     """Take from one sequence what is faster than a cut-off, without delay.
 
-    A Butterworth filter of second order, run forwards and backwards. Two runs would have 3 dB at 0.80 of the cut-off of
-    one, which therefore is raised, so that `cutoff_hz` is where both together halve the power (Winter, "Biomechanics and
-    Motor Control of Human Movement", 2009, section 3.4.4.2), and warped as the bilinear transform wants it. Beyond its
-    ends a sequence goes on as its reflection in the end point, again and again where it is short: motion keeps its
-    speed, and straight lines stay straight.
+    A Butterworth filter of second order, run forwards and backwards, which makes it one of fourth order without phase.
+    Two runs would halve the power at 0.80 of the cut-off of one, which is raised by as much, so that both together do
+    so at `cutoff_hz` (Winter, "Biomechanics and Motor Control of Human Movement", 2009, section 3.4.4.2), and warped as
+    the bilinear transform wants it. Beyond its ends a sequence goes on as its reflection in the end point, again and
+    again where it is short: motion keeps its speed, and straight lines stay straight.
 
     Args:
         points: any coordinates, finite, along the first axis.
@@ -60,7 +60,7 @@ def butterworth(points: Float[np.ndarray, "t *c"], fps: float, cutoff_hz: float)
     if t < 2 or cutoff_hz > 0.499 * fps:
         return points
     once = np.arctan(np.tan(np.pi * cutoff_hz / fps) / (np.sqrt(2) - 1) ** (1 / (2 * ORDER))) * 2 / np.pi
-    pad = round(3 * fps / cutoff_hz)  # after which nothing is left of where the filter begins
+    pad = max(round(3 * fps / cutoff_hz), 30)  # after which nothing is left of where the filter begins
     around = ((pad, pad), *((0, 0) for _ in points.shape[1:]))
     padded = np.pad(points.astype(np.float64), around, mode="reflect", reflect_type="odd")
     smoothed = signal.sosfiltfilt(signal.butter(ORDER, once, output="sos"), padded, axis=0, padtype=None)
@@ -71,7 +71,8 @@ class CausalSmoother:
     """Smooths one person's poses as they come: strongly at rest, and ever less the faster a joint moves.
 
     The filter of Casiez, Roussel and Vogel, "1 EUR Filter" (CHI 2012), with one speed for the three coordinates of a
-    joint, so that axes do not matter. It keeps what it needs of the past: frame by frame or in pieces, the same numbers.
+    joint, so that axes do not matter. It keeps what it needs of the past: frame by frame or in pieces, the numbers are
+    the same.
 
     Args:
         fps: frames per second.

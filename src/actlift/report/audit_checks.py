@@ -17,7 +17,7 @@ from actlift.evaluation.metrics import METRICS
 
 Severity = Literal["error", "suspicion", "note"]
 AVERAGE = "average"
-UNITS = {"mm": 1.0, "cm": 10.0, "m": 1000.0, "%": 1.0}
+UNITS = {"mm": 1.0, "cm": 10.0, "m": 1000.0, "%": 1.0, "dB": 1.0}
 OUTLIER = 3.5
 """The modified z-score beyond which a cell is an outlier: Iglewicz and Hoaglin, *How to Detect and Handle Outliers*,
 1993."""

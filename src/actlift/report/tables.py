@@ -41,8 +41,8 @@ def best_cells(table: pd.DataFrame, measure: Metric) -> pd.DataFrame:
 
 
 def decimals(measure: Metric) -> int:
-    """Give one decimal for mm and %, two for velocities and accelerations."""
-    return 1 if measure.unit in ("mm", "%") else 2
+    """Give one decimal for mm, mm/s and %, two for other velocities, accelerations and dB."""
+    return 1 if measure.unit in ("mm", "mm/s", "%") else 2
 
 
 def number(value: float, measure: Metric) -> str:

@@ -9,7 +9,7 @@ that the same settings hold for every person and frame rate.
 """
 
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -19,6 +19,7 @@ from scipy.ndimage import median_filter
 
 from actlift.errors import InputError, UnusableKeypointsError
 from actlift.geometry.skeleton import COCO_17
+from actlift.lifting.smoothing import butterworth, share
 from actlift.video.track import Track, sizes
 
 SIZE_S = 1.0  # over which the size of a person is taken: the median
@@ -38,8 +39,7 @@ GAP_S = 0.5  # up to which a time without a trusted place is filled even where t
 
 FAR_S = 0.25  # from the nearest frame, beyond which nothing is known
 
-CUTOFF_HZ = 4.0
-ORDER = 2  # of the Butterworth filter, that runs forwards and backwards
+CUTOFF_HZ = 4.0  # of keypoints; lifted poses have another, of `actlift.lifting.smoothing`
 
 LIVE_HZ = 1.0  # cut-off of `OneEuro` at rest
 LIVE_HZ_PER_SPEED = 16.0  # by which it grows with every size per second of speed
@@ -315,10 +315,9 @@ def smooth(
     Args:
         track: without gaps, of an even frame rate. A cut-off of at least half its rate leaves it as it is.
         cutoff_hz: in Hz.
-        kind: a Butterworth filter of second order, run forwards and backwards, whose own cut-off is raised so that the
-            two runs have this one (Winter 2009, "Biomechanics and motor control of human movement", section 3.4.4.2),
-            or a Savitzky-Golay filter of third order over one period of the cut-off, which is then about its own. As
-            smooth at rest, the latter blunts fast motion more.
+        kind: the Butterworth filter that poses go through as well (`actlift.lifting.smoothing.butterworth`), or a
+            Savitzky-Golay filter of third order over one period of the cut-off, which is then about its own. As smooth
+            at rest, the latter blunts fast motion more.
 
     Raises:
         InputError: for a cut-off that is not positive, or a track with gaps or uneven times.
@@ -337,11 +336,7 @@ def smooth(
         return (
             track if width <= 3 else replace(track, points_px=signal.savgol_filter(track.points_px, width, 3, axis=0))
         )
-    once = np.arctan(np.tan(np.pi * cutoff_hz / fps) / (np.sqrt(2) - 1) ** (1 / (2 * ORDER))) * 2 / np.pi
-    pad = round(3 * fps / cutoff_hz)  # after which nothing is left of where the filter begins
-    padded = _extended(track.points_px, pad)
-    points = signal.sosfiltfilt(signal.butter(ORDER, once, output="sos"), padded, axis=0, padtype=None)
-    return replace(track, points_px=points[pad : pad + t])
+    return replace(track, points_px=butterworth(track.points_px, fps, cutoff_hz))
 
 
 def _extended(points: Float[np.ndarray, "t j 2"], frames: int) -> Float[np.ndarray, "n j 2"]:
@@ -392,20 +387,15 @@ class OneEuro:
             new, known = seen & ~self._seen, seen & self._seen
             trust = np.where(known, (confidence / UNSURE).clip(0.0, 1.0), 0.0)[:, None]
             off = np.where(known[:, None], found - self._points, 0.0)
-            self._size += _share(LIVE_HZ, dt) * (float(sizes(found, seen * confidence)) - self._size)
-            self._velocity += trust * _share(LIVE_SPEED_HZ, dt) * (off / dt - self._velocity)
+            self._size += share(LIVE_HZ, dt) * (float(sizes(found, seen * confidence)) - self._size)
+            self._velocity += trust * share(LIVE_SPEED_HZ, dt) * (off / dt - self._velocity)
             speed = np.linalg.norm(self._velocity, axis=-1, keepdims=True) / self._size
-            steps = _share(LIVE_HZ + LIVE_HZ_PER_SPEED * speed, dt) * off
+            steps = share(LIVE_HZ + LIVE_HZ_PER_SPEED * speed, dt) * off
             along = _mean(steps, trust[:, 0])
             self._points = np.where(new[:, None], found, self._points + trust * steps + (1 - trust) * along)
             self._seen = self._seen | new
         self._time_s = time_s
         return np.asarray(_standing_in(self._points[None], self._seen)[0])
-
-
-def _share(cutoff_hz: Float[np.ndarray, "*lead"] | float, dt: float) -> Any:
-    """Of a new value in a first-order low-pass."""
-    return 1 / (1 + 1 / (2 * np.pi * cutoff_hz * dt))
 
 
 def _fps(times_s: Float[np.ndarray, " t"]) -> float:

@@ -2,8 +2,9 @@
 
 A frame goes through a filter that smooths what is at rest and follows what moves (`actlift.video.clean.OneEuro`), into
 frames that follow the person, to the causal network that comes with actlift, at the frame rate at which it was trained:
-between two frames of a camera keypoints are interpolated. Poses are relative to the pelvis. Which action it is, floor
-and trajectory take more than a moment's look, and are found afterwards.
+between two frames of a camera keypoints are interpolated. Its poses go through a filter of the same kind
+(`actlift.lifting.smoothing.CausalSmoother`). They are relative to the pelvis. Which action it is, floor and trajectory
+take more than a moment's look, and are found afterwards.
 """
 
 from collections.abc import Iterator, Sequence
@@ -17,6 +18,7 @@ from actlift.geometry.framing import CausalCrop, guessed_camera
 from actlift.geometry.skeleton import COCO_17, H36M_17, remap
 from actlift.lifting.predict import load_lifter
 from actlift.lifting.pretrained import CAUSAL, pretrained, read_card
+from actlift.lifting.smoothing import CausalSmoother
 from actlift.lifting.stream import Stream
 from actlift.video.clean import OneEuro
 from actlift.video.track import ActiveTrack
@@ -45,12 +47,14 @@ class LiveLifter:
     Args:
         width, height: of the image, in pixels.
         camera: its intrinsics count; guessed where None.
+        smooth: whether poses are smoothed, besides keypoints.
     """
 
-    def __init__(self, width: int, height: int, camera: Camera | None = None) -> None:
+    def __init__(self, width: int, height: int, camera: Camera | None = None, *, smooth: bool = True) -> None:
         self.fps = float(read_card(CAUSAL)["fps"])
         self._network = load_lifter(pretrained(CAUSAL))
         self._camera = camera or guessed_camera(width, height)
+        self._smooth = smooth
         self._people: dict[int, _Person] = {}
 
     def push(self, time_s: float, tracks: Sequence[ActiveTrack]) -> list[LivePose]:
@@ -64,7 +68,10 @@ class LiveLifter:
         for person, points_px, confidence in tracks:
             if person not in self._people:
                 self._people[person] = _Person(
-                    Stream(self._network, flip=True), CausalCrop(self._camera, self.fps), self.fps
+                    Stream(self._network, flip=True),
+                    CausalCrop(self._camera, self.fps),
+                    CausalSmoother(self.fps) if self._smooth else None,
+                    self.fps,
                 )
             found = self._people[person].push(time_s, points_px, confidence)
             poses += [LivePose(at_s, person, pose) for at_s, pose in found]
@@ -72,8 +79,8 @@ class LiveLifter:
 
 
 class _Person:
-    def __init__(self, stream: Stream, crop: CausalCrop, fps: float) -> None:
-        self._stream, self._crop, self._fps = stream, crop, fps
+    def __init__(self, stream: Stream, crop: CausalCrop, smoother: CausalSmoother | None, fps: float) -> None:
+        self._stream, self._crop, self._smoother, self._fps = stream, crop, smoother, fps
         self._filter = OneEuro()
         self._last: Float[np.ndarray, "17 2"] | None = None
         self._due_s = 0.0
@@ -98,4 +105,5 @@ class _Person:
         cropped = self._crop(remap(points_px[None], COCO_17, H36M_17))
         pose = self._stream.push(cropped.pose2d[0])
         assert pose is not None  # a causal network does not wait
-        return np.asarray(cropped.to_cam(pose[None])[0])
+        poses = cropped.to_cam(pose[None])
+        return np.asarray((self._smoother(poses) if self._smoother else poses)[0])

@@ -2,7 +2,7 @@
 
     frames -> detector -> detections -> tracker -> tracks: one frame at a time; kept on disk, goes on where it stopped
     a track -> clean keypoints at the lifter's frame rate -> frames that follow the person -> which action -> lifted
-    poses, told the action where it is sure -> floor and trajectory -> motion
+    poses, told the action where it is sure -> smooth poses -> floor and trajectory -> motion
 
 Networks are those that come with actlift (:mod:`actlift.lifting.pretrained`).
 """
@@ -30,8 +30,10 @@ from actlift.geometry.trajectory import STATURES_M, global_trajectory
 from actlift.lifting.conditional import UNKNOWN, ConditionalLifter, lift_labeled
 from actlift.lifting.predict import LifterPredictor, load_lifter
 from actlift.lifting.pretrained import AWARE, CAUSAL, GENERALIST, RECOGNIZER, pretrained, read_card
+from actlift.lifting.smoothing import CUTOFF_HZ, butterworth
 from actlift.motion.motion import Motion, Segment
 from actlift.recognition.prediction import ActionRecognizer, load_recognizer, recognized_labels, steady_labels
+from actlift.video.clean import CUTOFF_HZ as KEYPOINTS_HZ
 from actlift.video.clean import preprocess
 from actlift.video.decode import EPSILON_S, is_live, open_source
 from actlift.video.detection_cache import DetectionCache
@@ -111,6 +113,7 @@ def lift_track(
     lifters: Lifters | None = None,
     camera: Camera | None = None,
     height_m: float | None = None,
+    smoothing_hz: float | None = CUTOFF_HZ,
     fps: float | None = None,
     source: str = "",
     about: dict[str, Any] | None = None,
@@ -123,14 +126,15 @@ def lift_track(
         lifters: the action-aware ones where None.
         camera: its intrinsics, and its rotation where it is not the identity; guessed where None.
         height_m: of the person, in meters; where None, poses keep the size of the people that the lifter learnt from.
+        smoothing_hz: cut-off of lifted poses (`actlift.lifting.smoothing`); None leaves them as they are.
         fps: of the motion; the lifter's where None.
         source, about: for the record.
 
     Raises:
         UnusableKeypointsError: too little is seen in the track.
-        InputError: for a height or rate that is none, or a camera with images of another size.
+        InputError: for a height, cut-off or rate that is none, or a camera with images of another size.
     """
-    _check(width, height, camera, height_m, fps)
+    _check(width, height, camera, height_m, smoothing_hz, fps)
     lifters = lifters or Lifters()
     assumed = camera or guessed_camera(width, height)
     clean = preprocess(track, lifters.fps)
@@ -141,6 +145,8 @@ def lift_track(
     confidence = remap_confidence(clean.confidence, COCO_17, H36M_17).astype(np.float32)
     seen = Keypoints2D(frames.pose2d, confidence, lifters.fps, assumed)
     pose3d_cam = frames.to_cam(lifters.lift(seen))
+    if smoothing_hz is not None:
+        pose3d_cam = butterworth(pose3d_cam, lifters.fps, smoothing_hz)
     found = global_trajectory(pose3d_cam, clean.points_px, clean.confidence, lifters.fps, assumed, height_m=height_m)
     start_s = float(clean.times_s[0])
     motion = Motion(
@@ -159,6 +165,8 @@ def lift_track(
             **(about or {}),
             "lifter": f"actlift {lifters.name}",
             "camera": "given" if camera else f"guessed: {assumed.focal_px[0]:.0f} px focal length, straight lens",
+            "smoothing": f"keypoints at {KEYPOINTS_HZ:g} Hz, poses "
+            + ("not" if smoothing_hz is None else f"at {smoothing_hz:g} Hz"),
             "scale": f"a height of {height_m:g} m, as told" if height_m else "of an average adult; give --height",
             "height_m": round(float(found.height_m), 3),
             "notes": list(found.notes),
@@ -167,7 +175,14 @@ def lift_track(
     return motion if fps is None else at_rate(motion, fps, until_s=float(track.times_s[-1]))
 
 
-def _check(width: int, height: int, camera: Camera | None, height_m: float | None, fps: float | None) -> None:
+def _check(
+    width: int,
+    height: int,
+    camera: Camera | None,
+    height_m: float | None,
+    smoothing_hz: float | None,
+    fps: float | None,
+) -> None:
     """Raise for what cannot be, before hours are spent on detecting."""
     if camera is not None and (camera.width, camera.height) != (width, height):
         raise InputError(
@@ -176,6 +191,8 @@ def _check(width: int, height: int, camera: Camera | None, height_m: float | Non
         )
     if height_m is not None and not STATURES_M[0] <= height_m <= STATURES_M[1]:
         raise InputError(f"a height of {height_m:g}: wanted meters, {STATURES_M[0]} to {STATURES_M[1]}")
+    if smoothing_hz is not None and not 0 < smoothing_hz < np.inf:
+        raise InputError(f"smoothing at {smoothing_hz:g} Hz: wanted a positive cut-off, or none")
     if fps is not None and not 0 < fps < np.inf:
         raise InputError(f"{fps:g} frames per second: wanted a positive number")
 
@@ -291,6 +308,7 @@ def lift_video(
     lifters: Lifters | None = None,
     camera: Camera | None = None,
     height_m: float | None = None,
+    smoothing_hz: float | None = CUTOFF_HZ,
     person: int | None = None,
     start_s: float = 0.0,
     end_s: float | None = None,
@@ -307,14 +325,15 @@ def lift_video(
         keep: file in which detections are kept while and after a detector works; the same call goes on from there.
         detector: one of :data:`actlift.video.detectors.DETECTORS` by name, "auto", or one that is made already.
         weights: file of the detector's weights, where it does not find them itself.
-        lifters, camera, height_m: as for :func:`lift_track`.
+        lifters, camera, height_m, smoothing_hz: as for :func:`lift_track`.
         person: only this one, by number.
         start_s, end_s: which part to lift.
         fps: of the motions; where None, that of the source, at which keypoints are taken to come where their file does
             not tell.
         layout, size: of keypoints in a file and of their images, where it does not tell.
         on_progress: is told the stage, how much of it is done, and how much there is where that is known.
-        live: is given poses as they come (`actlift.video.live`), while people are detected.
+        live: is given poses as they come (`actlift.video.live`), while people are detected; smoothed by a filter of
+            their own, unless `smoothing_hz` is None.
 
     Raises:
         InputError, OSError: for what is no source, and for one in which nobody is seen.
@@ -324,13 +343,13 @@ def lift_video(
     path = Path(source)
 
     def check(width: int, height: int) -> None:
-        _check(width, height, camera, height_m, fps)
+        _check(width, height, camera, height_m, smoothing_hz, fps)
 
     if is_keypoints(path):
         found = _tracks_of_keypoints(path, start_s, end_s, fps, layout, size, check)
     else:
         found_by = partial(make_detector, detector, weights) if isinstance(detector, str) else lambda: detector
-        living = None if live is None else partial(_living, live, camera)
+        living = None if live is None else partial(_living, live, camera, smoothing_hz is not None)
         found = _tracks_of_video(path, keep, found_by, start_s, end_s, fps, check, on_progress, living)
     tracks = _chosen(found.tracks, person, path.name)
     motions, left_out = [], []
@@ -344,6 +363,7 @@ def lift_video(
                 lifters=lifters,
                 camera=camera,
                 height_m=height_m,
+                smoothing_hz=smoothing_hz,
                 fps=found.fps,
                 source=path.name,
                 about=found.about,
@@ -443,8 +463,8 @@ def _chosen(tracks: list[Track], person: int | None, name: str) -> list[Track]:
 
 
 def _living(
-    live: Callable[[list[LivePose]], None], camera: Camera | None, width: int, height: int
+    live: Callable[[list[LivePose]], None], camera: Camera | None, smooth: bool, width: int, height: int
 ) -> Callable[[float, list[ActiveTrack]], None]:
     """What gives poses as people come."""
-    lifter = LiveLifter(width, height, camera)
+    lifter = LiveLifter(width, height, camera, smooth=smooth)
     return lambda time_s, tracks: live(lifter.push(time_s, tracks))
