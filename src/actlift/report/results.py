@@ -280,7 +280,7 @@ def read_about(folder: Path) -> dict[str, Any]:
 
 def read_arms(study: Mapping[str, Any]) -> dict[str, About]:
     """What a study.json says of its arms, by name."""
-    return {name: About(**about) for name, about in study["arms"].items()}
+    return {name: About.read(about) for name, about in study["arms"].items()}
 
 
 def is_experts(variant: Variant) -> bool:

@@ -1,6 +1,8 @@
 """What a report needs to know of an arm; `study.json` holds it, so that reports see no arm (nor torch)."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from actlift.evaluation.scores import GENERALIST
 
@@ -35,6 +37,11 @@ class About:
     mixtures_alike: bool = False
     controls: tuple[str, ...] = ()
     mixture_controls: tuple[str, ...] = ()
+
+    @classmethod
+    def read(cls, record: Mapping[str, Any]) -> "About":
+        """From what `study.json` holds of it."""
+        return cls(**{key: tuple(value) if isinstance(value, list) else value for key, value in record.items()})
 
 
 ABOUT: dict[str, About] = {
