@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 import subprocess
 import sys
 from collections import Counter
@@ -16,6 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
+from actlift import cli
 from actlift.report.audit import (
     SEVERITIES,
     audit,
@@ -529,6 +531,23 @@ def test_findings_are_printed_by_severity_with_brackets(of_paper, width, capsys)
 
 def test_nothing_to_say_is_said():
     assert audit([row("x", ["1.0", "2.0"], "1.5")]) == []
+
+
+def test_the_example_of_the_documentation(tmp_path, monkeypatch, capsys):
+    text = (Path(__file__).parents[2] / "docs" / "audit.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"^```csv\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    table(tmp_path, example)
+    monkeypatch.chdir(tmp_path)
+    for command in re.findall(r"^actlift (audit .*)$", text, re.MULTILINE):
+        cli.app(command.split(), result_action="return_value")
+    found = audit_csv(Path("table.csv"))
+    shown = re.findall(r"^- `(.+?): (.+?)`: (.+(?:\n  .+)*)", text, re.MULTILINE)
+    assert len(shown) == 2
+    for kind, where, sentence in shown:
+        assert [f.sentence for f in some(found, "suspicion", kind) if f.where == where] == [" ".join(sentence.split())]
+    assert len(some(found, "suspicion")) == 2
+    assert "[49], Eating" in (tmp_path / "findings.md").read_text()
+    assert "1 errors, 2 suspicions, 1 notes" in capsys.readouterr().out
 
 
 @pytest.mark.slow
