@@ -263,7 +263,7 @@ def advise(
 
 
 def audit_verb(table: Path | None = None, *, out: Path | None = None) -> None:
-    """Check printed tables against themselves: averages, percentages, repeated cells, rates, units, unequal costs.
+    """Check printed tables against themselves: averages, slips of typing, percentages, rates, units.
 
     Errors cannot follow from the figures, suspicions only look wrong, notes tell what holds. Findings are results: they
     are no failure of the command.
@@ -277,8 +277,8 @@ def audit_verb(table: Path | None = None, *, out: Path | None = None) -> None:
     Parameters
     ----------
     table
-        A CSV file: one row per model, first columns of names (table, metric, unit, source and claim have a meaning),
-        then one column per action and perhaps their average. The paper's tables where left out, or for the word paper.
+        A CSV file, as the table is printed: one row per model, one column per action, perhaps their average, frames and
+        the like (table, metric, unit, source and claim have a meaning). The paper's where left out, or the word paper.
     out
         Also write the findings to this .csv or .md file.
     """

@@ -1,23 +1,26 @@
 """Whether printed tables agree with themselves: the paper's, or anyone's in a CSV file.
 
-A CSV file has a header, then one row per model. Leading columns without any number are labels; `table`, `metric`,
-`unit`, `source` and `claim` among them have a meaning of their own, and all others together name the row:
+A CSV file has a header, then one row per model. Columns of words, and those that are called model, method or the like,
+are labels; `table`, `metric`, `unit`, `source` and `claim` among them have a meaning of their own, and all others
+together name the row:
 
 - `table`: rows of one table are compared with each other; the file's name where left out;
 - `metric`: a name in `actlift.evaluation.metrics.METRICS`; `unit`: mm, cm or m, perhaps "/frame", or %; the metric's
 where empty;
 - `source`: rows alike in all else but this are two reports of one thing;
-- `claim`: "better than NAME" or "better than NAME by 3.05 %", NAME being another row of the table. Needs a metric.
+- `claim`: "better than NAME" or "better than NAME by 3.05 %", NAME being another row. Needs a metric.
 
-Every further column is one action, and the last, if "average", "avg" or "mean" is in its name, the mean over actions.
-Empty cells are missing. The paper's own tables, as copied, are in paper.json beside this file.
+A column called average, avg, ave, mean, overall or all is the mean over actions, and so is a last column that is that
+in most rows. Numbers that describe a row (frames, T, f, N, params, FLOPs, FPS, year and the like, and all behind the
+average) are no actions; they tell rows of one name apart. Every other column is one action. Empty cells and dashes are
+missing. The paper's own tables, as copied, are in paper.json beside this file.
 """
 
 import csv
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import astuple, fields
+from dataclasses import astuple, dataclass, fields
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,7 +29,24 @@ from actlift.errors import InputError, MissingInputError
 from actlift.evaluation.metrics import METRICS, metric
 from actlift.files import replacing
 from actlift.report.audit_averages import by_cells
-from actlift.report.audit_checks import AVERAGE, UNITS, Claim, Finding, Row, Severity, apart, audit, half, shown
+from actlift.report.audit_checks import (
+    AVERAGE,
+    UNITS,
+    Claim,
+    Finding,
+    Row,
+    Severity,
+    apart,
+    averages,
+    check_claim,
+    duplicates,
+    half,
+    repeats,
+    shown,
+    sources,
+    units,
+)
+from actlift.report.audit_slips import slips
 from actlift.training.budget import regulated_error, time_precision_rate
 
 if TYPE_CHECKING:
@@ -37,6 +57,13 @@ SEVERITIES: dict[Severity, str] = {
     "suspicion": "Suspicions: can be, but look wrong",
     "note": "Notes: what holds, and what it rests on",
 }
+OWN = ("table", "metric", "unit", "source", "claim")
+NAMES = re.compile("models?|methods?|name|network|arm|approach|algorithm|paper|ref|reference|run|id|no|nr|row")
+DESCRIPTIONS = re.compile(
+    "(input|numberof)?frames?|receptivefield|window|length|[tfnhwks]|param(eter)?s?|[gm]?flops|g?macs|fps|year|seeds?|"
+    "epochs?|steps|batch|channels|layers|hypotheses|iterations|rank"
+)
+MISSING = ("", "-", "\N{EN DASH}", "\N{EM DASH}", "n/a", "N/A")
 PAPER = Path(__file__).with_name("paper.json")
 
 
@@ -44,6 +71,13 @@ def read_paper() -> dict[str, Any]:
     """The paper's tables and claims as shipped, fractions as decimals with the digits they were copied with."""
     paper: dict[str, Any] = json.loads(PAPER.read_text(encoding="utf-8"), parse_float=Decimal)
     return paper
+
+
+def audit(rows: Sequence[Row], claims: Sequence[Claim] = ()) -> list[Finding]:
+    """All findings that need no more than rows and claims, in the order of their checks."""
+    checks = (averages, sources, repeats, slips, duplicates, units)
+    found = [finding for check in checks for finding in check(rows)]
+    return [*found, *(finding for claim in claims for finding in check_claim(claim, rows))]
 
 
 def audit_paper(paper: Mapping[str, Any]) -> list[Finding]:
@@ -81,7 +115,10 @@ def audit_paper(paper: Mapping[str, Any]) -> list[Finding]:
 
 def audit_csv(path: Path) -> list[Finding]:
     """What a table in a CSV file says against itself. Raises InputError that names line and column; OSError."""
-    return audit(*read_csv(path))
+    header, lines = _read_lines(path)
+    layout = _layout(path, header, lines)
+    rows, claims = _read_rows(path, header, lines, layout)
+    return [*audit(rows, claims), *_told(path, header, layout)]
 
 
 def read_csv(path: Path) -> tuple[list[Row], list[Claim]]:
@@ -92,39 +129,8 @@ def read_csv(path: Path) -> tuple[list[Row], list[Claim]]:
             a cell that is no number, an unknown metric or unit, a claim that cannot be read; it names line and column.
         OSError: where the file cannot be read.
     """
-    if not path.is_file():
-        raise MissingInputError(f"{path}: no such file; give a CSV file, or nothing to audit the paper")
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.reader(file)
-            lines = [(reader.line_num, [cell.strip() for cell in line]) for line in reader if any(line)]
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{path}: not a CSV file in UTF-8: {error}") from error
-    if len(lines) < 2:
-        raise InputError(f"{path}: wanted a header and at least one row, got {len(lines)} lines")
-    header = lines[0][1]
-    if twice := sorted({name for name in header if header.count(name) > 1}):
-        raise InputError(f"{path}: column {', '.join(map(repr, twice))} stands in the header twice; rename one")
-    for line, cells in lines[1:]:
-        if len(cells) != len(header):
-            raise InputError(f"{path}, line {line}: {len(cells)} cells, where the header has {len(header)}")
-    columns = zip(*(cells for _, cells in lines[1:]), strict=True)
-    numeric = [any(_number(cell) is not None for cell in column) for column in columns]
-    labels = numeric.index(True) if any(numeric) else 0
-    if not labels:
-        raise InputError(f"{path}: wanted columns of names, then columns of figures; got none of one of them")
-    rows: list[Row] = []
-    claimed = []
-    for line, cells in lines[1:]:
-        where = f"{path}, line {line}"
-        label = dict(zip(header[:labels], cells, strict=False))
-        row = _read_row(where, label, dict(zip(header[labels:], cells[labels:], strict=True)), path.stem)
-        if any(row.key == other.key and row.source == other.source for other in rows):
-            raise InputError(f"{where}: a second row {row.name!r}; rename one, or give both a source")
-        rows.append(row)
-        if text := label.get("claim"):
-            claimed.append((where, text, row))
-    return rows, [_read_claim(where, text, row, rows) for where, text, row in claimed]
+    header, lines = _read_lines(path)
+    return _read_rows(path, header, lines, _layout(path, header, lines))
 
 
 def print_findings(console: "Console", findings: Sequence[Finding]) -> None:
@@ -254,30 +260,162 @@ def _cost_row(row: Mapping[str, Any]) -> Row:
     return Row("Table III", f"{row['model']}, {row['epochs']} epochs", cells)
 
 
-def _read_row(where: str, label: Mapping[str, str], cells: Mapping[str, str], stem: str) -> Row:
+@dataclass(frozen=True)
+class _Layout:
+    """Which columns of a CSV file, counted from 0, are what."""
+
+    names: list[int]
+    described: list[int]
+    cells: list[int]
+    average: int | None
+
+
+def _read_lines(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
+    """The header of a CSV file, and its lines with their numbers."""
+    if not path.is_file():
+        raise MissingInputError(f"{path}: no such file; give a CSV file, or nothing to audit the paper")
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            reader = csv.reader(file)
+            lines = [(reader.line_num, [cell.strip() for cell in line]) for line in reader if any(line)]
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{path}: not a CSV file in UTF-8: {error}") from error
+    if len(lines) < 2:
+        raise InputError(f"{path}: wanted a header and at least one row, got {len(lines)} lines")
+    header = lines[0][1]
+    if twice := sorted({name for name in header if header.count(name) > 1}):
+        raise InputError(f"{path}: column {', '.join(map(repr, twice))} stands in the header twice; rename one")
+    for line, cells in lines[1:]:
+        if len(cells) != len(header):
+            raise InputError(f"{path}, line {line}: {len(cells)} cells, where the header has {len(header)}")
+    return header, lines[1:]
+
+
+def _layout(path: Path, header: Sequence[str], lines: Sequence[tuple[int, list[str]]]) -> _Layout:
+    columns = [[cells[place] for _, cells in lines if cells[place] not in MISSING] for place in range(len(header))]
+    words = [_word(name) for name in header]
+    figures = [
+        place
+        for place, column in enumerate(columns)
+        if column
+        and 2 * sum(map(_looks_like_a_number, column)) >= len(column)
+        and header[place] not in OWN
+        and not NAMES.fullmatch(words[place])
+        and (header[place] or place)
+    ]
+    names = [place for place, column in enumerate(columns) if column and place not in figures]
+    described = [place for place in figures if DESCRIPTIONS.fullmatch(words[place])]
+    average = next((place for place in figures if _is_average(header[place])), None)
+    cells = [place for place in figures if place not in described and place != average]
+    if average is None:
+        if len(cells) > 3 and len(lines) > 1 and 2 * _following(lines, cells[:-1], cells[-1]) > len(lines):
+            average = cells.pop()
+    else:
+        before = [place for place in cells if place < average]
+        described += [place for place in cells if before and place > average]
+        cells = before or cells
+        leading = max(range(min(3, len(cells))), key=lambda drop: _following(lines, cells[drop:], average))
+        if 2 * _following(lines, cells[leading:], average) > len(lines):
+            described += cells[:leading]
+            cells = cells[leading:]
+    if not cells or not set(names) - {place for place, name in enumerate(header) if name in OWN}:
+        raise InputError(
+            f"{path}: wanted columns of names, then columns of figures; got none of one of them. A column of numbers "
+            "that name the rows must be called model or method"
+        )
+    return _Layout(names, sorted(described), cells, average)
+
+
+def _word(name: str) -> str:
+    """A header without units, signs and spaces."""
+    return re.sub(r"[^a-z]", "", re.sub(r"[(\[].*", "", name.lower()))
+
+
+def _is_average(name: str) -> bool:
+    named = re.search(r"(?<![a-z])(averaged?|avg|ave|mean|overall)(?![a-z])", name.lower())
+    return bool(named) or _word(name) == "all"
+
+
+def _following(lines: Sequence[tuple[int, list[str]]], cells: Sequence[int], average: int) -> int:
+    """How many lines have the mean of their cells for an average."""
+    rows = []
+    for _, line in lines:
+        figures = {str(place): value for place in cells if (value := _number(line[place])) is not None}
+        if figures and (printed := _number(line[average])) is not None:
+            rows.append(Row("", "", figures, printed))
+    return sum(not row.off for row in rows)
+
+
+def _told(path: Path, header: Sequence[str], layout: _Layout) -> Iterator[Finding]:
+    """How a table was read, where that is not plain."""
+    if layout.described:
+        described = ", ".join(header[place] for place in layout.described)
+        sentence = "Numbers that were read as descriptions of rows, not as actions."
+        yield Finding("note", "columns", path.stem, "", described, sentence)
+    if layout.average is not None and not _is_average(header[layout.average]):
+        sentence = "Read as the average, which it is in most rows."
+        yield Finding("note", "columns", path.stem, "", header[layout.average], sentence)
+
+
+def _read_rows(
+    path: Path, header: Sequence[str], lines: Sequence[tuple[int, list[str]]], layout: _Layout
+) -> tuple[list[Row], list[Claim]]:
+    rows: list[Row] = []
+    claimed = []
+    named = [_name(header, layout.names, cells) for _, cells in lines]
+    for (line, cells), name in zip(lines, named, strict=True):
+        where = f"{path}, line {line}"
+        label = {header[place]: cells[place] for place in layout.names}
+        if named.count(name) > 1:
+            told = [f"{header[place]} {cells[place]}" for place in layout.described if cells[place] not in MISSING]
+            name = (*name[:-1], ", ".join([name[-1], *told]))
+        row = _read_row(where, label, name[-1], header, cells, layout, path.stem)
+        if any(row.key == other.key and row.source == other.source for other in rows):
+            raise InputError(f"{where}: a second row {row.name!r}; rename one, or give both a source")
+        rows.append(row)
+        if text := label.get("claim"):
+            claimed.append((where, text, row))
+    return rows, [_read_claim(where, text, row, rows) for where, text, row in claimed]
+
+
+def _name(header: Sequence[str], names: Sequence[int], cells: Sequence[str]) -> tuple[str, ...]:
+    """What tells a line from others: its own labels but for the claim, then its name."""
+    own = [cells[place] for place in names if header[place] in OWN and header[place] != "claim"]
+    return *own, ", ".join(cells[place] for place in names if header[place] not in OWN and cells[place])
+
+
+def _read_row(
+    where: str,
+    label: Mapping[str, str],
+    name: str,
+    header: Sequence[str],
+    cells: Sequence[str],
+    layout: _Layout,
+    stem: str,
+) -> Row:
     figures = {}
-    for column, cell in cells.items():
-        value = _number(cell)
-        if cell and value is None:
-            raise InputError(f"{where}, column {column!r}: {cell!r} is no number; wanted one such as 61.8, or nothing")
+    for place in (*layout.cells, *([] if layout.average is None else [layout.average])):
+        value = _number(cells[place])
+        if value is None and cells[place] not in MISSING:
+            raise InputError(
+                f"{where}, column {header[place]!r}: {cells[place]!r} is no number; wanted one such as 61.8, or nothing"
+            )
         if value is not None:
-            figures[column] = value
-    *_, last = cells
-    average = figures.pop(last, None) if re.search(r"average|avg|mean", last, re.IGNORECASE) else None
+            figures[place] = value
     if not figures:
         raise InputError(f"{where}: no figures; leave the line out")
-    name = label.get("metric", "").lower().replace("-", "_")
+    metric_name = label.get("metric", "").lower().replace("-", "_")
     unit = label.get("unit", "")
     try:
-        if name:
-            metric(name)
+        if metric_name:
+            metric(metric_name)
     except ValueError as error:
         raise InputError(f"{where}: {error}") from None
     if unit and unit.split("/")[0] not in UNITS:
         raise InputError(f"{where}: unknown unit {unit!r}; known: {', '.join(UNITS)}, perhaps with /frame")
-    own = ("table", "metric", "unit", "source", "claim")
-    names = ", ".join(text for column, text in label.items() if column not in own and text)
-    return Row(label.get("table") or stem, names, figures, average, name, unit, label.get("source", ""))
+    average = None if layout.average is None else figures.pop(layout.average, None)
+    by_action = {header[place]: value for place, value in figures.items()}
+    return Row(label.get("table") or stem, name, by_action, average, metric_name, unit, label.get("source", ""))
 
 
 def _read_claim(where: str, text: str, row: Row, rows: Sequence[Row]) -> Claim:
@@ -294,6 +432,10 @@ def _read_claim(where: str, text: str, row: Row, rows: Sequence[Row]) -> Claim:
         raise InputError(f"{where}: percentages need positive averages")
     percent = Decimal(read[2]) if read[2] else None
     return Claim(where.rsplit(", ", 1)[1], row, than, AVERAGE, percent, METRICS[row.metric].better == "higher")
+
+
+def _looks_like_a_number(text: str) -> bool:
+    return _number(text) is not None or text.lower() in ("nan", "inf")
 
 
 def _number(text: str) -> Decimal | None:

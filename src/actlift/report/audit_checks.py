@@ -2,13 +2,15 @@
 
 Digits bound what rounding can hide: 61.8 stands for anything from 61.75 to 61.85, so all arithmetic is on decimals and
 their intervals. What cannot follow is an *error*; what can but should not is a *suspicion*; what holds, with what it
-rests on, is a *note*.
+rests on, is a *note*. Slips of typing are in audit_slips.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
-from itertools import combinations
+from functools import cached_property
+from itertools import combinations, groupby
 from typing import Literal
 
 import numpy as np
@@ -24,6 +26,10 @@ OUTLIER = 3.5
 KEEPS = 2.0  # the modified z-score up to which a cell keeps the pattern
 NEAR = 2  # columns or rows between which a figure may slip when a table is typed
 CHANCE = 0.1  # how often an outlier may meet a near cell by chance and still be reported
+SURE = math.log(1.15)  # how far off the pattern a cell is that its own average follows from, and still is suspected
+RUN = 4  # cells running that two rows have alike, where they differ elsewhere
+ALIKE = 0.02  # typical difference of two rows' logarithms below which a run of equal cells is no wonder
+APART, NEARBY = 3.0, 1.5  # how far off all others a row is that is in another unit, and how far in theirs
 JUMP = 100.0  # rows of one metric that differ by more are not in one unit
 
 
@@ -54,12 +60,12 @@ class Row:
         source = f" ({self.source})" if self.source else ""
         return f"{self.table}, {self.name}{source}, {cell}"
 
-    @property
+    @cached_property
     def mean(self) -> Decimal:
         """Of the cells."""
         return sum(self.cells.values(), Decimal(0)) / len(self.cells)
 
-    @property
+    @cached_property
     def slack(self) -> Decimal:
         """How far rounding of the cells can move their mean."""
         return sum(map(half, self.cells.values()), Decimal(0)) / len(self.cells)
@@ -69,10 +75,22 @@ class Row:
         """What names the row, whoever says so."""
         return self.table, self.name, self.metric
 
-    @property
+    @cached_property
     def off(self) -> bool:
         """Whether the printed average is not the mean of the cells, whatever the rounding."""
-        return self.average is not None and abs(self.average - self.mean) > self.slack + half(self.average)
+        return (
+            bool(self.cells)
+            and self.average is not None
+            and abs(self.average - self.mean) > self.slack + half(self.average)
+        )
+
+    def needed(self, cell: str) -> tuple[Decimal, Decimal]:
+        """Between what a cell must lie for the printed average to follow from it and the others."""
+        if self.average is None:
+            raise ValueError(f"{self.name} has no average")
+        middle = self.cells[cell] + (self.average - self.mean) * len(self.cells)
+        slack = (self.slack + half(self.average)) * len(self.cells)
+        return middle - slack, middle + slack
 
     @property
     def scale(self) -> float:
@@ -112,13 +130,6 @@ class Finding:
     sentence: str
 
 
-def audit(rows: Sequence[Row], claims: Sequence[Claim] = ()) -> list[Finding]:
-    """All findings that need no more than rows and claims, in the order of their checks."""
-    checks: tuple[Callable[[Sequence[Row]], Iterator[Finding]], ...] = (averages, sources, repeats, duplicates, units)
-    found = [finding for check in checks for finding in check(rows)]
-    return [*found, *(finding for claim in claims for finding in _claim(claim, rows))]
-
-
 def averages(rows: Sequence[Row]) -> Iterator[Finding]:
     """Averages that are not the mean of their cells, whatever the rounding; and orders of rows that hang on them."""
     for row in rows:
@@ -137,6 +148,8 @@ def averages(rows: Sequence[Row]) -> Iterator[Finding]:
         if (first.table, first.metric, first.source) != (second.table, second.metric, second.source):
             continue
         if first.average is None or second.average is None or not (first.off or second.off):
+            continue
+        if not first.cells or not second.cells:
             continue
         printed = sign_of(first.average - second.average, half(first.average) + half(second.average))
         follows = sign_of(first.mean - second.mean, first.slack + second.slack)
@@ -179,8 +192,10 @@ def repeats(rows: Sequence[Row]) -> Iterator[Finding]:
     row times a factor per column. A cell is suspected if its residual is an outlier (modified z-score above 3.5), the
     other keeps the pattern (at most 2), they differ by one unit of the last digit at most, are at most two columns or
     two rows apart, and such a meeting has a chance of at most 0.1: the near cells times three units of the last digit,
-    over the range of the row or column. What a second source confirms is not suspected. Tables of fewer than 4 x 4
-    positive cells have too little pattern to break.
+    over the range of the row or column. What a second source confirms is not suspected. The row's own average decides
+    where it can: if it needs another figure, that must keep the pattern better; if it follows, the slip came before it
+    was taken, and only a cell that is 15 % off is suspected. Tables of fewer than 4 x 4 positive cells have too little
+    pattern to break.
     """
     confirmed = {
         row.at(cell)
@@ -188,8 +203,7 @@ def repeats(rows: Sequence[Row]) -> Iterator[Finding]:
         for cell, figure in row.cells.items()
         if figure == other.cells.get(cell)
     }
-    for grid in _grids(rows):
-        columns = list(grid[0].cells)
+    for columns, grid in _whole(rows):
         values = np.array([[float(row.cells[column]) for column in columns] for row in grid])  # (rows, columns)
         if min(values.shape) < 4 or values.min() <= 0:
             continue
@@ -197,6 +211,11 @@ def repeats(rows: Sequence[Row]) -> Iterator[Finding]:
         z = 0.6745 * residuals / max(float(np.median(np.abs(residuals))), 1e-6)
         for r, c in np.argwhere(np.abs(z) > OUTLIER):
             where, cell = grid[r].at(columns[c]), grid[r].cells[columns[c]]
+            expected = values[r, c] / np.exp(residuals[r, c])
+            decided = _decided(grid[r], columns[c], expected)
+            if decided is None:
+                continue
+            follows, average = decided
             unit = 2 * half(cell)
             across = [(r, k) for k in range(c - NEAR, c + NEAR + 1) if k != c and 0 <= k < len(columns)]
             down = [(k, c) for k in range(r - NEAR, r + NEAR + 1) if k != r and 0 <= k < len(grid)]
@@ -211,45 +230,110 @@ def repeats(rows: Sequence[Row]) -> Iterator[Finding]:
                         "repeated",
                         where,
                         str(cell),
-                        f"about {values[r, c] / np.exp(residuals[r, c]):.3g}",
+                        follows,
                         f"Breaks its table's pattern (modified z-score {z[r, c]:.1f}) and all but repeats the {other} "
                         f"of {columns[j] if i == r else grid[i].name}, which keeps it ({abs(z[i, j]):.1f}); "
-                        f"chance {chance:.0%}.",
+                        f"chance {chance:.0%}.{average}",
                     )
 
 
+def _decided(row: Row, cell: str, expected: float) -> tuple[str, str] | None:
+    """What a suspected cell should be, and what the average says to that; None where the average clears it."""
+    off = abs(math.log(float(row.cells[cell]) / expected))
+    if row.average is None:
+        return f"about {expected:.3g}", ""
+    if not row.off:
+        said = " The average follows from it: it was taken with it, or it is right."
+        return (f"about {expected:.3g}", said) if off > SURE else None
+    low, high = row.needed(cell)
+    needed = ((low + high) / 2).quantize((2 * half(row.cells[cell])).normalize())
+    if needed <= 0 or abs(math.log(float(needed) / expected)) > off / 2:
+        return None
+    return str(needed), f" In its pattern it would be about {expected:.3g}; with {needed} the average is as printed."
+
+
 def duplicates(rows: Sequence[Row]) -> Iterator[Finding]:
-    """Rows of one metric, and columns of one table, with the same figures in at least three cells and all of them."""
+    """Rows of one metric, and columns of one table, with the same figures in at least three cells and all of them.
+
+    Also rows of one table with the same figures in four cells running that differ by 2 % or more in others.
+    """
     for first, second in combinations(rows, 2):
         same = first.metric == second.metric and first.cells == second.cells
         if same and len(first.cells) > 2 and first.key != second.key:
             yield _duplicate(second.at("all cells"), f"{first.table}, {first.name}")
-    for grid in _grids(rows):
-        for one, another in combinations(grid[0].cells, 2) if len(grid) > 2 else ():
+    for columns, grid in _whole(rows):
+        for one, another in combinations(columns, 2) if len(grid) > 2 else ():
             if all(row.cells[one] == row.cells[another] for row in grid):
                 yield _duplicate(f"{grid[0].table}, all rows, {another}", one)
+        for first, second in combinations(grid, 2):
+            yield from _copied_run(columns, first, second)
+
+
+def _copied_run(columns: list[str], first: Row, second: Row) -> Iterator[Finding]:
+    alike = [first.cells[column] == second.cells[column] for column in columns]
+    others = [
+        abs(math.log(first.cells[column] / second.cells[column]))
+        for column, same in zip(columns, alike, strict=True)
+        if not same and first.cells[column] > 0 and second.cells[column] > 0
+    ]
+    if not others or float(np.median(others)) < ALIKE:
+        return
+    for same, group in groupby(range(len(columns)), key=alike.__getitem__):
+        run = list(group)
+        if not same or len(run) < RUN:
+            continue
+        row, other = (first, second) if first.off and not second.off else (second, first)
+        figures = ", ".join(str(row.cells[columns[place]]) for place in run)
+        yield Finding(
+            "suspicion",
+            "duplicate",
+            row.at(f"{columns[run[0]]} to {columns[run[-1]]}"),
+            figures,
+            "",
+            f"The same figures as {other.name} in {len(run)} cells running, where others differ: copied, it seems"
+            f"{', and its average does not follow' if row.off else ''}.",
+        )
 
 
 def units(rows: Sequence[Row]) -> Iterator[Finding]:
-    """Rows whose figures, in their stated units, are a hundred times off the others of their metric."""
-    for name in dict.fromkeys(row.metric for row in rows if row.metric):
-        alike = [row for row in rows if row.metric == name]
-        typical = [float(np.median([float(v) for v in row.cells.values()])) * row.scale for row in alike]
+    """Rows whose figures, in their stated units, are a hundred or ten times off the others of their metric.
+
+    A hundred times is enough between two rows. Ten times needs three others: the row must lie three times below or
+    above all of them, and among them with its decimal point moved.
+    """
+    groups = dict.fromkeys((row.metric, "" if row.metric else row.table) for row in rows if row.cells)
+    for name, table in groups:
+        alike = [row for row in rows if row.cells and row.metric == name and table in ("", row.table)]
+        scales = [row.scale if name else 1.0 for row in alike]
+        typical = [
+            float(np.median([float(v) for v in r.cells.values()])) * s for r, s in zip(alike, scales, strict=True)
+        ]
         for i, row in enumerate(alike if len(alike) > 1 else ()):
-            others = float(np.median(typical[:i] + typical[i + 1 :]))
-            low, high = sorted((typical[i], others))
-            if low > 0 and high / low > JUMP:
-                yield Finding(
-                    "suspicion",
-                    "unit",
-                    row.at("all cells"),
-                    f"about {typical[i]:.3g} {METRICS[name].unit}",
-                    f"about {others:.3g} {METRICS[name].unit}",
-                    f"{high / low:,.0f} times off the other rows of {name}: not in the unit it is read in.",
-                )
+            others = typical[:i] + typical[i + 1 :]
+            middle = float(np.median(others))
+            low, high = sorted((typical[i], middle))
+            if low <= 0 or not (high / low > JUMP or _ten_off(typical[i], others)):
+                continue
+            unit = METRICS[name].unit if name else ""
+            yield Finding(
+                "suspicion",
+                "unit",
+                row.at("all cells"),
+                f"about {typical[i]:.3g} {unit}".rstrip(),
+                f"about {middle:.3g} {unit}".rstrip(),
+                f"{high / low:,.0f} times off the other rows{f' of {name}' if name else ''}: not in the unit it is "
+                "read in.",
+            )
 
 
-def _claim(claim: Claim, rows: Sequence[Row]) -> Iterator[Finding]:
+def _ten_off(value: float, others: Sequence[float]) -> bool:
+    """Whether a value is far from all others, and among them when times or over ten."""
+    if len(others) < 3 or min(others) <= 0 or min(others) / APART < value < max(others) * APART:
+        return False
+    return any(min(others) / NEARBY <= value * ten <= max(others) * NEARBY for ten in (0.1, 10.0))
+
+
+def check_claim(claim: Claim, rows: Sequence[Row]) -> Iterator[Finding]:
     """Whether a claim follows from the printed figures, as a share of which of them, and what other figures say."""
     better, than = claim.better.figure(claim.cell), claim.than.figure(claim.cell)
     where = f"{claim.name}: {claim.better.table}, {claim.better.name} against {claim.than.name}, {claim.cell}"
@@ -303,14 +387,20 @@ def _two_sources(rows: Sequence[Row]) -> Iterator[tuple[Row, Row]]:
             yield printed, row
 
 
-def _grids(rows: Sequence[Row]) -> Iterator[list[Row]]:
-    """The rows of each table and metric, each in its first source, that have every cell."""
+def grids(rows: Sequence[Row]) -> Iterator[tuple[list[str], list[Row]]]:
+    """The columns of each table and metric, and its rows, each in its first source."""
     later = [other for _, other in _two_sources(rows)]
     kept = [row for row in rows if not any(row is other for other in later)]
     for key in dict.fromkeys((row.table, row.metric) for row in kept):
         grid = [row for row in kept if (row.table, row.metric) == key]
-        columns = max((row.cells.keys() for row in grid), key=len)
-        yield [row for row in grid if row.cells.keys() == columns]
+        columns = max((list(row.cells) for row in grid), key=len)
+        yield columns, [row for row in grid if row.cells.keys() <= set(columns)]
+
+
+def _whole(rows: Sequence[Row]) -> Iterator[tuple[list[str], list[Row]]]:
+    """The same with the rows that have every cell."""
+    for columns, grid in grids(rows):
+        yield columns, [row for row in grid if len(row.cells) == len(columns)]
 
 
 def _median_polish(values: np.ndarray) -> np.ndarray:
