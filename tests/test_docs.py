@@ -21,6 +21,7 @@ from actlift.cli.study import study_verb
 from actlift.cli.train import evaluate_verb
 from actlift.data.sources import SOURCES
 from actlift.evaluation.metrics import METRICS
+from actlift.lifting.smoothing import CUTOFF_HZ
 from actlift.models.base import ARCHITECTURES
 from actlift.models.options import Network
 from actlift.motion.trc import write_trc

@@ -1,8 +1,8 @@
 """What an arm gains beyond its controls, for people: as its poses are and smoothed, in every error that is shown.
 
-An arm's gain over the generalist may be that of averaging, of other normalization statistics, of the data set's name, of
-any other split: each has a control (:attr:`actlift.study.about.About.controls`) of the same cost in use, and what an arm
-knows of the action is worth what it gains over the best of them. Velocity errors are those of jitter more than of
+An arm's gain over the generalist may be that of averaging, of other normalization statistics, of the data set's name,
+of any other split: each has a control (:attr:`actlift.study.about.About.controls`) of the same cost in use, and what an
+arm knows of the action is worth what it gains over the best of them. Velocity errors are those of jitter more than of
 motion, so that everything stands twice, once through the filter that users' poses go through.
 
 Networks that do not surely beat the nearest training pose have not learnt to lift, and nothing is said of them.

@@ -41,7 +41,8 @@ class About:
     @classmethod
     def read(cls, record: Mapping[str, Any]) -> "About":
         """From what `study.json` holds of it."""
-        return cls(**{key: tuple(value) if isinstance(value, list) else value for key, value in record.items()})
+        plain: Any = {key: tuple(value) if isinstance(value, list) else value for key, value in record.items()}
+        return cls(**plain)
 
 
 ABOUT: dict[str, About] = {
