@@ -490,7 +490,7 @@ def test_the_page_says_what_it_rests_on(page, study, corpus):
     assert "frames of syn4" in text
     assert "mean over actions" in text
     assert "mean over frames" in text
-    for variant in Scores.read(study / "scores.parquet").variants:
+    for variant in Scores.read(study / "scores.parquet").by_smoothing()[0].variants:
         assert str(variant) in text
     for run in runs(study):
         assert f"runs/{run}" in text
