@@ -345,12 +345,12 @@ def reml(values: np.ndarray, people: np.ndarray, actions: np.ndarray) -> tuple[f
 
 CANDIDATES: dict[str, tuple[Callable[[Study, np.random.Generator], Interval], str, int]] = {
     # what is done, which mean it speaks of, and every how many studies it is tried (slow ones)
-    "clips drawn within actions (before)": (clips_within_actions, "actions", 4),
+    "clips drawn within actions (before)": (clips_within_actions, "actions", 8),
     "people, clips, seeds drawn": (people_clips_seeds, "people", 10),
     "bootstrap-t over people": (bootstrap_t, "people", 4),
     "BCa over people": (bca, "people", 4),
     "cluster-robust": (cluster_robust, "actions", 2),
-    "mixed model": (mixed_model, "people", 10),
+    "mixed model": (mixed_model, "people", 20),
     "t over people (chosen)": (over_people, "people", 1),
 }
 

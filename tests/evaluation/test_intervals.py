@@ -126,9 +126,7 @@ def test_scores_give_the_interval_that_the_benchmark_measures() -> None:
 
 
 @pytest.mark.parametrize("design", ["4 people, test split", "4 people, balanced", "6 people, real"])
-@pytest.mark.parametrize(
-    "of", [Structure(5, 0, 0, 1, 0), Structure(3, 5, 3), Structure(1.8, 4.5, 3.6, 5, 1)], ids=str
-)
+@pytest.mark.parametrize("of", [Structure(5, 0, 0, 1, 0), Structure(3, 5, 3), Structure(1.8, 4.5, 3.6, 5, 1)], ids=str)
 def test_intervals_hold_the_truth_and_drawing_clips_does_not(
     design: str, of: Structure, monkeypatch: pytest.MonkeyPatch
 ) -> None:

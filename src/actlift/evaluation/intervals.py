@@ -108,7 +108,7 @@ def freedom_of(weights: Float[np.ndarray, " n"]) -> float:
     return float(np.trace(gram) ** 2 / (gram**2).sum())
 
 
-def holm(p: Sequence[float]) -> np.ndarray:
+def holm(p: Sequence[float] | Float[np.ndarray, " n"]) -> np.ndarray:
     """Adjust p-values for their number: what is then at most 5 % errs anywhere among them in 5 % of cases at most.
 
     NaN is no test and stays. Source: Holm, "A Simple Sequentially Rejective Multiple Test Procedure", 1979.

@@ -91,7 +91,7 @@ def gains_at(seen: Mapping[Point, SeenBudget], at: Point, weights: Mapping[Point
                 "low": [of.low for of in estimates.values()],
                 "high": [of.high for of in estimates.values()],
                 "p": [of.p for of in estimates.values()],
-                "by_seeds": [of.of.seeds > 1 and of.of.of_seeds > of.of.of_people for of in estimates.values()],
+                "by_seeds": [of.of.known and of.of.of_seeds > of.of.of_people for of in estimates.values()],
             }
         )
         single = ~table["action"].isin(MEANS)

@@ -19,7 +19,7 @@ import pandas as pd
 from actlift.errors import InputError
 from actlift.evaluation.intervals import LEVEL, holm
 from actlift.evaluation.metrics import METRICS
-from actlift.evaluation.scores import GENERALIST, MEAN_OVER_PEOPLE, Variant, Variations, aligned
+from actlift.evaluation.scores import GENERALIST, MEAN_OVER_ACTIONS, MEAN_OVER_PEOPLE, Variant, Variations, aligned
 from actlift.report.estimate import UNKNOWN, Estimate, decided, estimated, relative_error
 from actlift.report.results import ALL, ONE, StudyResults
 from actlift.report.tables import MINUS, number
@@ -62,6 +62,10 @@ class Evidence:
         """The mean over people, the data itself first, then with every person and seed varied: (rows,)."""
         return self.samples[metric].averages[variant][MEAN_OVER_PEOPLE].to_numpy()
 
+    def over_actions(self, metric: str, variant: Variant) -> float:
+        """The mean over actions, which curves are of."""
+        return float(self.samples[metric].averages[variant][MEAN_OVER_ACTIONS].iloc[0])
+
     def seeds(self, variant: Variant) -> int:
         """How many the arm and the generalist have, the fewer."""
         return min(len(self.samples["mpjpe"].seeds[of]) for of in (variant, GENERALIST))
@@ -76,7 +80,7 @@ class Evidence:
                 seed: table[(table["variant"] == a) & (table["seed"] == seed)].pivot(
                     index="progress", columns="action", values="value"
                 )
-                for seed in self.study.scores.seeds(a)
+                for seed in self.samples["mpjpe"].seeds[a]
             }
             for a in (variant, GENERALIST)
         }
@@ -204,8 +208,9 @@ def _rate(studies: Sequence[Evidence], variant: Variant, counting: str) -> Findi
         return NO_CURVES
     (position, of_position), (velocity, of_velocity) = (_rate_of(at, metric, variant, counting) for metric in ERRORS)
     rates = (position, velocity)
+    leaning, p = _leaning(0, 1), None
     if UNKNOWN in rates:
-        leaning, p = _leaning(0, 1), math.nan
+        position = UNKNOWN
     elif min(rate.direction for rate in rates) < 0:
         leaning, p = _leaning(-1, 1), float(holm([rate.p if rate.direction < 0 else 1.0 for rate in rates]).min())
     else:
@@ -221,7 +226,7 @@ def _rate_of(at: Evidence, metric: str, variant: Variant, counting: str) -> tupl
     """The experts' rate relative to the generalist's, in %, and in words."""
     # curves are means over actions: what an error was half-way, relative to its end, holds for the mean over people
     halfway = [
-        at.error(metric, a)[0] * at.study.error_at(metric, a, 0.5) / at.study.error_at(metric, a)
+        at.error(metric, a)[0] * at.study.error_at(metric, a, 0.5) / at.over_actions(metric, a)
         for a in (GENERALIST, variant)
     ]
     regulated = regulated_error(halfway)
@@ -250,7 +255,7 @@ def _convergence(studies: Sequence[Evidence], variant: Variant) -> Finding:
     estimate = Estimate.from_seeds(settled[variant], settled[GENERALIST], snapshot)
     alone = {a: np.mean([_settled(run[at.focus]) for run in runs.values()]) for a, runs in curves.items()}
     mine, theirs = (np.mean(list(settled[a].values())) for a in (variant, GENERALIST))
-    ends = {a: at.study.error_at("mpjpe", a) for a in (variant, GENERALIST)}
+    ends = {a: at.over_actions("mpjpe", a) for a in (variant, GENERALIST)}
     sentence = (
         f"{variant} stay within {100 * SETTLED:.0f} % of their lowest error from {mine:.2f} of "
         f"their budget on, the generalist from {theirs:.2f}{_within(estimate, '')}, "

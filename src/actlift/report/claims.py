@@ -24,6 +24,7 @@ from actlift.report.words import matching_name
 if TYPE_CHECKING:
     from rich.console import Console
 
+ANYBODY = "anybody"
 STYLES = {"supported": "green", "contradicted": "red", "undecided": "yellow", THESE_PEOPLE: "dim", "not tested": "dim"}
 
 
@@ -39,7 +40,8 @@ class Verdict:
         estimate, unit: experts against the generalist, with its 95 % interval.
         p: how often chance alone would lead to this verdict; NaN where it has no say or nobody can tell.
         adjusted: that, corrected for all verdicts of the report (Holm).
-        whom: for whom it holds: "people in general", "these people only", "these people, other trainings".
+        whom: for whom it holds: "people in general", "these people only", "these people, other trainings", or "anybody"
+            where costs alone decide.
         seeds: trainings of each arm, the fewest of any; with one, other seeds may differ.
         control: the same effect of random-experts, which have the experts' amount of data and none of its relevance.
         where: the studies: "27f, 1,809 steps".
@@ -71,7 +73,7 @@ class Verdict:
     @property
     def style(self) -> str:
         """The color of the status: none where it is not one of people in general."""
-        return STYLES[self.status] if self.whom == whom(MIN_PEOPLE) else "dim"
+        return STYLES[self.status] if self.whom in (whom(MIN_PEOPLE), ANYBODY) else "dim"
 
     def record(self) -> dict[str, Any]:
         """What verdicts.json holds of it; None for NaN."""
@@ -130,7 +132,7 @@ def print_verdicts(console: "Console", found: Sequence[Verdict]) -> None:
     from rich.text import Text
 
     grid = Table(box=SIMPLE_HEAD, pad_edge=False, title="The paper's claims", title_justify="left")
-    for name in ("claim", "budgets", "status", "for whom"):
+    for name in ("claim", "budgets", "status"):
         grid.add_column(name)
     for name in ("effect\n[95 % interval]", "of random-experts\n[95 % interval]"):
         grid.add_column(name, justify="right")
@@ -138,7 +140,7 @@ def print_verdicts(console: "Console", found: Sequence[Verdict]) -> None:
         effects = [
             "\n".join(filter(None, e.printed(verdict.unit))) for e in (verdict.estimate, verdict.control or UNKNOWN)
         ]
-        grid.add_row(verdict.claim, verdict.budget, Text(verdict.status, verdict.style), verdict.whom, *effects)
+        grid.add_row(verdict.claim, verdict.budget, Text(verdict.status, verdict.style), *effects)
     console.print(grid)
     console.print(
         "Effects are experts against the generalist, mean over people: negative is a lower error. Experts are told "
@@ -151,7 +153,8 @@ def print_verdicts(console: "Console", found: Sequence[Verdict]) -> None:
     for claim, text in {verdict.claim: verdict.text for verdict in found}.items():
         console.print(Text(f"\n{claim} {text}", style="dim"))
         for verdict in (v for v in found if v.claim == claim):
-            line = Text.assemble((f"{verdict.status}: ", verdict.style), verdict.sentence)
+            told = verdict.status + (f" ({verdict.whom})" if verdict.whom not in ("", verdict.status) else "")
+            line = Text.assemble((f"{told}: ", verdict.style), verdict.sentence)
             console.print(Padding(line, (0, 0, 0, 2)))
 
 
@@ -205,13 +208,20 @@ def _verdict(judged: Judged, adjusted: float, count: int) -> Verdict:
         unit=judged.rule.unit,
         p=math.nan if finding.p is None else finding.p,
         adjusted=adjusted,
-        whom=whom(finding.estimate.of.people) if variant else "",
+        whom=_whom(finding),
         seeds=min((at.seeds(variant) for at in studies), default=0) if variant else 0,
         control=None if judged.control is UNKNOWN else judged.control,
         where="; ".join(at.name for at in studies) if len(studies) < 3 else f"{len(studies)} settings",
         sentence=" ".join(notes),
         definition=judged.rule.definition,
     )
+
+
+def _whom(finding: Finding) -> str:
+    """For whom a finding holds; "" where there is no effect."""
+    if finding.estimate is UNKNOWN:
+        return ""
+    return ANYBODY if finding.p is None else whom(finding.estimate.of.people)
 
 
 def _numbers(estimate: Estimate) -> dict[str, float | None]:

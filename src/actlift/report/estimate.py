@@ -88,8 +88,8 @@ class Estimate:
         if math.isnan(self.effect):
             return "", ""
         effect, low, high = self.signed()
-        within = THESE_PEOPLE if math.isnan(self.low) else f"{low}, {high}"
-        return effect + (unit and f"\N{NO-BREAK SPACE}{unit}"), f"[{within}]"
+        within = f"({THESE_PEOPLE})" if math.isnan(self.low) else f"[{low}, {high}]"
+        return effect + (unit and f"\N{NO-BREAK SPACE}{unit}"), within
 
     @property
     def needed(self) -> str:

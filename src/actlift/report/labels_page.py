@@ -140,8 +140,9 @@ def print_labels(console: "Console", report: LabelsReport) -> None:
                 cells.append("" if variant == GENERALIST else Text("\n".join(of.printed()), colors[sign]))
             grid.add_row(*at.named(variant), *cells)
         console.print(grid)
+    console.print(_reach(report))
     console.print("Green: better than the generalist, red: worse, dim: undecided.\n")
-    for line in (*(sentence["text"] for sentence in _sentences(report)), _reach(report), *_unfinished(report)):
+    for line in (*(sentence["text"] for sentence in _sentences(report)), *_unfinished(report)):
         console.print(line)
 
 

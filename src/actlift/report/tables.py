@@ -73,7 +73,7 @@ def signed(value: float, measure: Metric) -> str:
 def interval(row: pd.Series, measure: Metric) -> str:
     """Print the interval of a row of `Scores.compare`, "[−2.9, −1.3]"; the papers' two means have none."""
     if np.isnan(row["low"]):
-        return "[these people only]" if row["people"] else ""
+        return "(these people only)" if row["people"] else ""
     return f"[{signed(row['low'], measure)}, {signed(row['high'], measure)}]"
 
 
