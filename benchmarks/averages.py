@@ -17,7 +17,7 @@ from rich.table import Table
 
 from actlift.data.corpus import Corpus
 from actlift.evaluation.evaluate import score_poses
-from actlift.evaluation.scores import GENERALIST, MEAN_OVER_ACTIONS, Scores, Variant
+from actlift.evaluation.scores import GENERALIST, Scores, Variant
 from actlift.files import read_json
 from actlift.lifting.conditional import ConditionalLifter, Gate, mixture
 from actlift.lifting.predict import LifterPredictor, Poses, load_lifter
@@ -88,10 +88,9 @@ def main() -> None:
     for way in ways[1:]:
         cells = []
         for metric in METRICS:
-            draws = scores.bootstrap(metric, [GENERALIST, way])
-            error = relative_error(draws, scores.seed_spread(metric), way, MEAN_OVER_ACTIONS, GENERALIST)
+            error = relative_error(scores.variations(metric, [GENERALIST, way]), way)
             cells.append(f"{error.effect:+.1f} [{error.low:+.1f}, {error.high:+.1f}]")
-        per_action = scores.per_action("mpjpe").drop(columns=[MEAN_OVER_ACTIONS], errors="ignore")
+        per_action = scores.per_action("mpjpe")[list(scores.actions)]
         worse = (per_action.loc[way] > 1.01 * per_action.loc[GENERALIST]).sum()
         table.add_row(str(way), *cells, f"{worse} actions")
     Console(width=140).print(table)

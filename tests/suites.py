@@ -41,8 +41,8 @@ def make_suite(
     noise: float = 0.02,
     grid: tuple[tuple[int | None, int], ...] = (),
 ) -> Path:
-    """Write a suite; under ``grid`` (frames, steps) its studies are those of the action-oriented preset, or without
-    frames of the action-aware one."""
+    """Write a suite, every clip of an action by another person; under ``grid`` (frames, steps) its studies are those of
+    the action-oriented preset, or without frames of the action-aware one."""
     studies: dict[str, str] = {}
     for field in fields:
         for frames, steps in grid or ((None, 1800),):
@@ -67,12 +67,13 @@ def make_suite(
 def _study(folder, field, frames, steps, variants, factor, level, seeds, clips, noise) -> None:
     folder.mkdir(parents=True)
     variants = (GENERALIST, *variants)
+    people = [f"S{3 + clip}" for clip in range(clips)]
     study = {
         "format": STUDY_FORMAT,
         "arms": {variant.arm: asdict(ARMS[variant.arm].about) for variant in variants},
         "fixed": {"corpus": "ab" * 32},
         "plan": {
-            "test_subjects": ["S3"],
+            "test_subjects": people,
             "seeds": list(seeds),
             "budget": {"steps": steps, "batch": 256},
             "frames": frames,
@@ -90,7 +91,7 @@ def _study(folder, field, frames, steps, variants, factor, level, seeds, clips, 
         },
         "fps": 60.0,
         "training": {"subjects": ["S1", "S2"], "actions": list(ACTIONS), "views": 40, "frames": 9000},
-        "test": {"subjects": ["S3"], "actions": list(ACTIONS), "views": 20, "frames": 2000},
+        "test": {"subjects": people, "actions": list(ACTIONS), "views": 20, "frames": 2000},
         "command": "actlift study",
         "commit": "0123456789ab",
         "versions": {"actlift": "0.1.0"},
@@ -119,7 +120,7 @@ def _study(folder, field, frames, steps, variants, factor, level, seeds, clips, 
                             **asdict(variant),
                             "seed": seed,
                             "action": action,
-                            "subject": "S3",
+                            "subject": f"S{3 + clip}",
                             "camera": "cam0",
                             "clip": f"{action}{clip}",
                             "metric": metric,

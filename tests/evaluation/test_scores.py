@@ -1,4 +1,4 @@
-"""The long table, its pivots, and the bootstrap against a slow reference."""
+"""The long table, its pivots, and comparisons against scipy's t tests."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -6,18 +6,20 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from scipy.stats import ttest_ind
+from scipy.stats import ttest_rel
 
+from actlift.evaluation.intervals import MIN_PEOPLE
 from actlift.evaluation.scores import (
     COLUMNS,
     GENERALIST,
     LABELS,
     MEAN_OVER_ACTIONS,
     MEAN_OVER_FRAMES,
+    MEAN_OVER_PEOPLE,
+    MEANS,
     Scores,
     Variant,
-    percentile_interval,
-    seed_margin,
+    aligned,
 )
 
 EXPERTS = Variant("experts")
@@ -76,8 +78,8 @@ def test_per_action_weighs_frames_inside_an_action_and_actions_alike() -> None:
         ]
     )
     table = scores.per_action("mpjpe")
-    assert list(table.columns) == ["sit", "walk", MEAN_OVER_ACTIONS, MEAN_OVER_FRAMES]
-    assert table.loc[GENERALIST].to_list() == [65.0, 25.0, 45.0, (65 * 100 + 25 * 400) / 500]
+    assert list(table.columns) == ["sit", "walk", *MEANS]
+    assert table.loc[GENERALIST].to_list() == [65.0, 25.0, 45.0, (65 * 100 + 25 * 400) / 500, 45.0]
 
 
 def test_per_action_averages_seeds_last_and_keeps_the_order_of_arms() -> None:
@@ -96,7 +98,7 @@ def test_per_action_averages_seeds_last_and_keeps_the_order_of_arms() -> None:
 
 def test_an_action_an_arm_lacks_is_not_averaged_over() -> None:
     table = Scores.from_rows([row(), row(action="sit", clip="s"), row(arm="experts")]).per_action("mpjpe")
-    assert np.isnan(table.loc[EXPERTS, ["sit", MEAN_OVER_ACTIONS]].to_numpy(float)).all()
+    assert np.isnan(table.loc[EXPERTS, ["sit", MEAN_OVER_ACTIONS, MEAN_OVER_PEOPLE]].to_numpy(float)).all()
     assert table.loc[EXPERTS, MEAN_OVER_FRAMES] == 40.0
 
 
@@ -111,10 +113,10 @@ def test_pivots_agree_with_plain_numpy_on_random_scores() -> None:
                 for part in (rows[rows["action"] == action] for action in scores.actions)
             ]
             overall = np.average(rows["value"], weights=rows["frames"])
-            per_seed.append([*by_action, np.mean(by_action), overall])
+            per_seed.append([*by_action, np.mean(by_action), overall, np.mean(by_action)])  # of one person
         np.testing.assert_allclose(scores.per_action("mpjpe").loc[variant], np.mean(per_seed, axis=0))
         spread = scores.seed_spread("mpjpe").loc[variant]
-        np.testing.assert_allclose(spread[[MEAN_OVER_ACTIONS, MEAN_OVER_FRAMES]], np.std(per_seed, axis=0, ddof=1)[2:])
+        np.testing.assert_allclose(spread[[MEAN_OVER_ACTIONS, MEAN_OVER_FRAMES]], np.std(per_seed, axis=0, ddof=1)[2:4])
         assert spread["seeds"] == 2
 
 
@@ -127,14 +129,6 @@ def test_seed_spread_is_the_deviation_of_every_average_over_seeds() -> None:
     for action, of_seeds in values.items():
         assert spread[action] == pytest.approx(np.std(of_seeds, ddof=1))
     assert spread[MEAN_OVER_ACTIONS] == pytest.approx(np.std([20.0, 22.0, 37.5], ddof=1))
-
-
-def test_seed_margin_is_the_half_width_of_the_t_interval() -> None:
-    one, other = [41.0, 43.5, 40.2], [47.0, 44.1, 45.9]
-    expected = ttest_ind(one, other).confidence_interval()
-    margin = seed_margin([np.std(one, ddof=1), np.std(other, ddof=1)], [3, 3])
-    assert margin == pytest.approx((expected.high - expected.low) / 2)
-    assert np.isnan(seed_margin([1.0, np.nan], [3, 1]))
 
 
 def test_seed_spread_of_one_seed_is_unknown() -> None:
@@ -165,107 +159,160 @@ def test_per_joint_keeps_the_order_of_joints() -> None:
 # Comparison
 
 
-def test_compare_agrees_with_a_slow_bootstrap_that_draws_clip_by_clip() -> None:
-    scores = random_scores({"walk": 9, "sit": 6, "jump": 1})
-    comparison = scores.compare("mpjpe", EXPERTS, GENERALIST, draws=4000)
-    assert list(comparison.index) == ["jump", "sit", "walk", MEAN_OVER_ACTIONS, MEAN_OVER_FRAMES]
-    assert comparison["clips"].to_list() == [1, 6, 9, 16, 16]
+def of_people(
+    people: dict[str, dict[str, int]], effects: dict[str, float], *, seeds: int = 2, noise: float = 1.0
+) -> Scores:
+    """Two arms; `people`: by person how many clips of every action; `effects`: by person what experts differ by."""
+    rng = np.random.default_rng(len(people))
+    rows = []
+    for person, actions in people.items():
+        for action, count in actions.items():
+            for clip in range(count):
+                level, frames = rng.normal(60, 15), int(rng.integers(20, 200))
+                for s in range(seeds):
+                    for arm in ("generalist", "experts"):
+                        value = level + (arm == "experts") * effects[person] + rng.normal(0, noise)
+                        names = {"action": action, "subject": person, "clip": f"{person}{action}{clip}"}
+                        rows.append(row(run=f"{arm}{s}", arm=arm, seed=s, frames=frames, value=value, **names))
+    return Scores.from_rows(rows)
 
+
+FIVE = {f"P{n}": {"walk": 1 + n % 3, "sit": 1} if n else {"walk": 2} for n in range(5)}
+EFFECTS = dict(zip(FIVE, (-3.0, -1.0, -4.0, 0.5, -2.0), strict=True))
+
+
+def by_person(scores: Scores, keys: list[str]) -> pd.DataFrame:
+    """Of every person (and what else is asked) the mean over own actions of frame-weighted means, a column an arm."""
+    table = scores.table.assign(weighted=lambda t: t["value"] * t["frames"])
+    sums = table.groupby([*keys, "subject", "action", "arm"])[["weighted", "frames"]].sum()
+    means = sums["weighted"] / sums["frames"]
+    return means.groupby([*keys, "subject", "arm"]).mean().unstack("arm")
+
+
+def test_the_mean_over_people_is_that_of_their_means_over_their_own_actions() -> None:
+    scores = of_people(FIVE, EFFECTS)
+    expected = by_person(scores, []).mean()
+    found = scores.per_action("mpjpe")[MEAN_OVER_PEOPLE]
+    assert found[GENERALIST] == pytest.approx(expected["generalist"])
+    assert found[EXPERTS] == pytest.approx(expected["experts"])
+
+
+def test_over_people_compare_is_the_paired_t_test() -> None:
+    scores = of_people(FIVE, EFFECTS, seeds=1)
+    of = by_person(scores, [])
+    expected = ttest_rel(of["experts"], of["generalist"])
+    found = scores.compare("mpjpe", EXPERTS, GENERALIST).T[MEAN_OVER_PEOPLE]
+    interval = expected.confidence_interval()
+    assert (found["low"], found["high"]) == pytest.approx((interval.low, interval.high))
+    assert (found["p"], found["people"]) == (pytest.approx(expected.pvalue), 5)
+
+
+def test_over_seeds_it_is_the_t_test_paired_by_seed_where_people_agree() -> None:
+    """All people alike: what is left are the seeds, whose noise the arms share."""
+    rng = np.random.default_rng(0)
+    rows = []
+    for s in range(4):
+        shared, own = rng.normal(0, 5), rng.normal(-3, 1)
+        for person in range(6):
+            for arm, offset in (("generalist", 0.0), ("experts", own)):
+                names = {"run": f"{arm}{s}", "arm": arm, "seed": s, "subject": f"P{person}", "clip": f"c{person}"}
+                rows.append(row(**names, value=60 + shared + offset))
+    scores = Scores.from_rows(rows)
+    means = scores.table.groupby(["seed", "arm"])["value"].mean().unstack("arm")
+    expected = ttest_rel(means["experts"], means["generalist"])
+    found = scores.compare("mpjpe", EXPERTS, GENERALIST).T[MEAN_OVER_PEOPLE]
+    assert found["p"] == pytest.approx(expected.pvalue)
+    assert (found["low"], found["high"]) == pytest.approx(tuple(expected.confidence_interval()))
+
+
+def test_compare_has_a_row_for_every_action_and_mean() -> None:
+    scores = of_people(FIVE, EFFECTS)
+    comparison = scores.compare("mpjpe", EXPERTS, GENERALIST)
+    assert list(comparison.index) == ["sit", "walk", MEAN_OVER_ACTIONS, MEAN_OVER_FRAMES, MEAN_OVER_PEOPLE]
+    assert comparison["people"].to_list() == [4, 5, 0, 0, 5]
+    assert comparison["clips"].to_list() == [4, 10, 14, 14, 14]
     table = scores.per_action("mpjpe")
     np.testing.assert_allclose(comparison["difference"], table.loc[EXPERTS] - table.loc[GENERALIST])
-
-    wide = scores.table.pivot_table(index=["action", "clip", "camera", "frames"], columns="arm", values="value")
-    wide = (wide["experts"] - wide["generalist"]).rename("difference").reset_index()
-    views = {
-        action: [part[["frames", "difference"]].to_numpy() for _, part in rows.groupby("clip")]
-        for action, rows in wide.groupby("action")
-    }
-    rng = np.random.default_rng(1)
-    drawn = []
-    for _ in range(1500):
-        picked = [
-            np.concatenate([clips[i] for i in rng.integers(len(clips), size=len(clips))]) for clips in views.values()
-        ]
-        means = [np.average(difference, weights=frames) for frames, difference in (part.T for part in picked)]
-        every = np.concatenate(picked)
-        drawn.append([*means, np.mean(means), np.average(every[:, 1], weights=every[:, 0])])
-    low, high = np.percentile(drawn, [2.5, 97.5], axis=0)
-    width = (high - low)[1:]
-    assert (np.abs(comparison["low"].to_numpy()[1:] - low[1:]) < 0.1 * width).all()
-    assert (np.abs(comparison["high"].to_numpy()[1:] - high[1:]) < 0.1 * width).all()
-    assert np.isnan(comparison.loc["jump", ["low", "high"]].to_numpy(float)).all()
+    known = comparison["people"] >= MIN_PEOPLE
+    assert comparison.loc[known, ["low", "high", "p"]].notna().all(axis=None)
+    assert comparison.loc[~known, ["low", "high", "p"]].isna().all(axis=None)  # the papers' means have none
+    widths = (comparison["high"] - comparison["low"])[known]
+    np.testing.assert_allclose((comparison["high"] + comparison["low"])[known] / 2, comparison["difference"][known])
+    assert (widths > 0).all()
 
 
-def test_draws_begin_with_the_data_and_are_missing_where_there_is_one_clip() -> None:
-    scores = random_scores({"walk": 4, "jump": 1})
-    drawn = scores.bootstrap("mpjpe", scores.variants, draws=50)
-    assert list(drawn.averages) == list(scores.variants)
-    for variant, averages in drawn.averages.items():
-        assert averages.shape == (51, 4)
-        pd.testing.assert_series_equal(averages.loc[0], scores.per_action("mpjpe").loc[variant], check_names=False)
-        assert averages.loc[1:, "jump"].isna().all()
-        assert averages.drop(columns="jump").notna().all(axis=None)
-    assert drawn.frames.sum() == scores.table.loc[lambda t: (t["arm"] == "experts") & (t["seed"] == 0), "frames"].sum()
-
-
-def test_draws_of_two_tables_on_the_same_clips_are_paired() -> None:
-    """All errors halved: however clips are drawn, exactly half is left, though the errors themselves spread."""
-    scores = random_scores({"walk": 6, "sit": 5})
-    halved = Scores(scores.table.assign(value=scores.table["value"] / 2).sample(frac=1, random_state=0))
-    before, after = (s.bootstrap("mpjpe", [GENERALIST]) for s in (scores, halved))
-    pd.testing.assert_series_equal(before.frames, after.frames)
-    whole, half = (d.averages[GENERALIST][MEAN_OVER_ACTIONS].to_numpy() for d in (before, after))
-    assert whole[1:].std() > 1
-    assert percentile_interval(half / whole) == (pytest.approx(0.5), pytest.approx(0.5))
-
-
-def test_pairing_removes_what_clips_have_in_common() -> None:
-    comparison = random_scores({"walk": 20, "sit": 20}, effect=-3, noise=1).compare("mpjpe", EXPERTS, GENERALIST)
-    overall = comparison.loc[MEAN_OVER_ACTIONS]
-    assert overall["low"] < -3 < overall["high"] < 0  # clips differ by 15 mm, yet 1 mm of noise decides
-    assert overall["high"] - overall["low"] < 1.5
-
-
-def test_compare_is_antisymmetric_reproducible_and_zero_with_itself() -> None:
-    scores = random_scores({"walk": 5, "sit": 4})
-    there = scores.compare("mpjpe", EXPERTS, GENERALIST, seed=3)
-    back = scores.compare("mpjpe", GENERALIST, EXPERTS, seed=3)
-    np.testing.assert_allclose(there["difference"], -back["difference"])
-    np.testing.assert_allclose(there["low"], -back["high"], atol=1e-9)
-    pd.testing.assert_frame_equal(there, scores.compare("mpjpe", EXPERTS, GENERALIST, seed=3))
-    same = scores.compare("mpjpe", EXPERTS, EXPERTS)
-    assert (same[["difference", "low", "high"]] == 0).all(axis=None)
-
-
-@pytest.mark.slow
-def test_the_interval_covers_the_truth_about_95_times_in_100() -> None:
-    hits = 0
-    for seed in range(200):
-        scores = random_scores({"walk": 15, "sit": 15}, effect=2.0, seeds=1, cameras=1, seed=seed)
-        overall = scores.compare("mpjpe", EXPERTS, GENERALIST, draws=400).loc[MEAN_OVER_ACTIONS]
-        hits += overall["low"] < 2.0 < overall["high"]
-    assert 0.87 <= hits / 200 <= 0.99
-
-
-def test_cameras_and_seeds_of_a_clip_are_no_further_evidence() -> None:
-    one = random_scores({"walk": 8}, seeds=1, cameras=1).table
-    copies = [one.assign(camera=f"ring{c}", seed=s) for c in range(3) for s in range(2)]
-    many = Scores(pd.concat(copies)).compare("mpjpe", EXPERTS, GENERALIST)
-    pd.testing.assert_frame_equal(many, Scores(one).compare("mpjpe", EXPERTS, GENERALIST))
-
-
-def test_one_clip_everywhere_gives_no_interval_at_all() -> None:
-    comparison = random_scores({"walk": 1, "sit": 1}).compare("mpjpe", EXPERTS, GENERALIST)
-    assert comparison[["low", "high"]].isna().all(axis=None)
+def test_few_people_give_no_interval_however_many_clips_there_are() -> None:
+    scores = of_people({f"P{n}": {"walk": 50} for n in range(MIN_PEOPLE - 1)}, dict.fromkeys(FIVE, -3.0), noise=0.1)
+    comparison = scores.compare("mpjpe", EXPERTS, GENERALIST)
+    assert comparison[["low", "high", "p"]].isna().all(axis=None)
     assert comparison["difference"].notna().all()
+
+
+def test_variations_begin_with_the_data_and_one_that_does_not_do_an_action_moves_nothing_there() -> None:
+    scores = of_people(FIVE, EFFECTS)
+    varied = scores.variations("mpjpe", scores.variants)
+    assert list(varied.averages) == list(scores.variants)
+    for variant, averages in varied.averages.items():
+        assert list(averages.index) == ["data", *(f"person {name}" for name in FIVE), "seed 0", "seed 1"]
+        expected = scores.per_action("mpjpe").loc[variant]
+        pd.testing.assert_series_equal(averages.loc["data"], expected, check_names=False)
+        data, person = averages.loc["data"], averages.loc["person P0"]
+        assert person["sit"] == data["sit"]
+        assert person["walk"] != data["walk"]
+        assert (averages.filter(like="person", axis="index")[MEAN_OVER_FRAMES] == data[MEAN_OVER_FRAMES]).all()
+    one = scores.table[(scores.table["arm"] == "experts") & (scores.table["seed"] == 0)]
+    assert varied.frames.sum() == one["frames"].sum()
+
+
+def test_a_statistic_may_span_two_tables_on_the_same_people() -> None:
+    """All errors halved: whoever counts for more, exactly half is left, though the errors themselves spread."""
+    scores = of_people(FIVE, EFFECTS)
+    halved = Scores(scores.table.assign(value=scores.table["value"] / 2).sample(frac=1, random_state=0))
+    fewer = Scores(halved.table[halved.table["seed"] == 0])
+    for other in (halved, fewer):
+        before, after = aligned([s.variations("mpjpe", [GENERALIST]) for s in (scores, other)])
+        pd.testing.assert_series_equal(before.frames, after.frames)
+        whole, half = (of.averages[GENERALIST][MEAN_OVER_PEOPLE].to_numpy() for of in (before, after))
+        assert len(whole) == len(half) == 1 + 5 + 2
+        people = slice(1, 6)
+        np.testing.assert_allclose((half / whole)[people], half[0] / whole[0], rtol=1e-5)
+        assert before.uncertainty(whole, MEAN_OVER_PEOPLE, [GENERALIST]).of_people > 1
+        ratio = before.uncertainty(half / whole, MEAN_OVER_PEOPLE, [GENERALIST])
+        assert ratio.of_people == pytest.approx(0, abs=0.01)
+
+
+def test_pairing_removes_what_people_have_in_common() -> None:
+    people = {f"P{n}": {"walk": 3, "sit": 3} for n in range(8)}
+    overall = of_people(people, dict.fromkeys(people, -3.0)).compare("mpjpe", EXPERTS, GENERALIST).T[MEAN_OVER_PEOPLE]
+    assert overall["low"] < -3 < overall["high"] < 0  # people differ by 6 mm, yet 1 mm of noise decides
+    assert overall["high"] - overall["low"] < 2.5
+
+
+def test_compare_is_antisymmetric_and_zero_with_itself() -> None:
+    scores = of_people(FIVE, EFFECTS)
+    there = scores.compare("mpjpe", EXPERTS, GENERALIST)
+    back = scores.compare("mpjpe", GENERALIST, EXPERTS)
+    np.testing.assert_allclose(there["difference"], -back["difference"])
+    np.testing.assert_allclose(there["low"], -back["high"], rtol=1e-9)
+    same = scores.compare("mpjpe", EXPERTS, EXPERTS)
+    assert (same["difference"] == 0).all()
+    assert same.loc[MEAN_OVER_PEOPLE, ["low", "high", "p"]].to_list() == [0, 0, 1]
+
+
+def test_clips_and_cameras_of_a_person_are_no_further_evidence() -> None:
+    one = of_people(FIVE, EFFECTS, seeds=1).table
+    copies = [one.assign(camera=f"ring{c}", clip=one["clip"] + str(c)) for c in range(3)]
+    many = Scores(pd.concat(copies)).compare("mpjpe", EXPERTS, GENERALIST)
+    expected = Scores(one).compare("mpjpe", EXPERTS, GENERALIST)
+    pd.testing.assert_frame_equal(many.drop(columns="clips"), expected.drop(columns="clips"))
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"clip": "other"}, r"cannot be paired.*\('walk', 'other', 'ring0'\).*same corpus"),
+        ({"clip": "other"}, r"cannot be paired.*\('walk', 'S1', 'other', 'ring0'\).*same corpus"),
         ({"camera": "ring3"}, r"cannot be paired"),
-        ({"frames": 99}, r"cannot be paired.*\('walk', 'walk_1', 'ring0'\)"),
+        ({"frames": 99}, r"cannot be paired.*\('walk', 'S1', 'walk_1', 'ring0'\)"),
     ],
 )
 def test_arms_scored_on_different_things_are_not_compared(changes: dict[str, object], message: str) -> None:
@@ -431,7 +478,7 @@ def test_rows_that_differ_in_a_variants_fields_are_averaged_apart() -> None:
         assert scores.of(variant).variants == (variant,)
         assert (scores.of(variant).table["value"] == i).all()
     assert scores.of(variants[2], variants[0]).variants == (variants[0], variants[2])
-    assert scores.compare("mpjpe", variants[3], variants[1], draws=10)["difference"].to_list() == [2.0] * 3
+    assert scores.compare("mpjpe", variants[3], variants[1])["difference"].to_list() == [2.0] * 4
 
 
 @pytest.mark.parametrize(

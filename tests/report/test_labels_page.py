@@ -17,7 +17,7 @@ from tests.report.test_suite_page import Page
 from tests.suites import ACTIONS, make_suite
 
 from actlift.cli import app
-from actlift.evaluation.scores import GENERALIST, MEAN_OVER_ACTIONS, Scores, Variant
+from actlift.evaluation.scores import GENERALIST, MEAN_OVER_PEOPLE, Scores, Variant
 from actlift.report.labels_figures import label_drawings
 from actlift.report.labels_page import LabelsReport, print_labels, write_labels_report
 from actlift.study.arms import ARMS
@@ -155,7 +155,7 @@ def test_what_was_planted_is_told(report: LabelsReport) -> None:
         effect = f"MPJPE {100 * (mine / theirs - 1):+.1f}".replace("-", MINUS)
         told = f"{at.study.receptive_field} frames, {at.study.steps:,} steps, independent noise (conditioned): {effect}"
         assert text.startswith(told)
-        assert "other seeds alone may move these by ±" in text
+        assert "; 3 seeds. MPJPE is" in text
         assert text.endswith("MPJPE is more than 1 % higher in 1 of 3 actions.")
     assert "the true action (oracle): " in last
     assert "a random part (control): +" in last
@@ -219,10 +219,25 @@ def test_studies_that_differ_are_told_apart(tmp_path: Path) -> None:
     assert "at 2 settings: position error (MPJPE) lower at 1, higher at 1" in first
 
 
-def test_one_seed_is_no_spread(tmp_path: Path) -> None:
+def test_one_seed_is_told(tmp_path: Path) -> None:
     (_, text, _) = sentences(LabelsReport.open(make_labels(tmp_path / "s", fields=(27,), steps=(1500,), seeds=(0,))))
     assert "one seed, others may differ" in text
-    assert "±" not in text
+
+
+def test_three_people_answer_nothing(tmp_path: Path) -> None:
+    folder = make_labels(tmp_path / "s", fields=(27,), steps=(1500,), clips=3)
+    report = LabelsReport.open(folder)
+    first, second, _ = sentences(report)
+    assert first.startswith("Nobody can say of 3 people. A network that is told the action recognized")
+    assert "(these people only)" in second
+    frame = report.tables["labels"].frame
+    assert set(frame["MPJPE is"]) == {"", "these people only"}
+    write_labels_report(report)
+    html = (folder / "report.html").read_text(encoding="utf-8")
+    assert "These people only: 3 test people are too few" in html
+    cells = html[html.index("<h2>Every label") :]
+    assert '<span class="better"><' not in cells
+    assert re.search(r'<span class="(better|worse)">[^GgRr]', cells) is None
 
 
 # tables
@@ -382,7 +397,9 @@ def test_the_terminal_shows_every_network_and_label(report: LabelsReport, width:
     assert max(map(len, text.splitlines())) <= width
     assert "…" not in text
     assert text.count("(oracle)") >= 2 * 6
-    assert MEAN_OVER_ACTIONS in " ".join(text.split())
+    flowed = " ".join(text.split())
+    assert MEAN_OVER_PEOPLE in flowed
+    assert "People in general: intervals are Student's over the 6 test people and over the 3 seeds" in flowed
 
 
 # one study

@@ -11,7 +11,7 @@ from tests.report.test_tables import EXPERTS, RANDOM, scores
 
 from actlift.evaluation.scores import GENERALIST, LABELS, Scores, Variant
 from actlift.geometry.skeleton import H36M_17
-from actlift.report.page import ReportContext, verdict, write_page
+from actlift.report.page import ReportContext, verdicts, write_page
 from actlift.report.words import EXPERTS_MATCHED, LABEL_NOTES, MATCHING_NOTES, variant_note
 from actlift.study.arms import ARMS
 from actlift.training.budget import MATCHINGS
@@ -78,14 +78,14 @@ def with_metrics(*metrics: str) -> Scores:
 
 
 def said(of: Scores, metric: str = "mpjpe") -> tuple[str, bool]:
-    sentence = verdict(of, metric, "Position")
+    (sentence,) = verdicts(of, ABOUT, {metric: "Position"})
     return sentence.text.replace("\N{NO-BREAK SPACE}", " "), sentence.decided
 
 
 def test_a_clear_winner_is_named_with_its_lead_and_interval() -> None:
     of = scores({GENERALIST: 0, EXPERTS: -3})
     text, decided = said(of)
-    row = of.compare("mpjpe", EXPERTS, GENERALIST).loc["mean over actions"]
+    row = of.compare("mpjpe", EXPERTS, GENERALIST).loc["mean over people"]
     assert decided
     assert "“experts” (told the true action) is best with" in text
     assert f"{-row['difference']:.2f} mm" in text
@@ -119,13 +119,46 @@ def test_seeds_that_agree_decide_and_seeds_that_do_not_undo() -> None:
     assert said(seeded(of, {0: {}, 1: {EXPERTS: 0.1}, 2: {EXPERTS: -0.1}}))[1]
     text, decided = said(seeded(of, {0: {}, 1: {EXPERTS: 4.0}, 2: {EXPERTS: -4.0}}))
     assert not decided
-    assert "other seeds may undo it" in text
+    assert "may be chance" in text
 
 
-def test_one_clip_per_action_or_one_arm_decides_nothing() -> None:
-    text, decided = said(scores({GENERALIST: 0, EXPERTS: -3}, clips=1))
+def test_of_many_arms_the_best_is_corrected_for_their_number() -> None:
+    arms = {Variant(f"arm{n}"): 0.0 for n in range(12)}
+    rng = np.random.default_rng(0)
+    table = scores({GENERALIST: 0.0, **arms}, clips=5, people=5).table
+    alone, together = 0, 0
+    for _ in range(60):
+        of = Scores(table.assign(value=table["value"] + rng.normal(0, 2, len(table))))
+        compared = [of.compare("mpjpe", arm, GENERALIST).loc["mean over people"] for arm in arms]
+        alone += any(row["p"] <= 0.05 and row["difference"] < 0 for row in compared)
+        together += said(of)[1]
+    assert alone > 10
+    assert together <= 7  # 3 are expected
+
+
+def test_the_best_is_set_beside_its_control() -> None:
+    control = Variant("random-experts", "total")
+    text, decided = said(scores({GENERALIST: 0, EXPERTS_TOTAL: -3, control: -1}))
+    assert decided
+    assert "below its control “random-experts (total)” by 2." in text
+    text, _ = said(scores({GENERALIST: 0, EXPERTS_TOTAL: -3, control: -2.99}))
+    assert re.search(r"its control “random-experts \(total\)” by 0\.\d+ mm \(undecided: it may be chance\)", text)
+    assert (
+        "its control" not in said(scores({GENERALIST: 0, EXPERTS_TOTAL: -3, Variant("random-experts", "frames"): 0}))[0]
+    )
+
+
+def test_undecided_tells_how_many_people_it_would_take() -> None:
+    (people,) = re.findall(r"takes about ([\d,]+) people", said(scores({GENERALIST: 0, RANDOM: 0.05}))[0])
+    assert int(people.replace(",", "")) > 4
+
+
+@pytest.mark.parametrize("people", [1, 3])
+def test_few_people_or_one_arm_decide_nothing(people: int) -> None:
+    text, decided = said(scores({GENERALIST: 0, EXPERTS: -3}, people=people))
     assert not decided
-    assert "no interval" in text
+    assert text.startswith("Position: these people only. “experts”")
+    assert "too few for people in general" in text
     text, decided = said(scores({GENERALIST: 0}))
     assert not decided
     assert "nothing to compare with" in text
@@ -189,10 +222,20 @@ def test_the_page_says_how_far_it_reaches(tmp_path: Path) -> None:
     html = page(tmp_path, context(seeded(scores(OFFSETS), {0: {}, 1: {EXPERTS_TOTAL: 0.5}})))
     text = re.sub(r"\s+", " ", html)
     assert "2D keypoints are projections by virtual cameras." in text
-    assert "12 test clips of 3 actions by 1 person, seen by 1 camera; every arm trained with 2 seeds" in text
-    assert "not of other people" in text
+    assert "12 test clips of 3 actions by 4 people, seen by 1 camera; every arm trained with 2 seeds" in text
+    assert "For whom.</strong> People in general: intervals are Student&#39;s over the 4 test people" in text
     assert "true action is known (oracle)" in text
     assert re.search(r"2 seeds, spread 0\.35 mm", text)
+
+
+def test_a_page_on_few_people_says_so_and_colors_nothing(tmp_path: Path) -> None:
+    html = page(tmp_path, context(scores(OFFSETS, people=2)))
+    body = re.sub(r"\s+", " ", html[html.index("<body>") :])
+    assert "For whom.</strong> These people only: 2 test people are too few" in body
+    assert 'class="small better"' not in body
+    assert 'class="small worse"' not in body
+    assert "(these people only)" in body
+    assert 'class="small better"' in page(tmp_path, context(scores(OFFSETS)))
 
 
 def test_unequal_numbers_of_seeds_are_told(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ import pytest
 from rich.console import Console
 from tests.suites import ACTIONS, EXPERTS, EXPERTS_PER_MODEL, RANDOM_PER_MODEL, make_suite
 
-from actlift.evaluation.scores import GENERALIST, MEAN_OVER_ACTIONS, MEAN_OVER_FRAMES, Variant
+from actlift.evaluation.scores import GENERALIST, MEAN_OVER_ACTIONS, MEANS, Variant
 from actlift.report import paper_tables
 from actlift.report.paper_tables import suite_tables
 from actlift.report.results import StudyResults, Suite
@@ -68,7 +68,7 @@ def by_hand(study: StudyResults, variant: Variant, metric: str, action: str, see
 @pytest.mark.parametrize(("name", "metric"), [("table1", "mpjpe"), ("table2", "mpjve"), ("table1_p", "p_mpjpe")])
 def test_errors_are_those_of_the_rows(suite: Suite, tables: dict[str, Table], name: str, metric: str) -> None:
     frame = tables[name].frame
-    assert list(frame.columns) == [*LABELS, *ACTIONS, MEAN_OVER_ACTIONS, MEAN_OVER_FRAMES]
+    assert list(frame.columns) == [*LABELS, *ACTIONS, *MEANS]
     assert len(frame) == 2 * 5
     for row in frame.to_dict("records"):
         (study,) = (s for s in suite.studies if s.name == row["setting"])
@@ -105,7 +105,7 @@ def test_differences_and_their_verdicts(suite: Suite, tables: dict[str, Table]) 
 
 def test_the_difference_is_the_sum_of_its_pieces(tables: dict[str, Table]) -> None:
     frame = tables["decomposition"].frame
-    assert set(frame["action"]) == {*ACTIONS, MEAN_OVER_ACTIONS, MEAN_OVER_FRAMES}
+    assert set(frame["action"]) == {*ACTIONS, *MEANS}
     np.testing.assert_allclose(frame[["scale", "rotation", "pose"]].sum(axis=1), frame["MPJPE"], atol=1e-10)
     whole, posed = (tables[name].frame.set_index(["setting", "model"]) for name in ("table1", "table1_p"))
     for row in frame.to_dict("records"):

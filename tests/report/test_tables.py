@@ -9,8 +9,17 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
+from actlift.evaluation.intervals import holm
 from actlift.evaluation.metrics import METRICS
-from actlift.evaluation.scores import GENERALIST, MEAN_OVER_ACTIONS, MEAN_OVER_FRAMES, Scores, Variant
+from actlift.evaluation.scores import (
+    GENERALIST,
+    MEAN_OVER_ACTIONS,
+    MEAN_OVER_FRAMES,
+    MEAN_OVER_PEOPLE,
+    MEANS,
+    Scores,
+    Variant,
+)
 from actlift.report.tables import (
     arms_table,
     best_cells,
@@ -29,8 +38,10 @@ MPJPE, PCK = METRICS["mpjpe"], METRICS["pck"]
 EXPERTS, RANDOM = Variant("experts"), Variant("random-experts")
 
 
-def scores(offsets: Mapping[Variant, float], actions: int = 3, clips: int = 4, metric: str = "mpjpe") -> Scores:
-    """Every variant is off from a common level by its own amount, up to noise."""
+def scores(
+    offsets: Mapping[Variant, float], actions: int = 3, clips: int = 4, metric: str = "mpjpe", people: int = 4
+) -> Scores:
+    """Every variant is off from a common level by its own amount, up to noise; people do the clips in turn."""
     rng = np.random.default_rng(0)
     rows = []
     for action in range(actions):
@@ -43,7 +54,7 @@ def scores(offsets: Mapping[Variant, float], actions: int = 3, clips: int = 4, m
                         **asdict(variant),
                         "seed": 0,
                         "action": f"action{action}",
-                        "subject": "S1",
+                        "subject": f"S{1 + clip % people}",
                         "camera": "ring0",
                         "clip": f"{action}_{clip}",
                         "metric": metric,
@@ -56,13 +67,17 @@ def scores(offsets: Mapping[Variant, float], actions: int = 3, clips: int = 4, m
 
 
 def row(difference: float, low: float, high: float) -> pd.Series:
-    return pd.Series({"difference": difference, "low": low, "high": high, "clips": 5})
+    sure = not low <= 0 <= high and not np.isnan(low)
+    people = 5 if not np.isnan(low) else 3
+    return pd.Series(
+        {"difference": difference, "low": low, "high": high, "p": 0.01 if sure else 0.5, "people": people, "clips": 5}
+    )
 
 
 def test_the_reference_comes_first_and_the_means_last() -> None:
     table = arms_table(scores({RANDOM: 1, GENERALIST: 0, EXPERTS: -2}), "mpjpe")
     assert list(table.index) == [GENERALIST, RANDOM, EXPERTS]
-    assert list(table.columns) == ["action0", "action1", "action2", MEAN_OVER_ACTIONS, MEAN_OVER_FRAMES]
+    assert list(table.columns) == ["action0", "action1", "action2", *MEANS]
 
 
 def test_a_reference_that_is_no_arm_is_refused() -> None:
@@ -75,7 +90,21 @@ def test_comparisons_are_those_of_the_scores() -> None:
     compared = comparisons(three, "mpjpe", reference=EXPERTS)
     assert list(compared) == [GENERALIST, RANDOM]
     for variant, comparison in compared.items():
-        pd.testing.assert_frame_equal(comparison, three.compare("mpjpe", variant, EXPERTS), rtol=0, atol=0)
+        expected = three.compare("mpjpe", variant, EXPERTS)
+        pd.testing.assert_frame_equal(comparison.drop(columns="p"), expected.drop(columns="p"), rtol=0, atol=0)
+
+
+def test_p_values_are_corrected_for_all_actions_of_all_arms_and_those_of_people_for_all_arms() -> None:
+    offsets = {GENERALIST: 0.0, EXPERTS: -0.3, RANDOM: 0.1}
+    of = scores(offsets, actions=5, clips=6, people=6)
+    compared = comparisons(of, "mpjpe")
+    alone = {variant: of.compare("mpjpe", variant, GENERALIST)["p"] for variant in compared}
+    for rows in ([f"action{n}" for n in range(5)], [MEAN_OVER_PEOPLE]):
+        cells = [(variant, name) for variant in compared for name in rows]
+        expected = holm([alone[variant][name] for variant, name in cells])
+        assert [compared[variant]["p"][name] for variant, name in cells] == pytest.approx(list(expected))
+        assert max(expected) > max(alone[variant][name] for variant, name in cells) - 1e-12
+    assert compared[EXPERTS]["p"][[MEAN_OVER_ACTIONS, MEAN_OVER_FRAMES]].isna().all()
 
 
 def test_best_is_what_prints_best() -> None:
@@ -96,7 +125,8 @@ def test_numbers() -> None:
     ]
     assert signed(np.nan, MPJPE) == "n/a"
     assert interval(row(-1, -2, 0.5), MPJPE) == "[\N{MINUS SIGN}2.00, +0.50]"
-    assert interval(row(-1, np.nan, np.nan), MPJPE) == "[no interval]"
+    assert interval(row(-1, np.nan, np.nan), MPJPE) == "(these people only)"
+    assert interval(row(-1, np.nan, np.nan).replace(3, 0), MPJPE) == ""
 
 
 @pytest.mark.parametrize(
@@ -115,7 +145,7 @@ def test_judgment(of: pd.Series, lower: str, higher: str) -> None:
 
 def test_clips_are_counted_once_for_all_arms() -> None:
     counts = clips_per_action(scores({GENERALIST: 0, EXPERTS: 1}, actions=2, clips=5), "mpjpe")
-    assert counts.to_dict() == {"action0": 5, "action1": 5, MEAN_OVER_ACTIONS: 10, MEAN_OVER_FRAMES: 10}
+    assert counts.to_dict() == {"action0": 5, "action1": 5, **dict.fromkeys(MEANS, 10)}
 
 
 def printed(of: Scores, width: int, metric: str = "mpjpe") -> str:
@@ -151,7 +181,16 @@ def test_no_arm_is_lost_where_the_terminal_is_narrow(width: int) -> None:
     found = [value for i, values in enumerate(columns) for value in values[i > 0 :] if value != "*"]
     assert found == [number(value, MPJPE) for value in arms_table(of, "mpjpe")["action0"]]
     assert text.count("random-") == text.count("cluster-") == 2
-    assert text.count("minus generalist") == 2 * len(columns)
+    assert text.count("minus generalist") == 3 * len(columns)
+
+
+def test_few_people_are_said_to_be_few_and_nothing_is_colored() -> None:
+    of = scores({GENERALIST: 0.0, EXPERTS: -5.0}, people=3)
+    text = printed(of, 100)
+    assert "(these people only)" in " ".join(text.split())
+    assert "3 test people only: too few for people in general" in text
+    assert {judgment(row, MPJPE) for _, row in comparisons(of, "mpjpe")[EXPERTS].iterrows()} == {"undecided"}
+    assert "too few" not in printed(scores({GENERALIST: 0.0, EXPERTS: -5.0}), 100)
 
 
 def test_one_arm_alone_prints_without_differences() -> None:

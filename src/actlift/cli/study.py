@@ -420,8 +420,9 @@ def _report(folder: Path) -> None:
     which has the lower error, and where the page is."""
     from actlift.evaluation.scores import Scores
     from actlift.files import read_json
+    from actlift.report.estimate import reach_note
     from actlift.report.labels_page import LabelsReport, write_labels_report
-    from actlift.report.page import HEADLINES, verdict
+    from actlift.report.page import HEADLINES, verdicts
     from actlift.report.results import read_arms
     from actlift.report.study_page import data_note, write_study_page
     from actlift.report.tables import print_arms_table
@@ -436,8 +437,9 @@ def _report(folder: Path) -> None:
     about = read_json(folder / "study.json")
     arms = read_arms(about)
     told = [f"{variant}: {variant_note(variant, arms)}." for variant in scores.variants]
-    told += ["", *(f"{verdict(scores, name, what).text}" for name, what in HEADLINES.items())]
-    told += ["", data_note(about["provenance"]), ""]
+    told += ["", *(verdict.text for verdict in verdicts(scores, arms, HEADLINES))]
+    people, seeds = (scores.table[of].nunique() for of in ("subject", "seed"))
+    told += ["", reach_note(people, seeds), data_note(about["provenance"]), ""]
     for line in told:
         console.CONSOLE.print(line)
     console.say(f"report: {page}")

@@ -167,7 +167,7 @@ def finetune_verb(
     """
     from actlift.data.corpus import Corpus
     from actlift.evaluation.metrics import metric
-    from actlift.evaluation.scores import MEAN_OVER_ACTIONS
+    from actlift.evaluation.scores import MEAN_OVER_PEOPLE
     from actlift.report.tables import interval, judgment, number, signed
     from actlift.study.finetune import AFTER, BEFORE, METRICS, finetune
     from actlift.training.frozen_bn import LEARNING_RATE
@@ -195,8 +195,8 @@ def finetune_verb(
         table.add_column(name, justify=justify)  # type: ignore[arg-type]
     for name in METRICS:
         measure = metric(name)
-        errors = found.action.per_action(name)[MEAN_OVER_ACTIONS].to_dict()
-        row = found.action.compare(name, AFTER, BEFORE).T[MEAN_OVER_ACTIONS]
+        errors = found.action.per_action(name)[MEAN_OVER_PEOPLE].to_dict()
+        row = found.action.compare(name, AFTER, BEFORE).T[MEAN_OVER_PEOPLE]
         style = {"better": "green", "worse": "red", "undecided": "dim"}[judgment(row, measure)]
         difference = Text(f"{signed(row['difference'], measure)} {interval(row, measure)}", style)
         values = (number(errors[arm], measure) for arm in (BEFORE, AFTER))
@@ -208,7 +208,7 @@ def finetune_verb(
             f"Held-out clips are of {people}, whose other clips were trained on: other people gain less.",
         )
     if found.others is not None:
-        errors = found.others.per_action("mpjpe")[MEAN_OVER_ACTIONS].to_dict()
+        errors = found.others.per_action("mpjpe")[MEAN_OVER_PEOPLE].to_dict()
         before, after = (number(errors[arm], metric("mpjpe")) for arm in (BEFORE, AFTER))
         console.say(
             "Other actions of unseen people keep the old network and lose nothing; with the new one they would go from "

@@ -1,8 +1,11 @@
 """Scores: one long table of errors, one row per run, clip, camera, metric and joint, and the questions one asks of it.
 
-Two averages are always both given, because they are two numbers: "mean over actions" weighs every action alike (as the
-papers do), "mean over frames" every frame. Inside an action frames weigh alike, over all clips and cameras. With
-several seeds each seed is averaged first and the seeds' results then have equal weight.
+Three averages are always given, because they are three numbers: "mean over actions" weighs every action alike (as the
+papers do), "mean over frames" every frame, and "mean over people" every person: of each the mean over his or her own
+actions. Inside an action (of a person) frames weigh alike, over all clips and cameras. With several seeds each seed is
+averaged first and the seeds' results then have equal weight.
+
+What is said of people in general rests on the mean over people; see :mod:`actlift.evaluation.intervals`.
 
 What is compared are variants: an arm of a study under one matching of budgets, told one kind of label, its poses as
 they are or smoothed (`Variant`).
@@ -10,7 +13,7 @@ they are or smoothed (`Variant`).
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +21,14 @@ import numpy as np
 import pandas as pd
 
 from actlift.errors import InputError
+from actlift.evaluation.intervals import STEP, Uncertainty, freedom_of, parts_of
 from actlift.files import replacing
 from actlift.training.budget import MATCHINGS
 
 MEAN_OVER_ACTIONS = "mean over actions"
 MEAN_OVER_FRAMES = "mean over frames"
+MEAN_OVER_PEOPLE = "mean over people"
+MEANS = (MEAN_OVER_ACTIONS, MEAN_OVER_FRAMES, MEAN_OVER_PEOPLE)
 ALL_JOINTS = "all"
 
 LABELS: dict[str, str] = {
@@ -101,39 +107,70 @@ _KEY = [*_VARIANT, "seed", "clip", "camera", "metric", "joint"]
 
 
 @dataclass(frozen=True, eq=False)
-class BootstrapSamples:
-    """A paired bootstrap over whole clips: what averages become when other clips are drawn.
+class Variations:
+    """What averages become when one person, or one seed, counts for a little more.
 
-    Any statistic of the variants, computed row by row, comes with its draws; `percentile_interval` gives its interval.
-    Two tables with equal `frames`, drawn with the same seed as often, had the same clips drawn, so that a statistic may
-    span both.
+    Any statistic of the averages, computed row by row, comes with what each person and each seed moves it by, and so
+    with its uncertainty. Two tables with equal `frames` have the same people, so that a statistic may span both (see
+    `aligned`).
 
     Attributes:
-        averages: by variant, (1 + draws) rows, of which the first is the data itself; columns the actions, then "mean
-            over actions" and "mean over frames". The draws are NaN where no clip could be drawn in place of another.
-        frames: of every (action, clip).
+        averages: by variant; rows "data", then one for each person, then one for each seed; columns the actions and
+            the three means. Of the means, people move "mean over people" alone: the papers' two have no interval.
+        frames: of every (action, person, clip).
+        people: by column, how many do the action, or how many there are; 0 for the papers' two means.
+        freedom: by column, degrees of freedom over people.
+        seeds: of each variant.
     """
 
     averages: Mapping[Variant, pd.DataFrame]
     frames: pd.Series
+    people: pd.Series
+    freedom: pd.Series
+    seeds: Mapping[Variant, tuple[int, ...]]
+
+    def uncertainty(self, statistic: np.ndarray, column: str, variants: Iterable[Variant]) -> Uncertainty:
+        """Tell how far other people and seeds may move a statistic of some variants' averages.
+
+        Args:
+            statistic: (rows,), computed row by row; of a single column.
+        """
+        moved = (statistic[1:] - statistic[0]) / STEP
+        of_seeds = moved[len(self.frames.index.unique("subject")) :]
+        return Uncertainty(
+            int(self.people[column]),
+            float(np.linalg.norm(moved[: len(moved) - len(of_seeds)])),
+            float(self.freedom[column]),
+            min(len(self.seeds[variant]) for variant in variants),
+            float(np.linalg.norm(of_seeds)),
+        )
 
     def compare(self, variant: Variant, against: Variant) -> pd.DataFrame:
-        """Say by how much `variant` differs from `against`, both among the drawn, with its 95 % interval.
+        """Say by how much `variant` differs from `against`, both among the variants, with its 95 % interval.
 
-        Rows: the actions, then the two means. Columns: difference (variant minus against, reported unit), low, high,
-        clips. An action with one clip has no interval (NaN).
+        Rows: the actions, then the three means. Columns: difference (variant minus against, reported unit), low, high,
+        p (two-sided), people, clips. NaN without an interval: fewer than `MIN_PEOPLE` people, and the papers' means.
         """
-        differences = self.averages[variant] - self.averages[against]
-        low, high = percentile_interval(differences.to_numpy())
+        rows = self.averages[variant] - self.averages[against]
+        found = []
+        for name, column in rows.items():
+            of = self.uncertainty(column.to_numpy(), str(name), (variant, against))
+            difference, reach = column.iloc[0], of.reach()
+            found.append((difference, difference - reach, difference + reach, of.p(difference), of.people))
         clips = self.frames.groupby(level="action").size()
-        return pd.DataFrame(
-            {
-                "difference": differences.loc[0],
-                "low": low,
-                "high": high,
-                "clips": [*clips, *[clips.sum()] * 2],
-            }
-        ).rename_axis("action")
+        table = pd.DataFrame(found, rows.columns, ["difference", "low", "high", "p", "people"]).rename_axis("action")
+        return table.assign(clips=[*clips, *[clips.sum()] * len(MEANS)])
+
+
+def aligned(tables: Sequence[Variations]) -> list[Variations]:
+    """Tables of the same people with the same rows: a seed that one lacks moves nothing there."""
+    labels = pd.Index(
+        dict.fromkeys(label for table in tables for of in table.averages.values() for label in of.index), dtype=object
+    )
+    return [
+        replace(table, averages={v: of.reindex(labels).fillna(of.iloc[0]) for v, of in table.averages.items()})
+        for table in tables
+    ]
 
 
 @dataclass(frozen=True, eq=False)
@@ -229,9 +266,9 @@ class Scores:
         return tuple(int(seed) for seed in sorted(self.of(variant).table["seed"].unique()))
 
     def per_action(self, metric: str) -> pd.DataFrame:
-        """Average over seeds; rows variants, columns the actions, then "mean over actions" and "mean over frames".
+        """Average over seeds; rows variants, columns the actions, then the three means (`MEANS`).
 
-        NaN where a variant has no clip of an action, and then also in its mean over actions.
+        NaN where a variant has no clip of an action, or of a person's action, and then also in those means.
         """
         return self._per_seed(metric).groupby(level="variant", sort=False).mean()
 
@@ -256,66 +293,66 @@ class Scores:
         spread["seeds"] = by_variant.size()
         return spread
 
-    def bootstrap(
-        self, metric: str, variants: Sequence[Variant], *, seed: int = 0, draws: int = 2000
-    ) -> BootstrapSamples:
-        """Draw whole clips with replacement, within their actions and for all variants at once, and average anew.
-
-        A clip is drawn with all its cameras and seeds. The draws speak of other clips of the same people, not of other
-        people nor of other seeds. An action with one clip has none and adds nothing to those of the means.
+    def variations(self, metric: str, variants: Sequence[Variant]) -> Variations:
+        """Let every person and every seed in turn count for a little more, for all variants at once.
 
         Raises InputError for an unknown metric or variant, or if the variants (or two seeds of one) were not scored on
         the same clips, cameras and numbers of frames.
         """
         rows = self._rows(metric)
-        views = {variant: self._by_view(rows, variant) for variant in variants}
-        names = list(views)
-        frames, _ = views[names[0]]
-        for other in names[1:]:
-            their_frames, _ = views[other]
+        names = list(dict.fromkeys(variants))
+        views = {variant: self._frames_by_view(rows, variant) for variant in names}
+        frames = views[names[0]]
+        for other, their_frames in views.items():
             if not frames.equals(their_frames):
                 odd = frames.index.symmetric_difference(their_frames.index)
                 example = odd[0] if len(odd) else (frames != their_frames).idxmax()
                 raise InputError(
                     f"scores: {str(names[0])!r} and {str(other)!r} cannot be paired: they differ in clips, cameras or "
-                    f"frames, first at (action, clip, camera) {example}; evaluate both on the same corpus"
+                    f"frames, first at (action, person, clip, camera) {example}; evaluate both on the same corpus"
                 )
-        sums = np.column_stack([frames, *(frames * value for _, value in views.values())])  # (views, 1 + variants)
-        index = frames.index.to_frame(index=False)
-        clips = (
-            pd.DataFrame(sums)
-            .groupby([index["action"].to_numpy(), whole_clips(index["clip"]).to_numpy()])
-            .sum()
-            .rename_axis(["action", "clip"])
-        )
+        clips = whole_clips(pd.Series(frames.index.get_level_values("clip")))
+        weights = frames.groupby(level=["subject", "action"]).sum()
+        cells = [weights.index.get_level_values(level) for level in ("subject", "action")]
+        people, actions = (pd.Index(of.unique()).sort_values() for of in cells)
+        shares = {}  # by column, what each person weighs there
+        for action in actions:
+            of_action = weights[cells[1] == action].droplevel("action")
+            shares[str(action)] = of_action / of_action.sum()
+        shares[MEAN_OVER_PEOPLE] = pd.Series(1 / len(people), people)
+        columns = [*actions, *MEANS]
+        counts = pd.Series({name: len(of) for name, of in shares.items()}).reindex(columns, fill_value=0)
+        freedom = pd.Series({name: freedom_of(of.to_numpy(float)) for name, of in shares.items()}).reindex(columns)
 
-        rng = np.random.default_rng(seed)
-        totals: list[np.ndarray] = []  # per action (1 + draws, 1 + variants): frames and their summed errors
-        several: list[bool] = []
-        for _, of_action in clips.groupby(level="action"):
-            n = len(of_action)
-            several.append(n > 1)
-            drawn = rng.multinomial(n, np.full(n, 1 / n), size=draws)  # how often each clip is drawn
-            totals.append(np.vstack([np.ones((1, n)), drawn]) @ of_action.to_numpy(np.float64))
-        total = np.stack(totals, axis=1)  # (1 + draws, actions, 1 + variants)
-        per_action = total[..., 1:] / total[..., :1]
-        over_frames = total[..., 1:].sum(axis=1) / total[..., :1].sum(axis=1)
-        averages = np.concatenate([per_action, per_action.mean(axis=1, keepdims=True), over_frames[:, None]], axis=1)
-        averages[1:, ~np.array([*several, any(several), any(several)])] = np.nan
-        columns = [*clips.index.unique("action"), MEAN_OVER_ACTIONS, MEAN_OVER_FRAMES]
-        return BootstrapSamples(
-            {variant: pd.DataFrame(averages[..., i], columns=columns) for i, variant in enumerate(names)},
-            clips[0].rename("frames"),
-        )
+        every_seed = self._per_seed(metric)[columns]
+        averages, seeds = {}, {}
+        for variant in names:
+            own = rows[(rows[_VARIANT] == list(astuple(variant))).all(axis="columns")]
+            errors = _frame_means(own, [own["subject"], own["action"]]).unstack("action")
+            errors[MEAN_OVER_PEOPLE] = errors.mean(axis="columns")
+            moved = pd.DataFrame(0.0, people, columns)
+            for name, weight in shares.items():
+                if len(weight) > 1:
+                    moved.loc[weight.index, name] = parts_of(
+                        errors[name].loc[weight.index].to_numpy(), weight.to_numpy()
+                    )
+            of_seeds = every_seed.xs(variant, level="variant")
+            n = len(of_seeds)
+            by_seed = parts_of(of_seeds.to_numpy(), np.full(n, 1 / n)) if n > 1 else np.zeros_like(of_seeds)
+            rows_of = np.vstack([np.zeros(len(columns)), moved, by_seed])
+            labels = ["data", *(f"person {name}" for name in people), *(f"seed {seed}" for seed in of_seeds.index)]
+            averages[variant] = pd.DataFrame(np.asarray(of_seeds.mean()) + STEP * rows_of, labels, columns)
+            seeds[variant] = tuple(int(seed) for seed in of_seeds.index)
+        of_clips = frames.groupby([*map(frames.index.get_level_values, ("action", "subject")), clips.to_numpy()]).sum()
+        of_clips = of_clips.rename_axis(["action", "subject", "clip"])
+        return aligned([Variations(averages, of_clips, counts, freedom, seeds)])[0]
 
-    def compare(
-        self, metric: str, variant: Variant, against: Variant, *, seed: int = 0, draws: int = 2000
-    ) -> pd.DataFrame:
-        """Say by how much `variant` differs from `against`, with a 95 % interval from a paired bootstrap over clips.
+    def compare(self, metric: str, variant: Variant, against: Variant) -> pd.DataFrame:
+        """Say by how much `variant` differs from `against`, with 95 % intervals over people and seeds.
 
-        The table is that of `BootstrapSamples.compare`. What is drawn, and what is refused: see `bootstrap`.
+        The table is that of `Variations.compare`. What is refused: see `variations`.
         """
-        return self.bootstrap(metric, (variant, against), seed=seed, draws=draws).compare(variant, against)
+        return self.variations(metric, (variant, against)).compare(variant, against)
 
     def _rows(self, metric: str, per_joint: bool = False) -> pd.DataFrame:
         rows = self.table[self.table["metric"] == metric]
@@ -334,7 +371,7 @@ class Scores:
         return True
 
     def _per_seed(self, metric: str) -> pd.DataFrame:
-        """Index (variant, seed), variants in order of appearance; columns the actions and the two means."""
+        """Index (variant, seed), variants in order of appearance; columns the actions and the three means."""
         rows = self._rows(metric)
         variants, number = _numbered(rows)
         table = _frame_means(rows, [number, rows["seed"], rows["action"]]).unstack("action")
@@ -342,46 +379,27 @@ class Scores:
         over_frames = _frame_means(rows, [number, rows["seed"]])
         table[MEAN_OVER_ACTIONS] = over_actions
         table[MEAN_OVER_FRAMES] = over_frames
+        of_people = _frame_means(rows, [number, rows["seed"], rows["subject"], rows["action"]])
+        cells = of_people.unstack(["subject", "action"])
+        subjects = cells.columns.get_level_values("subject")
+        own_actions = subjects.to_series().map(subjects.value_counts()).to_numpy()
+        table[MEAN_OVER_PEOPLE] = cells.to_numpy() @ (1 / own_actions / subjects.nunique())
         index = pd.MultiIndex.from_tuples([(variants[n], seed) for n, seed in table.index], names=["variant", "seed"])
         return table.set_axis(index, axis="index").rename_axis(columns=None)
 
-    def _by_view(self, rows: pd.DataFrame, variant: Variant) -> tuple[pd.Series, pd.Series]:
-        """Frames and seed-averaged value by sorted (action, clip, camera); all seeds of the variant must have them."""
+    def _frames_by_view(self, rows: pd.DataFrame, variant: Variant) -> pd.Series:
+        """Frames by sorted (action, person, clip, camera); all seeds of the variant must have them."""
         self._known(variant)
         of_variant = rows[(rows[_VARIANT] == list(astuple(variant))).all(axis="columns")]
-        grouped = of_variant.groupby(["action", "clip", "camera"])
-        frames = grouped["frames"].min()
+        grouped = of_variant.groupby(["action", "subject", "clip", "camera"])
+        frames: pd.Series = grouped["frames"].min()
         uneven = (grouped["seed"].size() != of_variant["seed"].nunique()) | (frames != grouped["frames"].max())
         if uneven.any():
             raise InputError(
                 f"scores: the seeds of {str(variant)!r} were not all scored on the same clips, cameras and frames, "
-                f"first at (action, clip, camera) {uneven.idxmax()}; evaluate every seed on the same corpus"
+                f"first at (action, person, clip, camera) {uneven.idxmax()}; evaluate every seed on the same corpus"
             )
-        return frames, grouped["value"].mean()
-
-
-def percentile_interval(drawn: np.ndarray) -> tuple[Any, Any]:
-    """The 95 % interval of a statistic that was computed on `BootstrapSamples`, row by row; NaN where it has no draws.
-
-    Source: Efron and Tibshirani, "An Introduction to the Bootstrap", 1993, Chapter 13 (percentile interval).
-    """
-    low, high = np.percentile(drawn[1:], [2.5, 97.5], axis=0)
-    return low, high
-
-
-def seed_margin(spreads: Iterable[float], seeds: Iterable[int]) -> float:
-    """How far from 0 other seeds may bring a sum or difference of means that is truly 0: two-sided t test at 5 %.
-
-    Args:
-        spreads: the standard deviation over seeds of each mean, in the difference's unit.
-        seeds: how many each has; NaN comes back where one has a single seed.
-    """
-    from scipy.stats import t
-
-    spread, n = np.array([*spreads], float), np.array([*seeds])
-    if (n < 2).any():
-        return float("nan")
-    return float(t.ppf(0.975, n.sum() - len(n)) * np.sqrt((spread**2 / n).sum()))
+        return frames
 
 
 def whole_clips(names: pd.Series) -> pd.Series:

@@ -7,7 +7,7 @@ receptive field, training frames and steps; below 0 it is higher. Between budget
 the logarithm of frames and of steps, sample by sample; beyond them there is no advice.
 
 An action is advised the sure choice that gains most (how sure: :mod:`actlift.report.advice_gains`); to stay general
-where every choice surely gains less than MARGIN; and nothing where a larger gain may hide in few clips or seeds.
+where every choice surely gains less than MARGIN; and nothing where a larger gain may hide in few people or seeds.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,17 +19,17 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
-from actlift.evaluation.scores import MEAN_OVER_ACTIONS, MEAN_OVER_FRAMES, Variant, percentile_interval
-from actlift.report.advice_gains import SeenBudget, common_choices, gain_samples, gains_at
+from actlift.evaluation.scores import MEANS, Variant
+from actlift.report.advice_gains import Gains, SeenBudget, common_choices, gains_at, seen_budgets
 from actlift.report.advice_studies import ADVICE, TOLD, Labels, Point, Studies
 from actlift.report.claim_rules import MARGIN
+from actlift.report.estimate import estimated
 from actlift.report.results import EXPERTS
 from actlift.report.words import counted, metric_name
 
 Error = Literal["mpjpe", "n_mpjpe", "mpjve"]
 STAY, UNDECIDED = "stay general", "undecided"
 KINDS = ("specialize", "condition", STAY, UNDECIDED)  # of advice
-MEANS = (MEAN_OVER_ACTIONS, MEAN_OVER_FRAMES)
 AXES = {"frames": "training frames", "steps": "steps"}
 
 
@@ -39,17 +39,17 @@ class ActionAdvice:
 
     Attributes:
         action: its name.
-        clips: of the test people.
+        people: how many do it.
         advice: "specialize", "condition", "stay general" or "undecided".
         choice: the one advised, else the most promising: "experts (per model)", "conditioned, mixture".
         gain: of the choice, in %.
         recognized: beside a gain of who is told the true action, the same of who is told the recognized one, where that
             was scored.
-        why: what makes it undecided, else "": "2 clips too few".
+        why: what makes it undecided, else "": "2 people too few".
     """
 
     action: str
-    clips: int
+    people: int
     advice: str
     choice: Variant
     gain: float
@@ -65,7 +65,8 @@ class Crossing:
     Attributes:
         action, labels, choice, axis: of what, told what, and along "frames" or "steps".
         wins: "below" or "above" the crossing.
-        at, low, high: the number of frames or steps, with its 95 % interval over clips, cut to what was studied.
+        at, low, high: the number of frames or steps, with its 95 % interval over people and seeds, cut to what was
+            studied.
     """
 
     action: str
@@ -90,10 +91,9 @@ class Advice:
         studies: what it is drawn from.
         at: the budget.
         metric, other: the error that advice rests on, and the one that stands beside it.
-        gains: for every budget of `lines`, error, labels, choice and action (and mean): gain; low, high and
-            seed_margin, of the paired bootstrap over clips and of seeds, as claims have them; least, most: the interval
-            over both; p (one-sided), q (adjusted to all actions); sign:
-            1 a sure gain, -1 a sure loss, else 0.
+        gains: for every budget of `lines`, error, labels, choice and action (and mean): gain, its 95 % interval (low,
+            high), p, adjusted (p corrected for all actions), people, seeds; sign: 1 a sure gain, -1 a sure loss, else
+            0.
         lines: the studied numbers of frames, and of steps, at which the rest of the budget was studied too.
     """
 
@@ -194,10 +194,8 @@ def advise(
     errors = (metric, "mpjpe" if metric == "mpjve" else "mpjve")
     lines = {axis: line for axis in AXES if len(line := studies.line(at, axis)) > 1}
     points = dict.fromkeys([at, *(point for line in lines.values() for point in line)])
-    seen = {
-        p: SeenBudget.of(studies.scores[p], errors)
-        for p in dict.fromkeys(p for q in points for p in studies.weights(q))
-    }
+    studied = dict.fromkeys(p for q in points for p in studies.weights(q))
+    seen = seen_budgets({p: studies.scores[p] for p in studied}, errors)
     gains = pd.concat([gains_at(seen, p, studies.weights(p), error) for p in points for error in errors])
     gains = gains.reset_index(drop=True)
     crossings = [c for axis, line in lines.items() for c in _crossings(seen, studies, gains, axis, line, metric)]
@@ -211,17 +209,17 @@ def _advised(rows: pd.DataFrame, recognized: Mapping[Any, float]) -> ActionAdvic
     """
     ranked = rows.sort_values("gain", ascending=False, kind="stable")
     sure = ranked[ranked["sign"] > 0]
-    hidden = ranked[~(ranked["most"] < MARGIN)]  # one clip has no interval: anything may hide in it
+    hidden = ranked[~(ranked["high"] < MARGIN)]  # few people give no interval: anything may hide in them
     row = next(part for part in (sure, hidden, ranked) if len(part)).iloc[0]
     advice, why = STAY, ""
     if len(sure):
         advice = ADVICE[row["choice"].arm]
     elif len(hidden):
-        few = counted(int(row["seeds"]), "seed") if row["by_seeds"] else counted(int(row["clips"]), "clip")
-        advice, why = UNDECIDED, f"{few} too few"
+        people = counted(int(row["people"]), "person", "people")
+        advice, why = UNDECIDED, f"{counted(int(row['seeds']), 'seed') if row['by_seeds'] else people} too few"
     action, choice = str(row["action"]), row["choice"]
     beside = recognized.get((action, choice))
-    return ActionAdvice(action, int(row["clips"]), advice, choice, float(row["gain"]), beside, why)
+    return ActionAdvice(action, int(row["people"]), advice, choice, float(row["gain"]), beside, why)
 
 
 def _crossings(
@@ -236,18 +234,20 @@ def _crossings(
     studied = np.log([getattr(point, axis) for point in line])
     weights = [studies.weights(point) for point in line]
     for choice in common_choices(seen, dict.fromkeys(p for of_point in weights for p in of_point)):
-        samples = [gain_samples(seen, of_point, metric, choice) for of_point in weights]
+        found = [Gains.of(seen, of_point, metric, choice) for of_point in weights]
         labels, of = choice
         own = gains[(gains["metric"] == metric) & (gains["labels"] == labels) & (gains["choice"] == of)]
         signs = own.pivot(index="at", columns="action", values="sign").loc[list(line)]
         for action in map(str, signs):
             sure = signs[action][signs[action] != 0].to_numpy()
-            curves = np.stack([table[action] for table in samples])
+            curves = np.stack([gains.rows[action] for gains in found])
             if len(sure) and np.count_nonzero(np.diff(sure)) == np.count_nonzero(np.diff(np.sign(curves[:, 0]))) == 1:
-                crossed = np.exp(_first_zero(studied, sure[0] * curves))
-                low, high = percentile_interval(crossed)
+                crossed = _first_zero(studied, sure[0] * curves)
+                made_of = [part for gains in found for part in gains.made_of]
+                estimate = estimated(crossed, action, *made_of)
+                ends = np.clip([crossed[0], estimate.low, estimate.high], studied[0], studied[-1])
                 wins = "below" if sure[0] > 0 else "above"
-                yield Crossing(action, labels, of, axis, wins, round(crossed[0]), round(low), round(high))
+                yield Crossing(action, labels, of, axis, wins, *(round(end) for end in np.exp(ends)))
 
 
 def _first_zero(x: Float[np.ndarray, " k"], curves: Float[np.ndarray, "k n"]) -> Float[np.ndarray, " n"]:

@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from actlift.evaluation.scores import MEAN_OVER_ACTIONS, MEAN_OVER_FRAMES, Variant
+from actlift.evaluation.intervals import LEVEL, MIN_PEOPLE
+from actlift.evaluation.scores import MEAN_OVER_PEOPLE, MEANS, Variant
 from actlift.files import write_json
 from actlift.report import figures
-from actlift.report.advice import AXES, MEANS, STAY, UNDECIDED, ActionAdvice, Advice, Crossing
-from actlift.report.advice_gains import FALSE
+from actlift.report.advice import AXES, STAY, UNDECIDED, ActionAdvice, Advice, Crossing
 from actlift.report.advice_studies import ADVICE, TOLD, Labels, Point
 from actlift.report.claim_rules import MARGIN
-from actlift.report.estimate import Estimate
 from actlift.report.figures import ARM_COLORS, INK, MARKERS, RULE, Drawing, Panel
 from actlift.report.tables import MINUS
 from actlift.report.words import metric_name, variant_note
@@ -66,7 +65,7 @@ def write_advice(folder: Path, advice: Advice) -> Path:
                 for axis, line in advice.lines.items()
             },
             "crossings": [_with_words(crossing) for crossing in advice.crossings],
-            "rule": {"worthwhile_gain_percent": MARGIN, "false_discovery_rate": FALSE, "text": _rule()},
+            "rule": {"worthwhile_gain_percent": MARGIN, "family_wise_error_rate": LEVEL, "text": _rule()},
             "gains": _plain(gains),
             "studies": [
                 {
@@ -128,7 +127,7 @@ def _print_actions(console: "Console", advice: Advice) -> None:
         title_justify="left",
     )
     grid.add_column("action", no_wrap=True)
-    grid.add_column("clips", justify="right", style="dim")
+    grid.add_column("people", justify="right", style="dim")
     grid.add_column("advice", overflow="fold")
     if several:
         grid.add_column("gain of", overflow="fold")
@@ -142,13 +141,13 @@ def _print_actions(console: "Console", advice: Advice) -> None:
         cells = [_gain_cell(advice.gain(action, found.choice, *column)) for column in columns]
         named = f": {other.choice}" if other.advice in ADVICE.values() and other.choice != found.choice else ""
         of = [str(found.choice)] if several else []
-        grid.add_row(action, str(found.clips), words, *of, *cells, Text(other.advice + named, STYLES[other.advice]))
+        grid.add_row(action, str(found.people), words, *of, *cells, Text(other.advice + named, STYLES[other.advice]))
     grid.add_section()
-    clips = str(sum(found.clips for found in actions.values()))
     for choice in advice.choices:
-        cells = [_gain_cell(advice.gain(MEAN_OVER_ACTIONS, choice, *column)) for column in columns]
+        rows = [advice.gain(MEAN_OVER_PEOPLE, choice, *column) for column in columns]
         names = ["", str(choice)] if several else [str(choice)]
-        grid.add_row(Text(MEAN_OVER_ACTIONS, "bold"), clips, *names, *cells, "")
+        people = "" if rows[0] is None else str(rows[0]["people"])
+        grid.add_row(Text(MEAN_OVER_PEOPLE, "bold"), people, *names, *map(_gain_cell, rows), "")
     console.print(grid)
 
 
@@ -185,10 +184,10 @@ def _print_line(console: "Console", advice: Advice, axis: str) -> None:
         cells = []
         for point in advice.lines[axis]:
             rows = advice.rows(point, labels=labels)
-            best = rows[rows["action"] == MEAN_OVER_ACTIONS].nlargest(1, "gain")
+            best = rows[rows["action"] == MEAN_OVER_PEOPLE].nlargest(1, "gain")
             cells += [Text(_signed(row["gain"], ""), SIGNS[row["sign"]]) for _, row in best.iterrows()]
         told = "" if labels == advice.labels else ", recognized"
-        grid.add_row(Text(MEAN_OVER_ACTIONS + told, "bold"), *cells)
+        grid.add_row(Text(MEAN_OVER_PEOPLE + told, "bold"), *cells)
     console.print(grid)
     _print_crossings(console, advice, axis)
 
@@ -196,7 +195,7 @@ def _print_line(console: "Console", advice: Advice, axis: str) -> None:
 def _print_crossings(console: "Console", advice: Advice, axis: str) -> None:
     crossed = {(c.labels, c.action, c.choice): c for c in advice.crossings if c.axis == axis}
     for (labels, action, choice), crossing in crossed.items():
-        if labels == advice.labels and action != MEAN_OVER_FRAMES:
+        if labels == advice.labels:
             beside = ""
             if labels == "oracle" and advice.has_predicted:
                 beside = f"; {TOLD['predicted']}: {crossed.get(('predicted', action, choice), 'no sure crossing')}"
@@ -211,11 +210,11 @@ def drawings(advice: Advice) -> list[Drawing]:
     for axis, line in advice.lines.items():
         choices = [c for c in advice.choices if all(c in set(advice.rows(point)["choice"]) for point in line)]
         legend = [
-            (f"mean over actions, {TOLD[advice.labels]}; band: 95 % over clips", 1, False),
+            (f"mean over people, {TOLD[advice.labels]}; band: 95 % interval", 1, False),
             ("single actions; dots: sure", 0, False),
         ]
         if advice.labels == "oracle" and advice.has_predicted:
-            legend.append(("mean over actions, told the recognized action", 1, True))
+            legend.append(("mean over people, told the recognized action", 1, True))
         panels = tuple(
             Panel(
                 f"{choice}, {metric_name(metric)}",
@@ -249,11 +248,11 @@ def _draw_gains(axes: "Axes", *, advice: Advice, axis: str, metric: str, choice:
     axes.plot(x, actions.to_numpy().T, color=faint, linewidth=0.8, alpha=0.45, zorder=2)
     sure = actions.where(table(advice.labels, "sign").drop(index=list(MEANS)) != 0)
     axes.plot(x, sure.to_numpy().T, color=faint, linestyle="", marker=MARKERS[0], markersize=3.2, zorder=2)
-    low, high = (table(advice.labels, end).T[MEAN_OVER_ACTIONS] for end in ("low", "high"))
+    low, high = (table(advice.labels, end).T[MEAN_OVER_PEOPLE] for end in ("low", "high"))
     axes.fill_between(x, low, high, color=color, alpha=0.25, linewidth=0, zorder=3)
-    axes.plot(x, gains.loc[MEAN_OVER_ACTIONS], color=color, marker=MARKERS[0], linewidth=2.4, zorder=4)
-    if advice.labels == "oracle" and MEAN_OVER_ACTIONS in (predicted := table("predicted", "gain")).index:
-        axes.plot(x, predicted.loc[MEAN_OVER_ACTIONS], color=color, linewidth=2, linestyle=(0, (3, 2)), zorder=4)
+    axes.plot(x, gains.loc[MEAN_OVER_PEOPLE], color=color, marker=MARKERS[0], linewidth=2.4, zorder=4)
+    if advice.labels == "oracle" and MEAN_OVER_PEOPLE in (predicted := table("predicted", "gain")).index:
+        axes.plot(x, predicted.loc[MEAN_OVER_PEOPLE], color=color, linewidth=2, linestyle=(0, (3, 2)), zorder=4)
     last = actions[line[-1]].sort_values()
     for action in (last.index[0], last.index[-1]):
         axes.annotate(
@@ -285,16 +284,16 @@ def _gain_cell(row: "pd.Series | None") -> "str | Any":
 
     if row is None:
         return ""
-    gain, interval = Estimate(row["gain"], row["least"], row["most"], float("nan")).printed("")
-    return Text(f"{gain} {interval}", SIGNS[row["sign"]])
+    within = "no interval" if pd.isna(row["low"]) else f"{_signed(row['low'], '')}, {_signed(row['high'], '')}"
+    return Text(f"{_signed(row['gain'], '')} [{within}]", SIGNS[row["sign"]])
 
 
 def _rule() -> str:
     return (
-        "Intervals hold for 95 %, over clips and over seeds, and are wide where there are few of either; those of the "
-        "mean over actions are the report's, over clips. Advised is what surely gains most: of a choice's sure "
-        f"gains {100 * FALSE:.0f} % may be chance (Benjamini and Hochberg). “{STAY}”: no choice gains more than "
-        f"{MARGIN:.0f} %. “{UNDECIDED}”: one might."
+        "Intervals hold for 95 %, over people and seeds, and are wide where there are few of either; an action that "
+        f"fewer than {MIN_PEOPLE} test people do has none. Advised is what surely gains most for people in general: "
+        f"where nothing is to be gained, {100 * LEVEL:.0f} % of studies find any sure gain of a choice (Holm). "
+        f"“{STAY}”: no choice gains more than {MARGIN:.0f} %. “{UNDECIDED}”: one might."
     )
 
 

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from actlift.errors import InputError
-from actlift.evaluation.scores import GENERALIST, MEAN_OVER_ACTIONS, Scores, Variant
+from actlift.evaluation.scores import GENERALIST, MEAN_OVER_PEOPLE, Scores, Variant
 from actlift.report.results import StudyResults, Suite
 from actlift.report.words import counted
 from actlift.study.about import About
@@ -133,7 +133,7 @@ class Studies:
                     f"no study here has a number of training frames: leave --frames {frames} out, or run "
                     "`actlift study` with --matching frames"
                 )
-        best = min(known, key=lambda p: float(self.scores[p].per_action(metric).T[GENERALIST][MEAN_OVER_ACTIONS]))
+        best = min(known, key=lambda p: float(self.scores[p].per_action(metric).T[GENERALIST][MEAN_OVER_PEOPLE]))
         return replace(
             best, frames=best.frames if frames is None else frames, steps=best.steps if steps is None else steps
         )

@@ -1,7 +1,9 @@
 """The rules by which claims of the paper are decided: on which studies, from which numbers, in which words.
 
-An effect is experts against the generalist: negative is a lower error. Its interval is a paired bootstrap over the test
-people's clips (`Scores.bootstrap`), or, for learning curves, a t interval over seeds.
+An effect is experts against the generalist: negative is a lower error. It is that of the mean over people, its interval
+Student's over people and seeds (:mod:`actlift.evaluation.intervals`), or, for learning curves, which are of all test
+people together, over seeds alone. A rule says where an effect leans and how sure that is by itself; the p-values of all
+verdicts of a report are then corrected together.
 """
 
 import math
@@ -15,9 +17,10 @@ import numpy as np
 import pandas as pd
 
 from actlift.errors import InputError
+from actlift.evaluation.intervals import LEVEL, holm
 from actlift.evaluation.metrics import METRICS
-from actlift.evaluation.scores import GENERALIST, MEAN_OVER_ACTIONS, BootstrapSamples, Variant
-from actlift.report.estimate import UNKNOWN, Estimate, relative_error
+from actlift.evaluation.scores import GENERALIST, MEAN_OVER_ACTIONS, MEAN_OVER_PEOPLE, Variant, Variations, aligned
+from actlift.report.estimate import UNKNOWN, Estimate, decided, estimated, relative_error
 from actlift.report.results import ALL, ONE, StudyResults
 from actlift.report.tables import MINUS, number
 from actlift.report.words import ERRORS, counted
@@ -26,28 +29,22 @@ from actlift.training.budget import regulated_error, time_precision_rate
 MARGIN = 5.0  # %: a difference of error, or of cost, that still counts as about the same
 SETTLED = 0.02  # of a curve's lowest error: how near a converged curve stays to it
 
-Status = Literal["supported", "contradicted", "undecided", "not tested"]
+Status = Literal["supported", "contradicted", "undecided", "these people only", "not tested"]
 
 
 @dataclass(frozen=True, eq=False)
 class Evidence:
-    """A study with bootstrap samples of its errors and their spread over seeds, by metric."""
+    """A study with what people and seeds do to its errors, by metric."""
 
     study: StudyResults
-    samples: Mapping[str, BootstrapSamples]
-    spreads: Mapping[str, pd.DataFrame]
+    samples: Mapping[str, Variations]
     focus: str
 
     @classmethod
     def of(cls, study: StudyResults, focus: str) -> "Evidence":
-        """Draw bootstrap samples of all variants of a study."""
+        """Vary people and seeds for all variants of a study."""
         scores = study.scores
-        return cls(
-            study,
-            {metric: scores.bootstrap(metric, scores.variants) for metric in ERRORS},
-            {metric: scores.seed_spread(metric) for metric in ERRORS},
-            focus,
-        )
+        return cls(study, {metric: scores.variations(metric, scores.variants) for metric in ERRORS}, focus)
 
     @property
     def field(self) -> int:
@@ -62,34 +59,36 @@ class Evidence:
         return f"{self.field}f, {frames}{about.steps:,} steps"
 
     def error(self, metric: str, variant: Variant) -> np.ndarray:
-        """Bootstrap samples of the mean over actions, the data itself first: (1 + n,)."""
-        return self.samples[metric].averages[variant][MEAN_OVER_ACTIONS].to_numpy()
+        """The mean over people, the data itself first, then with every person and seed varied: (rows,)."""
+        return self.samples[metric].averages[variant][MEAN_OVER_PEOPLE].to_numpy()
 
-    def spread(self, metric: str, variant: Variant) -> float:
-        """The standard deviation of that mean over seeds."""
-        return float(self.spreads[metric].T[variant][MEAN_OVER_ACTIONS])
+    def over_actions(self, metric: str, variant: Variant) -> float:
+        """The mean over actions, which curves are of."""
+        return float(self.samples[metric].averages[variant][MEAN_OVER_ACTIONS].iloc[0])
 
-    def seeds(self, variant: Variant) -> list[int]:
-        """How many the arm and the generalist have."""
-        return [int(self.spreads["mpjpe"].T[name]["seeds"]) for name in (variant, GENERALIST)]
+    def seeds(self, variant: Variant) -> int:
+        """How many the arm and the generalist have, the fewer."""
+        return min(len(self.samples["mpjpe"].seeds[of]) for of in (variant, GENERALIST))
 
-    def curves(self, variant: Variant) -> dict[Variant, list[pd.DataFrame]]:
+    def curves(self, variant: Variant) -> dict[Variant, dict[int, pd.DataFrame]]:
         """MPJPE on the test people along training, of the arm and the generalist: for each seed a table, rows
         snapshots, columns actions. Empty where an arm lacks curves of at least 4 snapshots.
         """
         table = self.study.curves[self.study.curves["metric"] == "mpjpe"]
         found = {
-            a: [
-                run.pivot(index="progress", columns="action", values="value")
-                for _, run in table[table["variant"] == a].groupby("run")
-            ]
+            a: {
+                seed: table[(table["variant"] == a) & (table["seed"] == seed)].pivot(
+                    index="progress", columns="action", values="value"
+                )
+                for seed in self.samples["mpjpe"].seeds[a]
+            }
             for a in (variant, GENERALIST)
         }
-        return found if all(runs and min(map(len, runs)) >= 4 for runs in found.values()) else {}
+        return found if all(runs and min(map(len, runs.values())) >= 4 for runs in found.values()) else {}
 
-    def relative(self, metric: str, variant: Variant, column: str = MEAN_OVER_ACTIONS) -> Estimate:
+    def relative(self, metric: str, variant: Variant, column: str = MEAN_OVER_PEOPLE) -> Estimate:
         """By how many % the variant's error is above the generalist's."""
-        return relative_error(self.samples[metric], self.spreads[metric], variant, column)
+        return relative_error(self.samples[metric], variant, column)
 
     def seconds(self, variant: Variant, counting: str = ALL) -> float:
         """Of training by the clock, the mean over seeds."""
@@ -98,23 +97,38 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Finding:
-    """What a rule says of a claim."""
+    """What a rule says of a claim.
 
-    status: Status
+    Attributes:
+        leaning: what holds where it is sure.
+        estimate: the effect.
+        sentence: in plain words.
+        p: how often chance alone would lead there; None where chance has no say in it.
+    """
+
+    leaning: Status
     estimate: Estimate
     sentence: str
+    p: float | None
+
+    def status(self, adjusted: float) -> Status:
+        """What holds, given the p-value once corrected for all verdicts."""
+        if self.p is None or adjusted <= LEVEL:
+            return self.leaning
+        few = self.estimate.of.people is not None and not self.estimate.of.known
+        return "these people only" if few else "undecided"
 
 
 def untested(why: str) -> Finding:
     """Say what a claim takes that is not there."""
-    return Finding("not tested", UNKNOWN, f"{why}.")
+    return Finding("not tested", UNKNOWN, f"{why}.", None)
 
 
 NO_CURVES = untested("it takes learning curves of at least 4 snapshots")
 
 
-def _status(sign: int, wanted: int) -> Status:
-    return "undecided" if sign == 0 else "supported" if sign == wanted else "contradicted"
+def _leaning(direction: int, wanted: int) -> Status:
+    return "undecided" if direction == 0 else "supported" if direction == wanted else "contradicted"
 
 
 # The claims
@@ -124,7 +138,9 @@ def _lower(studies: Sequence[Evidence], variant: Variant, metric: str) -> Findin
     """C1, C3."""
     (at,) = studies
     estimate = at.relative(metric, variant)
-    return Finding(_status(estimate.sign, -1), estimate, f"{_compared(at, metric, variant, estimate)}.")
+    return Finding(
+        _leaning(estimate.direction, -1), estimate, f"{_compared(at, metric, variant, estimate)}.", estimate.p
+    )
 
 
 def _gain(studies: Sequence[Evidence], variant: Variant, metric: str) -> Finding:
@@ -132,18 +148,17 @@ def _gain(studies: Sequence[Evidence], variant: Variant, metric: str) -> Finding
     narrow, wide = studies
     _check_pair(narrow, wide, metric)
     falls = metric == "mpjpe"
-    top, bottom = (wide, narrow) if falls else (narrow, wide)
-    ratios = {a: 100 * top.error(metric, a) / bottom.error(metric, a) for a in (variant, GENERALIST)}
-    spreads = [r[0] * at.spread(metric, a) / at.error(metric, a)[0] for at in (top, bottom) for a, r in ratios.items()]
-    seeds = [*top.seeds(variant), *bottom.seeds(variant)]
-    estimate = Estimate.from_samples(ratios[variant] - ratios[GENERALIST], spreads, seeds)
+    top, bottom = aligned([of.samples[metric] for of in ((wide, narrow) if falls else (narrow, wide))])
+    both = (variant, GENERALIST)
+    ratios = {a: (100 * top.averages[a] / bottom.averages[a])[MEAN_OVER_PEOPLE].to_numpy() for a in both}
+    estimate = estimated(ratios[variant] - ratios[GENERALIST], MEAN_OVER_PEOPLE, (top, both), (bottom, both))
     gains = {a: f"{(100 - r[0]) * (1 if falls else -1):.1f} %".replace("-", MINUS) for a, r in ratios.items()}
     sentence = (
         f"from {narrow.field} to {wide.field} frames the {ERRORS[metric]} "
         f"{'falls' if falls else 'improves, in % of what is left,'} by {gains[GENERALIST]} for the generalist and "
-        f"{gains[variant]} for {variant}{_sure(estimate, 'points', min(seeds))}."
+        f"{gains[variant]} for {variant}{_within(estimate, 'points')}."
     )
-    return Finding(_status(estimate.sign, 1), estimate, sentence)
+    return Finding(_leaning(estimate.direction, 1), estimate, sentence, estimate.p)
 
 
 def _check_pair(one: Evidence, other: Evidence, metric: str) -> None:
@@ -160,30 +175,19 @@ def _few_actions(studies: Sequence[Evidence], variant: Variant) -> Finding:
     (at,) = studies
     overall = at.relative("mpjpe", variant)
     actions = {action: at.relative("mpjpe", variant, action) for action in at.study.scores.actions}
-    won = [action for action, estimate in actions.items() if estimate.sign < 0]
-    lean = [action for action, estimate in actions.items() if estimate.effect < 0]
-    status: Status = "contradicted"
-    if overall.sign < 0:
-        why = "experts win overall"
-    elif overall.sign == 0:
-        status, why = "undecided", "nobody surely wins overall"
-    elif 2 * len(won) >= len(actions):
-        why = "the generalist wins overall, but on half of the actions or more experts do"
-    elif won:
-        status, why = "supported", "the generalist wins overall, experts on a few actions"
-    elif lean:
-        status, why = (
-            "undecided",
-            f"the generalist wins overall; experts lead on {', '.join(lean)}, but it may be chance",
-        )
+    won = [action for action, sign in decided(actions).items() if sign < 0]
+    lead = [action for action, estimate in actions.items() if estimate.direction < 0 and action not in won]
+    if overall.direction < 0 or 2 * len(won) >= len(actions) or not (won or lead):
+        leaning: Status = "contradicted"
     else:
-        why = "the generalist wins overall, and experts lead on no action"
-    named = f": {', '.join(won)}" if won else ""
+        leaning = "supported" if won else "undecided"
+    tested = sum(estimate.of.known for estimate in actions.values())
     sentence = (
-        f"{_compared(at, 'mpjpe', variant, overall)}; experts surely win on {len(won)} of {len(actions)} "
-        f"actions{named}. So {why}."
+        f"{_compared(at, 'mpjpe', variant, overall)}; of {counted(len(actions), 'action')}, {tested} by people enough "
+        f"to tell, experts surely win {', '.join(won) or 'none'} (corrected for their number) and lead, perhaps by "
+        f"chance, on {', '.join(lead) or 'no other'}."
     )
-    return Finding(status, overall, sentence)
+    return Finding(leaning, overall, sentence, overall.p)
 
 
 def _cheaper(studies: Sequence[Evidence], variant: Variant, counting: str) -> Finding:
@@ -192,13 +196,14 @@ def _cheaper(studies: Sequence[Evidence], variant: Variant, counting: str) -> Fi
     estimate = at.relative("mpjpe", variant)
     share = at.seconds(variant, counting) / at.seconds(GENERALIST)
     cheaper = 100 * share <= 100 - MARGIN
-    beyond = estimate.minus(MARGIN).sign
-    same = {-1: "surely", 0: "perhaps", 1: "surely not"}[beyond]
+    beyond = estimate.minus(MARGIN)
     sentence = (
-        f"{_compared(at, 'mpjpe', variant, estimate, doubts=False)}: {same} less than {MARGIN:.0f} % above it; "
+        f"{_compared(at, 'mpjpe', variant, estimate)}: the question is whether that is less than {MARGIN:.0f} %; "
         f"training {counting} takes {share:.2f} of the generalist's time{'' if cheaper else ', which is not lower'}."
     )
-    return Finding(_status(beyond, -1) if cheaper else "contradicted", estimate, sentence)
+    if not cheaper:
+        return Finding("contradicted", estimate, sentence, None)
+    return Finding(_leaning(beyond.direction, -1), estimate, sentence, beyond.p)
 
 
 def _rate(studies: Sequence[Evidence], variant: Variant, counting: str) -> Finding:
@@ -207,31 +212,41 @@ def _rate(studies: Sequence[Evidence], variant: Variant, counting: str) -> Findi
     if not at.curves(variant):
         return NO_CURVES
     (position, of_position), (velocity, of_velocity) = (_rate_of(at, metric, variant, counting) for metric in ERRORS)
-    signs = [0] if UNKNOWN in (position, velocity) else [position.sign, velocity.sign]
+    rates = (position, velocity)
+    leaning, p = _leaning(0, 1), None
+    if UNKNOWN in rates:
+        position = UNKNOWN
+    elif min(rate.direction for rate in rates) < 0:
+        leaning, p = _leaning(-1, 1), float(holm([rate.p if rate.direction < 0 else 1.0 for rate in rates]).min())
+    else:
+        leaning, p = _leaning(1, 1), max(rate.p for rate in rates)
     sentence = (
         f"seeing {counted(at.field, 'frame')} and at the cost of {counting}, {variant} have a time-precision rate "
         f"of {of_position} and of {of_velocity}."
     )
-    return Finding(_status(min(signs), 1), position, sentence)
+    return Finding(leaning, position, sentence, p)
 
 
 def _rate_of(at: Evidence, metric: str, variant: Variant, counting: str) -> tuple[Estimate, str]:
     """The experts' rate relative to the generalist's, in %, and in words."""
-    regulated = regulated_error([at.study.error_at(metric, a, 0.5) for a in (GENERALIST, variant)])
-    rates, slopes = {}, {}
+    # curves are means over actions: what an error was half-way, relative to its end, holds for the mean over people
+    halfway = [
+        at.error(metric, a)[0] * at.study.error_at(metric, a, 0.5) / at.over_actions(metric, a)
+        for a in (GENERALIST, variant)
+    ]
+    regulated = regulated_error(halfway)
+    rates = {}
     for a, cost in ((variant, at.seconds(variant, counting)), (GENERALIST, at.seconds(GENERALIST))):
         error = at.error(metric, a)
         rates[a] = time_precision_rate(regulated, float(error[0]), cost) - (error - error[0]) / cost  # linear in error
-        slopes[a] = at.spread(metric, a) / cost
     mine, theirs = rates[variant], rates[GENERALIST]
+    samples = at.samples[metric]
     what = f"{mine[0]:.2g} against {theirs[0]:.2g} {METRICS[metric].unit} per second on {ERRORS[metric]}"
-    if (theirs <= 0).any():
+    above = estimated(theirs, MEAN_OVER_PEOPLE, (samples, [GENERALIST]))
+    if theirs[0] <= 0 or above.low <= 0:
         return UNKNOWN, f"{what.replace('-', MINUS)} (undecided: the generalist's is not surely above 0)"
-    estimate = Estimate.from_samples(
-        100 * (mine / theirs - 1), [100 * s / theirs[0] for s in slopes.values()], at.seeds(variant)
-    )
-    effect = estimate.signed("%")[0]
-    return estimate, f"{what.replace('-', MINUS)}, {effect}{_sure(estimate, '%', min(at.seeds(variant)))}"
+    estimate = estimated(100 * (mine / theirs - 1), MEAN_OVER_PEOPLE, (samples, (variant, GENERALIST)))
+    return estimate, f"{what.replace('-', MINUS)}, {estimate.signed('%')[0]}{_within(estimate, '%')}"
 
 
 def _convergence(studies: Sequence[Evidence], variant: Variant) -> Finding:
@@ -240,18 +255,19 @@ def _convergence(studies: Sequence[Evidence], variant: Variant) -> Finding:
     curves = at.curves(variant)
     if not curves:
         return NO_CURVES
-    snapshot = 1 / min(len(run) for runs in curves.values() for run in runs)
-    settled = {a: [_settled(run.mean(axis="columns")) for run in runs] for a, runs in curves.items()}
+    snapshot = 1 / min(len(run) for runs in curves.values() for run in runs.values())
+    settled = {a: {s: _settled(run.mean(axis="columns")) for s, run in runs.items()} for a, runs in curves.items()}
     estimate = Estimate.from_seeds(settled[variant], settled[GENERALIST], snapshot)
-    alone = {a: np.mean([_settled(run[at.focus]) for run in runs]) for a, runs in curves.items()}
-    sure = _sure(estimate, "", min(at.seeds(variant)))
+    alone = {a: np.mean([_settled(run[at.focus]) for run in runs.values()]) for a, runs in curves.items()}
+    mine, theirs = (np.mean(list(settled[a].values())) for a in (variant, GENERALIST))
+    ends = {a: at.over_actions("mpjpe", a) for a in (variant, GENERALIST)}
     sentence = (
-        f"{variant} stay within {100 * SETTLED:.0f} % of their lowest error from {np.mean(settled[variant]):.2f} of "
-        f"their budget on, the generalist from {np.mean(settled[GENERALIST]):.2f}{sure}, "
-        f"and end at {at.error('mpjpe', variant)[0]:.1f} and {at.error('mpjpe', GENERALIST)[0]:.1f} mm; on {at.focus} "
+        f"{variant} stay within {100 * SETTLED:.0f} % of their lowest error from {mine:.2f} of "
+        f"their budget on, the generalist from {theirs:.2f}{_within(estimate, '')}, "
+        f"and end at {ends[variant]:.1f} and {ends[GENERALIST]:.1f} mm; on {at.focus} "
         f"alone from {alone[variant]:.2f} and {alone[GENERALIST]:.2f}."
     )
-    return Finding(_status(estimate.sign, -1), estimate, sentence)
+    return Finding(_leaning(estimate.direction, -1), estimate, sentence, estimate.p)
 
 
 def _settled(curve: pd.Series) -> float:
@@ -267,16 +283,18 @@ def _unsteadiness(studies: Sequence[Evidence], variant: Variant) -> Finding:
     curves = at.curves(variant)
     if not curves:
         return NO_CURVES
-    together = {a: [_jitter(run.mean(axis="columns")) for run in runs] for a, runs in curves.items()}
-    alone = {a: np.mean([_jitter(run[action]) for run in runs for action in run]) for a, runs in curves.items()}
+    together = {a: {s: _jitter(run.mean(axis="columns")) for s, run in runs.items()} for a, runs in curves.items()}
+    alone = {
+        a: np.mean([_jitter(run[action]) for run in runs.values() for action in run]) for a, runs in curves.items()
+    }
     estimate = Estimate.from_seeds(together[variant], together[GENERALIST])
-    sure = _sure(estimate, "points", min(at.seeds(variant)))
+    mine, theirs = (np.mean(list(together[a].values())) for a in (variant, GENERALIST))
     sentence = (
-        f"from snapshot to snapshot the mean error of {variant} jitters by {np.mean(together[variant]):.2f} %, the "
-        f"generalist's by {np.mean(together[GENERALIST]):.2f} %{sure}; "
+        f"from snapshot to snapshot the mean error of {variant} jitters by {mine:.2f} %, the "
+        f"generalist's by {theirs:.2f} %{_within(estimate, 'points')}; "
         f"action by action by {alone[variant]:.2f} and {alone[GENERALIST]:.2f} %."
     )
-    return Finding(_status(estimate.sign, -1), estimate, sentence)
+    return Finding(_leaning(estimate.direction, -1), estimate, sentence, estimate.p)
 
 
 def _jitter(curve: pd.Series) -> float:
@@ -289,15 +307,16 @@ def _jitter(curve: pd.Series) -> float:
 def _always(studies: Sequence[Evidence], variant: Variant) -> Finding:
     """C10."""
     points = {at: at.relative("mpjpe", variant) for at in studies}
-    signs = [estimate.sign for estimate in points.values()]
+    signs = list(decided(points).values())
     worst = max(points, key=lambda at: points[at].effect)
+    p = _lower_everywhere(list(points.values()))
     sentence = (
         f"{variant} surely have the lower position error (MPJPE) in {signs.count(-1)} of {len(signs)} settings, the "
         f"generalist in {signs.count(1)}; worst for experts is {worst.name}: {points[worst].signed('%')[0]}"
-        f"{_sure(points[worst], '%', min(worst.seeds(variant)))}. Sign changes of position error: "
+        f"{_within(points[worst], '%')}. Sign changes of position error: "
         f"{_crossings(points)}; of velocity error: {_crossings({at: at.relative('mpjve', variant) for at in studies})}."
     )
-    return Finding(_status(-max(signs), 1), points[worst], sentence)
+    return Finding(_leaning(points[worst].direction, -1), points[worst], sentence, p)
 
 
 def _crossings(points: Mapping[Evidence, Estimate]) -> str:
@@ -317,14 +336,13 @@ def _crossings(points: Mapping[Evidence, Estimate]) -> str:
 
 def _everywhere(studies: Sequence[Evidence], variant: Variant) -> Finding:
     """C11."""
-    points = {(at, metric): at.relative(metric, variant) for at in studies for metric in ERRORS}
     return _all_lower(
         {
-            f"seeing {counted(at.field, 'frame')}, {ERRORS[metric]}": estimate
-            for (at, metric), estimate in points.items()
+            f"seeing {counted(at.field, 'frame')}, {ERRORS[metric]}": at.relative(metric, variant)
+            for at in studies
+            for metric in ERRORS
         },
         variant,
-        min(seeds for at in studies for seeds in at.seeds(variant)),
     )
 
 
@@ -333,24 +351,33 @@ def _on_actions(studies: Sequence[Evidence], variant: Variant, actions: Sequence
     (at,) = studies
     if missing := [action for action in actions if action not in at.study.scores.actions]:
         return untested(f"nobody here does {' or '.join(missing)}")
-    points = {
-        f"{action}, {ERRORS[metric]}": at.relative(metric, variant, action) for action in actions for metric in ERRORS
-    }
-    return _all_lower(points, variant, min(at.seeds(variant)))
+    return _all_lower(
+        {
+            f"{action}, {ERRORS[metric]}": at.relative(metric, variant, action)
+            for action in actions
+            for metric in ERRORS
+        },
+        variant,
+    )
 
 
-def _all_lower(points: Mapping[str, Estimate], variant: Variant, seeds: int) -> Finding:
+def _all_lower(points: Mapping[str, Estimate], variant: Variant) -> Finding:
     """Say that the experts' errors are lower in all of these comparisons, or higher in one; the worst is the effect."""
     worst = max(points.values(), key=lambda estimate: estimate.effect)
-    signs = [estimate.sign for estimate in points.values()]
-    told = "; ".join(
-        f"{what} {estimate.signed('%')[0]}{_sure(estimate, '%', seeds)}" for what, estimate in points.items()
-    )
+    signs = list(decided(points).values())
+    told = "; ".join(f"{what} {of.signed('%')[0]}{_within(of, '%')}" for what, of in points.items())
     sentence = (
         f"{variant} surely have the lower error in {signs.count(-1)} of {len(signs)} comparisons, the generalist in "
         f"{signs.count(1)}: {told}."
     )
-    return Finding(_status(-max(signs), 1), worst, sentence)
+    return Finding(_leaning(worst.direction, -1), worst, sentence, _lower_everywhere(list(points.values())))
+
+
+def _lower_everywhere(points: Sequence[Estimate]) -> float:
+    """How often chance alone leads to what these effects say together: lower in all, or, where one is not, higher in
+    any of them."""
+    above = [of.p if of.direction > 0 else 1.0 for of in points]
+    return float(holm(above).min()) if min(above) < 1 else max(of.p for of in points)
 
 
 def _sooner(studies: Sequence[Evidence], variant: Variant) -> Finding:
@@ -361,28 +388,28 @@ def _sooner(studies: Sequence[Evidence], variant: Variant) -> Finding:
     ahead = {pair: _across(*pair, variant) for line in lines.values() for pair in pairwise(line)}
     if not ahead:
         return untested("it takes two numbers of steps")
-    behind = [at.name for at in studies if at.relative("mpjpe", variant).sign > 0]
-    worst = max(ahead, key=lambda pair: ahead[pair].effect)
-    signs = [estimate.sign for estimate in ahead.values()]
-    fewer, more = worst
+    equal = {at: at.relative("mpjpe", variant) for at in studies}
+    behind = [at.name for at, sign in decided(equal).items() if sign > 0]
+    (fewer, more), worst = max(ahead.items(), key=lambda of: of[1].effect)
+    signs = list(decided(ahead).values())
     sentence = (
         f"after fewer steps than the generalist {variant} already have a surely lower position error (MPJPE) in "
         f"{signs.count(-1)} of {len(signs)} pairs of settings; worst for experts are {fewer.name} against the "
-        f"generalist's {more.study.steps:,}: {ahead[worst].signed('%')[0]}"
-        f"{_sure(ahead[worst], '%', min(*fewer.seeds(variant), *more.seeds(variant)))}. After as many steps they are "
+        f"generalist's {more.study.steps:,}: {worst.signed('%')[0]}{_within(worst, '%')}. After as many steps they are "
         f"surely worse in {len(behind)} of {len(studies)} settings{': ' if behind else ''}{'; '.join(behind)}."
     )
-    status = "contradicted" if behind else _status(max(signs), -1) if max(signs) < 0 else "undecided"
-    return Finding(status, ahead[worst], sentence)
+    if behind:
+        return Finding("contradicted", worst, sentence, _lower_everywhere(list(equal.values())))
+    leaning: Status = "supported" if worst.direction < 0 else "undecided"
+    return Finding(leaning, worst, sentence, _lower_everywhere(list(ahead.values())))
 
 
 def _across(mine: Evidence, theirs: Evidence, variant: Variant) -> Estimate:
     """By how many % the variant's MPJPE in one study is above the generalist's in another."""
     _check_pair(mine, theirs, "mpjpe")
-    own, other = mine.error("mpjpe", variant), theirs.error("mpjpe", GENERALIST)
-    spreads = [100 * at.spread("mpjpe", a) / other[0] for at, a in ((mine, variant), (theirs, GENERALIST))]
-    seeds = [mine.seeds(variant)[0], theirs.seeds(GENERALIST)[0]]
-    return Estimate.from_samples(100 * (own / other - 1), spreads, seeds)
+    own, other = aligned([of.samples["mpjpe"] for of in (mine, theirs)])
+    ratio = 100 * (own.averages[variant][MEAN_OVER_PEOPLE] / other.averages[GENERALIST][MEAN_OVER_PEOPLE] - 1)
+    return estimated(ratio.to_numpy(), MEAN_OVER_PEOPLE, (own, [variant]), (other, [GENERALIST]))
 
 
 # Which studies decide a claim, and in which words
@@ -426,52 +453,53 @@ class Rule:
     presets: tuple[str, ...] = ("fair", "paper")
 
 
-_BY_CLIPS = " 95 % interval: paired bootstrap over clips; with several seeds a t test over them must agree."
+_BY_PEOPLE = " 95 % interval: Student's over people and seeds, the widest of either and both."
 _BY_SEEDS = " 95 % interval: t over seeds. Curves are of the test people; shares are of each arm's own budget."
 RULES: dict[str, Rule] = {
     "C1": Rule(
         _first,
         "%",
-        "MPJPE, mean over actions, relative to the generalist's, at the smallest receptive field: supported if lower."
-        + _BY_CLIPS,
+        "MPJPE, mean over people, relative to the generalist's, at the smallest receptive field: supported if lower."
+        + _BY_PEOPLE,
         {"": partial(_lower, metric="mpjpe")},
     ),
     "C2": Rule(
         _both,
         "points",
-        "By how many % of itself MPJPE (mean over actions) falls from the smallest receptive field to 27 frames, "
-        "or the next: the generalist's fall minus the experts', supported if above 0." + _BY_CLIPS,
+        "By how many % of itself MPJPE (mean over people) falls from the smallest receptive field to 27 frames, "
+        "or the next: the generalist's fall minus the experts', supported if above 0." + _BY_PEOPLE,
         {"": partial(_gain, metric="mpjpe")},
     ),
     "C3": Rule(
         _second,
         "%",
-        "MPJVE, mean over actions, relative to the generalist's, at 27 frames, or the next above the smallest: "
-        "supported if lower." + _BY_CLIPS,
+        "MPJVE, mean over people, relative to the generalist's, at 27 frames, or the next above the smallest: "
+        "supported if lower." + _BY_PEOPLE,
         {"": partial(_lower, metric="mpjve")},
     ),
     "C4": Rule(
         _long,
         "%",
         "MPJPE relative to the generalist's at the largest receptive field: supported if surely higher in the mean "
-        "over actions, and surely lower on at least one action and fewer than half; contradicted if experts win "
-        "overall, on half of the actions or more, or lead on none." + _BY_CLIPS,
+        "over people, and surely lower on at least one action and fewer than half; contradicted if experts win "
+        "overall, on half of the actions or more, or lead on none. Actions are corrected for their number (Holm); one "
+        "that fewer than 4 people do cannot be sure." + _BY_PEOPLE,
         {"": _few_actions},
     ),
     "C5": Rule(
         _both,
         "points",
-        "(before - after) / after of MPJVE (mean over actions), in %, from the smallest receptive field to 27 frames, "
-        "or the next: experts minus generalist, supported if above 0." + _BY_CLIPS,
+        "(before - after) / after of MPJVE (mean over people), in %, from the smallest receptive field to 27 frames, "
+        "or the next: experts minus generalist, supported if above 0." + _BY_PEOPLE,
         {"": partial(_gain, metric="mpjve")},
     ),
     "C6": Rule(
         _long,
         "%",
-        f"MPJPE (mean over actions) at the largest receptive field: supported if surely less than {MARGIN:.0f} % above "
+        f"MPJPE (mean over people) at the largest receptive field: supported if surely less than {MARGIN:.0f} % above "
         f"the generalist's (the interval's upper end) at a cost at least {MARGIN:.0f} % lower; contradicted if surely "
         "more, or at no lower cost. Cost: seconds of training by the clock, mean over seeds; one expert's is its share "
-        "of the arm's steps." + _BY_CLIPS,
+        "of the arm's steps." + _BY_PEOPLE,
         {counting: partial(_cheaper, counting=counting) for counting in (ONE, ALL)},
     ),
     "C7": Rule(
@@ -479,8 +507,9 @@ RULES: dict[str, Rule] = {
         "%",
         "Time-precision rate (the paper's formulas 4 and 5, k = 1.2) at the largest receptive field, relative to the "
         "generalist's: supported if surely higher on MPJPE (the effect given) and MPJVE, contradicted if surely lower "
-        "on either. Half-way errors are those of the snapshot nearest to half the training; cost as for C6; the "
-        "interval holds both fixed." + _BY_CLIPS,
+        "on either (two looks, Holm). Half-way errors: those of the mean over people, times what the curve (mean over "
+        "actions) had at the snapshot nearest to half the training over what it ends at; cost as for C6; the interval "
+        "holds both fixed." + _BY_PEOPLE,
         {counting: partial(_rate, counting=counting) for counting in (ONE, ALL)},
     ),
     "C8": Rule(
@@ -502,18 +531,18 @@ RULES: dict[str, Rule] = {
     "C10": Rule(
         tuple,
         "%",
-        "MPJPE (mean over actions) relative to the generalist's at each number of frames and of steps; the effect is "
+        "MPJPE (mean over people) relative to the generalist's at each number of frames and of steps; the effect is "
         "the worst for experts. Supported if surely lower at all, contradicted if surely higher at any. Steps are "
-        "equal by design, so that only “better” is tested; sign changes are of the estimates." + _BY_CLIPS,
+        "equal by design, so that only “better” is tested; sign changes are of the estimates." + _BY_PEOPLE,
         {"": _always},
         presets=("action-oriented",),
     ),
     "C11": Rule(
         _limited,
         "%",
-        "MPJPE and MPJVE (mean over actions) relative to the generalist's, at the smallest receptive field and at 27 "
+        "MPJPE and MPJVE (mean over people) relative to the generalist's, at the smallest receptive field and at 27 "
         "frames, or the next: supported if all are surely lower, contradicted if any is surely higher; the effect is "
-        "the worst for experts." + _BY_CLIPS,
+        "the worst for experts." + _BY_PEOPLE,
         {"": _everywhere},
     ),
     "C12": Rule(
@@ -521,16 +550,16 @@ RULES: dict[str, Rule] = {
         "%",
         "MPJPE and MPJVE of these actions relative to the generalist's, at the largest receptive field (the paper does "
         "not say in which error): supported if all are surely lower, contradicted if any is surely higher; the effect "
-        "is the worst for experts." + _BY_CLIPS,
+        "is the worst for experts." + _BY_PEOPLE,
         {"": partial(_on_actions, actions=("Discussion", "SittingDown"))},
     ),
     "C13": Rule(
         tuple,
         "%",
-        "MPJPE (mean over actions) of experts relative to that of the generalist that took the next higher number of "
+        "MPJPE (mean over people) of experts relative to that of the generalist that took the next higher number of "
         "steps, at each number of training frames; the effect is the worst for experts. Supported if surely lower at "
         "all: what the generalist reaches, experts reach for less. Contradicted if, after equal steps, experts are "
-        "surely worse anywhere: they would need more. A network's step costs the same in both." + _BY_CLIPS,
+        "surely worse anywhere: they would need more. A network's step costs the same in both." + _BY_PEOPLE,
         {"": _sooner},
         presets=("action-oriented",),
     ),
@@ -540,21 +569,21 @@ RULES: dict[str, Rule] = {
 # Words
 
 
-def _compared(at: Evidence, metric: str, variant: Variant, estimate: Estimate, *, doubts: bool = True) -> str:
+def _compared(at: Evidence, metric: str, variant: Variant, estimate: Estimate) -> str:
     mine, theirs = (number(at.error(metric, a)[0], METRICS[metric]) for a in (variant, GENERALIST))
     return (
         f"seeing {counted(at.field, 'frame')}, {variant} have a {ERRORS[metric]} {abs(estimate.effect):.1f} % "
         f"{'below' if estimate.effect < 0 else 'above'} the generalist's, {mine} against {theirs} "
-        f"{METRICS[metric].unit}{_sure(estimate, '%', min(at.seeds(variant)), doubts=doubts)}"
+        f"{METRICS[metric].unit}{_within(estimate, '%')}"
     )
 
 
-def _sure(estimate: Estimate, unit: str, seeds: int, *, doubts: bool = True) -> str:
-    """The interval, the number of seeds, and what is doubtful, in brackets."""
+def _within(estimate: Estimate, unit: str) -> str:
+    """The interval, and on how many people and seeds it rests, in brackets."""
     _, low, high = estimate.signed(unit)
     parts = [
         "" if math.isnan(estimate.low) else f"95 % interval {low.removesuffix(unit).strip()} to {high}",
-        "one seed, others may differ" if seeds == 1 else f"{seeds} seeds",
-        estimate.doubt if doubts else "",
+        "" if estimate.of.people is None else counted(estimate.of.people, "person", "people"),
+        "one seed, others may differ" if estimate.of.seeds == 1 else f"{estimate.of.seeds} seeds",
     ]
     return f" ({'; '.join(filter(None, parts))})"

@@ -1,29 +1,31 @@
 """Verdicts on the paper's claims (`paper.json`), each decided by a stated rule on a suite's scores and curves.
 
-A claim is supported or contradicted only where the effect's interval leaves out 0 and, with several seeds, the effect
-also exceeds what seeds explain (see :mod:`actlift.report.estimate`); the rules are in
-:mod:`actlift.report.claim_rules`. Intervals are not corrected for the number of claims, actions or studies that are
-looked at. Experts are told the true action of every test clip (oracle).
+A claim is supported or contradicted, for people in general, only where its p-value is at most 5 % once corrected for
+all verdicts of the report (Holm); where fewer than `MIN_PEOPLE` people were tested its status is "these people only".
+The rules are in :mod:`actlift.report.claim_rules`; intervals are those of single effects. Experts are told the true
+action of every test clip (oracle).
 """
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from actlift.evaluation.intervals import LEVEL, MIN_PEOPLE, holm
 from actlift.evaluation.scores import Variant
 from actlift.files import read_json, write_json
 from actlift.report.audit import PAPER
 from actlift.report.claim_rules import RULES, Evidence, Finding, Rule, Status, untested
-from actlift.report.estimate import UNKNOWN, Estimate
+from actlift.report.estimate import THESE_PEOPLE, UNKNOWN, Estimate, whom
 from actlift.report.results import CONTROL, Suite, is_experts
 from actlift.report.words import matching_name
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-STYLES = {"supported": "green", "contradicted": "red", "undecided": "yellow", "not tested": "dim"}
+ANYBODY = "anybody"
+STYLES = {"supported": "green", "contradicted": "red", "undecided": "yellow", THESE_PEOPLE: "dim", "not tested": "dim"}
 
 
 @dataclass(frozen=True)
@@ -34,10 +36,13 @@ class Verdict:
         claim, text: "C1", and what it claims.
         matching: how the experts' budget matches the generalist's ("per_model"); "" if not tested.
         counting: for costs, whose are counted ("one expert"), else "".
-        status: supported, contradicted, undecided or not tested.
-        effect, low, high, unit: experts against the generalist, with its 95 % interval; NaN where there is none.
+        status: supported, contradicted, undecided, these people only or not tested.
+        estimate, unit: experts against the generalist, with its 95 % interval.
+        p: how often chance alone would lead to this verdict; NaN where it has no say or nobody can tell.
+        adjusted: that, corrected for all verdicts of the report (Holm).
+        whom: for whom it holds: "people in general", "these people only", "these people, other trainings", or "anybody"
+            where costs alone decide.
         seeds: trainings of each arm, the fewest of any; with one, other seeds may differ.
-        seed_robust: whether the effect exceeds what seeds explain; None with one seed.
         control: the same effect of random-experts, which have the experts' amount of data and none of its relevance.
         where: the studies: "27f, 1,809 steps".
         caveat: "judged at 27 frames, printed for 243", where these saw other numbers of frames than the paper's.
@@ -50,12 +55,12 @@ class Verdict:
     matching: str
     counting: str
     status: Status
-    effect: float
+    estimate: Estimate
     unit: str
-    low: float
-    high: float
+    p: float
+    adjusted: float
+    whom: str
     seeds: int
-    seed_robust: bool | None
     control: Estimate | None
     where: str
     caveat: str
@@ -68,9 +73,21 @@ class Verdict:
         return ", ".join(filter(None, (matching_name(self.matching), self.counting)))
 
     @property
-    def estimate(self) -> Estimate:
-        """The effect and its interval; what seeds explain is not kept."""
-        return Estimate(self.effect, self.low, self.high, math.nan)
+    def style(self) -> str:
+        """The color of the status: none where it is not one of people in general."""
+        return STYLES[self.status] if self.whom in (whom(MIN_PEOPLE), ANYBODY) else "dim"
+
+    def record(self) -> dict[str, Any]:
+        """What verdicts.json holds of it; None for NaN."""
+        return {
+            **{name: getattr(self, name) for name in ("claim", "text", "matching", "counting", "status", "whom")},
+            **_numbers(self.estimate),
+            "unit": self.unit,
+            **{name: _or_none(getattr(self, name)) for name in ("p", "adjusted")},
+            "seeds": self.seeds,
+            "control": _numbers(self.control) if self.control else None,
+            **{name: getattr(self, name) for name in ("where", "sentence", "definition")},
+        }
 
 
 def verdicts(suite: Suite) -> list[Verdict]:
@@ -80,14 +97,15 @@ def verdicts(suite: Suite) -> list[Verdict]:
         InputError: where arms, or two studies that a claim pairs, were not scored on the same clips.
     """
     seen = [Evidence.of(study, suite.focus) for study in suite.of_first_corpus]
-    found: list[Verdict] = []
+    judged: list[Judged] = []
     for claim in read_json(PAPER)["claims"]:
         rule = RULES[claim["id"]]
         if suite.preset in rule.presets:
-            found += _judged(claim, rule, seen)
+            judged += _judged(claim, rule, seen)
         else:
-            found.append(_verdict(claim, rule, untested("it takes a suite of --preset " + " or ".join(rule.presets))))
-    return found
+            judged.append(Judged(claim, rule, untested("it takes a suite of --preset " + " or ".join(rule.presets))))
+    p = [math.nan if one.finding.p is None else one.finding.p for one in judged]
+    return [_verdict(one, adjusted, len(judged)) for one, adjusted in zip(judged, holm(p), strict=True)]
 
 
 def write_verdicts(path: Path, suite: Suite, found: Sequence[Verdict]) -> None:
@@ -103,7 +121,7 @@ def write_verdicts(path: Path, suite: Suite, found: Sequence[Verdict]) -> None:
             "command": suite.about["command"],
             "digest": suite.about["digest"],
             "seeds": sorted(seeds),
-            "verdicts": [_without_nan(asdict(verdict)) for verdict in found],
+            "verdicts": [verdict.record() for verdict in found],
         },
     )
 
@@ -124,10 +142,12 @@ def print_verdicts(console: "Console", found: Sequence[Verdict]) -> None:
         effects = [
             "\n".join(filter(None, e.printed(verdict.unit))) for e in (verdict.estimate, verdict.control or UNKNOWN)
         ]
-        grid.add_row(verdict.claim, verdict.budget, Text(verdict.status, STYLES[verdict.status]), *effects)
+        grid.add_row(verdict.claim, verdict.budget, Text(verdict.status, verdict.style), *effects)
     console.print(grid)
     console.print(
-        "Effects are experts against the generalist: negative is a lower error. Experts are told the true action.\n"
+        "Effects are experts against the generalist, mean over people: negative is a lower error. Experts are told "
+        "the true action.\n"
+        "A status is corrected for the number of verdicts (Holm); intervals are those of single effects.\n"
         "random-experts, the control, have as much data and none of its relevance.",
         style="dim",
         highlight=False,
@@ -135,56 +155,70 @@ def print_verdicts(console: "Console", found: Sequence[Verdict]) -> None:
     for claim, text in {verdict.claim: verdict.text for verdict in found}.items():
         console.print(Text(f"\n{claim} {text}", style="dim"))
         for verdict in (v for v in found if v.claim == claim):
-            line = Text.assemble((f"{verdict.status}: ", STYLES[verdict.status]), verdict.sentence)
+            told = verdict.status + (f" ({verdict.whom})" if verdict.whom not in ("", verdict.status) else "")
+            line = Text.assemble((f"{told}: ", verdict.style), verdict.sentence)
             if verdict.caveat:
                 line.append(f" ({verdict.caveat})", "dim")
             console.print(Padding(line, (0, 0, 0, 2)))
 
 
-def _judged(claim: Mapping[str, Any], rule: Rule, seen: Sequence[Evidence]) -> Iterator[Verdict]:
-    """The verdicts on one claim, one for each matching of budgets and way of counting."""
+@dataclass(frozen=True, eq=False)
+class Judged:
+    """What a rule says of a claim, not yet corrected for the other verdicts."""
+
+    claim: Mapping[str, Any]
+    rule: Rule
+    finding: Finding
+    variant: Variant | None = None
+    counting: str = ""
+    studies: Sequence[Evidence] = ()
+    control: Estimate | None = None
+
+
+def _judged(claim: Mapping[str, Any], rule: Rule, seen: Sequence[Evidence]) -> Iterator[Judged]:
+    """Judge one claim, for each matching of budgets and way of counting."""
     studies = rule.studies(seen)
     experts = dict.fromkeys(v for at in studies for v in at.study.scores.variants if is_experts(v))
     if not studies:
-        yield _verdict(claim, rule, untested("it takes a second, wider receptive field"))
+        yield Judged(claim, rule, untested("it takes a second, wider receptive field"))
     elif not experts:
-        yield _verdict(claim, rule, untested("no experts were trained"))
+        yield Judged(claim, rule, untested("no experts were trained"))
     for variant in experts:
         control = Variant(CONTROL, variant.matching)
         known = all(control in at.samples["mpjpe"].averages for at in studies)
         for counting, judge in rule.judges.items():
             beside = judge(studies, control).estimate if known else None
-            yield _verdict(claim, rule, judge(studies, variant), variant, counting, studies, beside)
+            yield Judged(claim, rule, judge(studies, variant), variant, counting, studies, beside)
 
 
-def _verdict(
-    claim: Mapping[str, Any],
-    rule: Rule,
-    finding: Finding,
-    variant: Variant | None = None,
-    counting: str = "",
-    studies: Sequence[Evidence] = (),
-    control: Estimate | None = None,
-) -> Verdict:
-    estimate = finding.estimate
-    margin = estimate.seed_margin
+def _verdict(judged: Judged, adjusted: float, count: int) -> Verdict:
+    """Decide, given the corrected p-value; `count` is how many verdicts there are."""
+    finding, variant, studies = judged.finding, judged.variant, judged.studies
+    status = finding.status(adjusted)
+    notes = [finding.sentence[:1].upper() + finding.sentence[1:]]
+    if status == "undecided" and finding.p is not None and finding.p <= LEVEL:
+        notes.append(f"Alone it would be decided (p = {finding.p:.3f}); among {count} verdicts it may be chance.")
+    elif status == "undecided":
+        notes.append("It may be chance.")
+    if status == "undecided" and (needed := finding.estimate.needed):
+        notes.append(f"{needed[:1].upper()}{needed[1:]}.")
     return Verdict(
-        claim=claim["id"],
-        text=claim["text"],
+        claim=judged.claim["id"],
+        text=judged.claim["text"],
         matching=variant.matching if variant else "",
-        counting=counting,
-        status=finding.status,
-        effect=estimate.effect,
-        unit=rule.unit,
-        low=estimate.low,
-        high=estimate.high,
-        seeds=min((n for at in studies for n in at.seeds(variant)), default=0) if variant else 0,
-        seed_robust=None if math.isnan(margin) else abs(estimate.effect) >= margin,
-        control=None if control is UNKNOWN else control,
+        counting=judged.counting,
+        status=status,
+        estimate=finding.estimate,
+        unit=judged.rule.unit,
+        p=math.nan if finding.p is None else finding.p,
+        adjusted=adjusted,
+        whom=_whom(finding),
+        seeds=min((at.seeds(variant) for at in studies), default=0) if variant else 0,
+        control=None if judged.control is UNKNOWN else judged.control,
         where="; ".join(at.name for at in studies) if len(studies) < 3 else f"{len(studies)} settings",
-        caveat="" if finding.status == "not tested" else _caveat(claim.get("frames", ()), studies),
-        sentence=finding.sentence[:1].upper() + finding.sentence[1:],
-        definition=rule.definition,
+        caveat="" if status == "not tested" else _caveat(judged.claim.get("frames", ()), studies),
+        sentence=" ".join(notes),
+        definition=judged.rule.definition,
     )
 
 
@@ -197,7 +231,16 @@ def _caveat(printed: Sequence[int], studies: Sequence[Evidence]) -> str:
     return f"judged at {judged} frame{'' if tested == [1] else 's'}, printed for {meant}"
 
 
-def _without_nan(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _without_nan(entry) for key, entry in value.items()}
-    return None if isinstance(value, float) and math.isnan(value) else value
+def _whom(finding: Finding) -> str:
+    """For whom a finding holds; "" where there is no effect."""
+    if finding.estimate is UNKNOWN:
+        return ""
+    return ANYBODY if finding.p is None else whom(finding.estimate.of.people)
+
+
+def _numbers(estimate: Estimate) -> dict[str, float | None]:
+    return {name: _or_none(getattr(estimate, name)) for name in ("effect", "low", "high")}
+
+
+def _or_none(value: float) -> float | None:
+    return None if math.isnan(value) else value

@@ -17,8 +17,9 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
+from actlift.evaluation.intervals import LEVEL
 from actlift.evaluation.metrics import METRICS, Metric
-from actlift.evaluation.scores import MEAN_OVER_ACTIONS, MEAN_OVER_FRAMES, Variant
+from actlift.evaluation.scores import MEANS, Variant
 from actlift.files import replacing
 from actlift.geometry.skeleton import Skeleton
 from actlift.report.tables import MINUS
@@ -158,7 +159,8 @@ def error_panel(table: pd.DataFrame, metric: str, title: str, places: Mapping[Va
 def difference_bars(table: pd.DataFrame, compared: Mapping[Variant, pd.DataFrame], metric: str) -> str:
     """Draw how every other variant differs from the reference by action, with 95 % intervals; rows as in `error_dots`.
 
-    `compared` as from `tables.comparisons`. A dot without a bar has no interval (one clip).
+    `compared` as from `tables.comparisons`; dots are filled where it is sure, and have no bar where too few people do
+    the action.
     """
     measure = METRICS[metric]
     figure, axes = _figure(*_row_size(table))
@@ -169,7 +171,9 @@ def difference_bars(table: pd.DataFrame, compared: Mapping[Variant, pd.DataFrame
         y = np.array(list(rows.values())) + offset
         of_rows = comparison.loc[list(rows)]
         axes.hlines(y, of_rows["low"], of_rows["high"], color=color, linewidth=1.6, zorder=2)
-        axes.scatter(of_rows["difference"], y, s=16, color=color, marker=marker, zorder=3)
+        sure = (of_rows["p"] <= LEVEL).to_numpy()
+        axes.scatter(of_rows["difference"][sure], y[sure], s=16, color=color, marker=marker, zorder=3)
+        axes.scatter(of_rows["difference"][~sure], y[~sure], s=16, edgecolor=color, facecolor="none", zorder=3)
     axes.axvline(0, color=INK, linewidth=1, zorder=1)
     axes.set_xlabel(f"difference to {table.index[0]}, {measure.unit}")
     return _svg(figure, f"Difference of every arm to {table.index[0]} in {measure.title}, by action, 95 % intervals")
@@ -313,11 +317,10 @@ def _draw_pose(axes: "Axes", skeleton: Skeleton, joints: np.ndarray, faint: bool
 
 
 def _rows(table: pd.DataFrame) -> dict[str, float]:
-    """The y of every column: actions by the reference's value, the highest on top, then a gap and the two means."""
-    means = [MEAN_OVER_ACTIONS, MEAN_OVER_FRAMES]
-    actions = table.drop(columns=means).iloc[0].sort_values(ascending=False).index
+    """The y of every column: actions by the reference's value, the highest on top, then a gap and the means."""
+    actions = table.drop(columns=list(MEANS)).iloc[0].sort_values(ascending=False).index
     return {name: float(y) for y, name in enumerate(actions)} | {
-        name: len(actions) + 0.4 + y for y, name in enumerate(means)
+        name: len(actions) + 0.4 + y for y, name in enumerate(MEANS)
     }
 
 
@@ -329,10 +332,10 @@ def _row_axes(axes: "Axes", table: pd.DataFrame, measure: Metric) -> dict[str, f
     """Name the rows of a table; their places."""
     rows = _rows(table)
     axes.set_yticks(list(rows.values()), list(rows))
-    for label in axes.get_yticklabels()[-2:]:
+    for label in axes.get_yticklabels()[-len(MEANS) :]:
         label.set_fontweight("bold")
     axes.set_ylim(max(rows.values()) + 0.6, -0.6)
-    axes.axhline(max(rows.values()) - 1.7, color=RULE, linewidth=1)
+    axes.axhline(max(rows.values()) - len(MEANS) + 0.3, color=RULE, linewidth=1)
     axes.grid(axis="x", color=RULE, linewidth=0.8)
     axes.tick_params(length=0)
     ends = ("← better", "worse →") if measure.better == "lower" else ("← worse", "better →")

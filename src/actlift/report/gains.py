@@ -81,12 +81,13 @@ def unlearnt(scores: Scores) -> set[Variant]:
 
     Nobody, where no baseline was scored.
     """
-    errors = scores.per_action("mpjpe")[MEAN_OVER_PEOPLE]
+    table = scores.per_action("mpjpe").T
+    errors = {variant: float(table[variant][MEAN_OVER_PEOPLE]) for variant in scores.variants}
     of_baselines = [error for variant, error in errors.items() if variant.arm in BASELINES]
     if not of_baselines:
         return set()
     least = min(of_baselines)
-    return {v for v, error in errors.items() if v.arm not in BASELINES and error >= least}
+    return {variant for variant, error in errors.items() if variant.arm not in BASELINES and error >= least}
 
 
 def controls_of(variant: Variant, arms: Mapping[str, About], known: Sequence[Variant]) -> list[Variant]:
@@ -106,7 +107,7 @@ def _gain(
     controls = controls_of(variant, arms, list(means))
     sign = 1 if METRICS[metric].better == "lower" else -1
     control = min(controls, key=lambda v: sign * means[v]) if controls else None
-    mine, theirs = by_person.loc[variant], by_person.loc[generalist]
+    mine, theirs = by_person.T[variant], by_person.T[generalist]
     return Gain(
         variant,
         metric,

@@ -203,13 +203,13 @@ def _folds_note(folds: Mapping[str, Any]) -> str:
 def _people_panel(scores: Scores, order: Sequence[tuple[Variant, bool]], arms: Mapping[str, About]) -> Panel:
     """Each person's error relative to the generalist's, smoothed where it was: arms that are no baselines."""
     smoothed = any(variant.smoothed for variant in scores.variants)
-    of_people = per_person(scores.by_smoothing()[smoothed], "mpjpe")
-    reference = of_people.loc[replace(GENERALIST, smoothed=smoothed)]
+    of_people = per_person(scores.by_smoothing()[smoothed], "mpjpe").T
+    reference = of_people[replace(GENERALIST, smoothed=smoothed)]
     rows = {
-        str(variant): 100 * (of_people.loc[replace(variant, smoothed=smoothed)] / reference - 1)
+        str(variant): 100 * (of_people[replace(variant, smoothed=smoothed)] / reference - 1)
         for variant, _ in order
         if variant != GENERALIST and variant.arm not in BASELINES
-        and replace(variant, smoothed=smoothed) in of_people.index
+        and replace(variant, smoothed=smoothed) in of_people
     }  # fmt: skip
     controls = {str(variant) for variant, _ in order if _is_control(variant, arms)}
     title = f"MPJPE relative to the generalist's{', both smoothed' if smoothed else ''}: a dot for every person"

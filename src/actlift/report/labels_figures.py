@@ -59,7 +59,7 @@ def _steps(studies: Sequence[LabeledStudy]) -> Drawing:
                 heading = f"{metric_name(metric)}, {where}, {network}{apart}"
                 draw = partial(_draw_steps, studies=own, lines=lines[network], metric=metric)
                 panels.append(Panel(heading, f"Differences by steps, {heading}", 5.2, 3.8, draw))
-    heading = f"Differences to {held_against(studies)} by optimizer steps, mean over actions"
+    heading = f"Differences to {held_against(studies)} by optimizer steps, mean over people"
     legend = tuple(dict.fromkeys(line for of_network in lines.values() for line in of_network.values()))
     return Drawing("steps", heading, tuple(panels), legend, 2)
 

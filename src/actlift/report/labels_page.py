@@ -1,7 +1,6 @@
 """What being told the action is worth, for readers: tables and figures as files, one page, and a few lines for a
 terminal, of a suite of --preset action-aware or of one study with labels (see :mod:`actlift.report.labels_results`)."""
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,18 +10,18 @@ from actlift.errors import MissingInputError
 from actlift.evaluation.metrics import METRICS
 from actlift.evaluation.scores import GENERALIST, Variant
 from actlift.report import figures
-from actlift.report.estimate import Estimate
+from actlift.report.estimate import THESE_PEOPLE, Estimate, doubt, reach_note
 from actlift.report.figures import Drawing
 from actlift.report.labels_figures import held_against, label_drawings, middle_of
 from actlift.report.labels_results import SHOWN, LabeledStudy, network_of
-from actlift.report.labels_tables import OUTCOMES, label_tables
+from actlift.report.labels_tables import OUTCOMES, gains, label_tables, of_actions, to_generalist
 from actlift.report.page import evidence, write_report
 from actlift.report.results import StudyResults, read_about
 from actlift.report.study_page import data_note, write_study_page
 from actlift.report.suite_page import drawing_entry, study_entry
 from actlift.report.table_files import Table, write_table
 from actlift.report.tables import MINUS, number
-from actlift.report.words import ERRORS, duration, metric_name, printed, variant_note
+from actlift.report.words import ERRORS, counted, duration, metric_name, printed, variant_note
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
 PRESET = "action-aware"
 WORSE = 1.0  # %: from which on an action is said to be worse
 STYLES = {-1: "better", 0: "undecided", 1: "worse"}
+Signs = Mapping[tuple[str, str, Variant], int]
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,11 +117,12 @@ def print_labels(console: "Console", report: LabelsReport) -> None:
     from rich.text import Text
 
     colors = {-1: "green", 0: "dim", 1: "red"}
+    signs = to_generalist(report.studies)
     for at in report.studies:
         grid = Grid(
             box=SIMPLE_HEAD,
             pad_edge=False,
-            title=f"{at.study.title}: mean over actions, to the generalist [95 %]; lower is better",
+            title=f"{at.study.title}: mean over people, to the generalist [95 %]; lower is better",
             title_justify="left",
             min_width=70,
         )
@@ -135,9 +136,11 @@ def print_labels(console: "Console", report: LabelsReport) -> None:
             for metric in ERRORS:
                 of = at.relative(metric, variant)
                 cells.append(number(at.error(metric, variant), METRICS[metric]))
-                cells.append("" if variant == GENERALIST else Text("\n".join(of.printed()), colors[of.sign]))
+                sign = signs.get((at.study.name, metric, variant), 0)
+                cells.append("" if variant == GENERALIST else Text("\n".join(of.printed()), colors[sign]))
             grid.add_row(*at.named(variant), *cells)
         console.print(grid)
+    console.print(_reach(report))
     console.print("Green: better than the generalist, red: worse, dim: undecided.\n")
     for line in (*(sentence["text"] for sentence in _sentences(report)), *_unfinished(report)):
         console.print(line)
@@ -145,7 +148,7 @@ def print_labels(console: "Console", report: LabelsReport) -> None:
 
 def _contents(report: LabelsReport, drawn: Sequence[Drawing]) -> dict[str, Any]:
     """Put what the template prints into words, every number of it."""
-    first = report.studies[0].study
+    first, signs = report.studies[0].study, to_generalist(report.studies)
     study, plan, about = first.about, first.about["plan"], report.about
     arms = {name: about for at in report.studies for name, about in at.study.arms.items()}
     networks = dict.fromkeys(replace(variant, label="") for variant in report.variants)
@@ -153,13 +156,14 @@ def _contents(report: LabelsReport, drawn: Sequence[Drawing]) -> dict[str, Any]:
     return {
         "title": "Does knowing the action help here?",
         "sentences": _sentences(report),
+        "reach": _reach(report),
         "against": held_against(report.studies),
         "unfinished": _unfinished(report),
         "data_note": data_note(study["provenance"]),
         "evidence": evidence(first.scores.of(GENERALIST), "mpjpe", [GENERALIST]),
         "networks": [{"name": str(of), "note": variant_note(of, arms, labeled=True)} for of in networks],
-        "glances": [_glance(report, metric) for metric in ERRORS] if len(report.studies) > 1 else [],
-        "labels": [_label_rows(at) for at in report.studies],
+        "glances": [_glance(report, metric, signs) for metric in ERRORS] if len(report.studies) > 1 else [],
+        "labels": [_label_rows(at, signs) for at in report.studies],
         "actions": _by_action(report),
         "drawings": {drawing.name: drawing_entry(drawing) for drawing in drawn},
         "mistakes": _entry(report.tables["mistakes"], report.middle.study.name),
@@ -202,42 +206,55 @@ def _contents(report: LabelsReport, drawn: Sequence[Drawing]) -> dict[str, Any]:
     }
 
 
+def _reach(report: LabelsReport) -> str:
+    """How far statements reach."""
+    seeds = min(len(at.study.scores.seeds(at.rival(at.usable))) for at in report.studies)
+    return reach_note(min(at.people for at in report.studies), seeds)
+
+
 def _sentences(report: LabelsReport) -> list[dict[str, Any]]:
     """The verdict: all studies in one sentence, then each in one."""
     count = len(report.studies)
-    signs = {metric: [at.gain(metric).sign for at in report.studies] for metric in ERRORS}
+    found = gains(report.studies)
+    signs = {metric: [found[at.study.name, metric] for at in report.studies] for metric in ERRORS}
     position = set(signs["mpjpe"])
+    few = not any(at.gain("mpjpe").of.known for at in report.studies)
     answer = "Yes" if position == {-1} else "In part" if -1 in position else "Undecided" if position == {0} else "No"
     parts = []
     for metric, of in signs.items():
         outcomes = [(words, of.count(sign)) for sign, words in OUTCOMES.items() if sign in of]
-        found = ", ".join(f"{words} at {n}" if count > 1 else words for words, n in outcomes)
-        parts.append(f"{ERRORS[metric]} {found}")
+        if few:
+            of = [at.gain(metric).direction for at in report.studies]
+            outcomes = [(f"{words} in these people", of.count(sign)) for sign, words in OUTCOMES.items() if sign in of]
+        told = ", ".join(f"{words} at {n}" if count > 1 else words for words, n in outcomes)
+        parts.append(f"{ERRORS[metric]} {told}")
     where = f", at {count} settings" if count > 1 else ""
     against = held_against(report.studies)
     first = f"A network that is told the action recognized in the 2D keypoints, against {against}{where}"
+    answer = f"Nobody can say of {counted(report.studies[0].people, 'person', 'people')}" if few else answer
     return [
         {"text": f"{answer}. {first}: {'; '.join(parts)}.", "sign": min(position) or max(position)},
-        *map(_sentence, report.studies),
+        *(_sentence(at, {metric: found[at.study.name, metric] for metric in ERRORS}) for at in report.studies),
         {"text": _otherwise(report), "sign": 0},
     ]
 
 
-def _sentence(at: LabeledStudy) -> dict[str, Any]:
+def _sentence(at: LabeledStudy, signs: Mapping[str, int]) -> dict[str, Any]:
     """What a user gets at one budget."""
     of = {metric: at.gain(metric) for metric in ERRORS}
     against = "" if at.rival(at.usable) == GENERALIST else f", against {at.rival(at.usable)}"
-    margins = [f"±{estimate.seed_margin:.1f}" for estimate in of.values() if not math.isnan(estimate.seed_margin)]
-    seeds = f"other seeds alone may move these by {' and '.join(margins)}" if margins else "one seed, others may differ"
-    effects = [
-        " ".join(filter(None, (metric_name(metric), *estimate.printed(), estimate.doubt and f"({estimate.doubt})")))
-        for metric, estimate in of.items()
-    ]
+    n = of["mpjpe"].of.seeds
+    seeds = counted(n, "seed") if n > 1 else "one seed, others may differ"
+    effects = []
+    for metric, estimate in of.items():
+        doubts = doubt(estimate, signs[metric]).removeprefix(THESE_PEOPLE)  # the interval's brackets say so
+        notes = "; ".join(filter(None, (doubts, doubts and estimate.needed)))
+        effects.append(" ".join(filter(None, (metric_name(metric), *estimate.printed(), notes and f"({notes})"))))
     worse = sum(estimate.effect > WORSE for estimate in at.actions.values())
     return {
         "text": f"{at.study.title} ({at.named(at.usable)[0]}{against}): {', '.join(effects)}; {seeds}. MPJPE is "
         f"more than {WORSE:.0f} % higher in {worse} of {len(at.actions)} actions.",
-        "sign": of["mpjpe"].sign,
+        "sign": signs["mpjpe"],
     }
 
 
@@ -256,7 +273,7 @@ def _otherwise(report: LabelsReport) -> str:
     return f"MPJPE against the generalist's, of “{network}” told something else, and of others: {'; '.join(parts)}."
 
 
-def _glance(report: LabelsReport, metric: str) -> dict[str, Any]:
+def _glance(report: LabelsReport, metric: str, signs: Signs) -> dict[str, Any]:
     """Rows networks and what they are told, columns studies: differences to the generalist."""
     rows = []
     for variant in report.variants:
@@ -265,7 +282,8 @@ def _glance(report: LabelsReport, metric: str) -> dict[str, Any]:
             if variant == GENERALIST:
                 cells.append(_plain_cell(number(at.error(metric, variant), METRICS[metric])))
             elif variant in at.variants:
-                cells.append(_effect_cell(at.relative(metric, variant), bold=variant == at.usable))
+                sign = signs[at.study.name, metric, variant]
+                cells.append(_effect_cell(at.relative(metric, variant), sign, bold=variant == at.usable))
             else:
                 cells.append(_plain_cell(""))
         named = next(at for at in report.studies if variant in at.variants).named(variant)
@@ -277,7 +295,7 @@ def _unfinished(report: LabelsReport) -> list[str]:
     return [f"Not finished, so not shown: {', '.join(report.missing)}."] if report.missing else []
 
 
-def _label_rows(at: LabeledStudy) -> dict[str, Any]:
+def _label_rows(at: LabeledStudy, signs: Signs) -> dict[str, Any]:
     """A study's table."""
     rows = []
     for variant in at.variants:
@@ -285,8 +303,8 @@ def _label_rows(at: LabeledStudy) -> dict[str, Any]:
         for metric in SHOWN:
             cells.append(_plain_cell(number(at.error(metric, variant), METRICS[metric]), bold=bold))
             if metric in ERRORS:
-                of = at.relative(metric, variant)
-                cells.append(_plain_cell("") if variant == GENERALIST else _effect_cell(of, bold=bold))
+                of, sign = at.relative(metric, variant), signs.get((at.study.name, metric, variant), 0)
+                cells.append(_plain_cell("") if variant == GENERALIST else _effect_cell(of, sign, bold=bold))
         rows.append((*at.named(variant), cells))
     return {"title": at.study.title, "groups": _grouped(rows)}
 
@@ -301,14 +319,18 @@ def _grouped(rows: Sequence[tuple[str, str, Any]]) -> dict[str, list[tuple[str, 
 
 def _by_action(report: LabelsReport) -> dict[str, Any]:
     """Rows actions, columns studies: the usable variant's difference to the generalist."""
-    found = [at.actions for at in report.studies]
-    rows = [{"name": action, "cells": [_effect_cell(of[action]) for of in found]} for action in found[0]]
+    found, signs = {at.study.name: at.actions for at in report.studies}, of_actions(report.studies)
+    first = next(iter(found.values()))
+    rows = [
+        {"name": action, "cells": [_effect_cell(of[action], signs[name, action]) for name, of in found.items()]}
+        for action in first
+    ]
     return {"head": [at.study.name for at in report.studies], "rows": rows}
 
 
-def _effect_cell(estimate: Estimate, *, bold: bool = False) -> dict[str, Any]:
+def _effect_cell(estimate: Estimate, sign: int, *, bold: bool = False) -> dict[str, Any]:
     effect, interval = estimate.printed()
-    return {"text": effect, "bold": bold, "interval": interval, "judged": STYLES[estimate.sign]}
+    return {"text": effect, "bold": bold, "interval": interval, "judged": STYLES[sign]}
 
 
 def _plain_cell(text: str, *, bold: bool = False) -> dict[str, Any]:

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from actlift.errors import MissingInputError
-from actlift.evaluation.scores import ALL_JOINTS, GENERALIST, MEAN_OVER_ACTIONS, BootstrapSamples, Scores, Variant
+from actlift.evaluation.scores import ALL_JOINTS, GENERALIST, MEAN_OVER_PEOPLE, Scores, Variant, Variations
 from actlift.files import read_json
 from actlift.report.estimate import Estimate, relative_error
 from actlift.report.results import StudyResults, variants_of_runs
@@ -42,7 +42,7 @@ class LabeledStudy:
         study: the study.
         variants: all that is shown: the generalist, every arm that takes labels under each of them, then those that
             take none.
-        samples, spreads: of the metrics that are shown.
+        samples: of the metrics that are shown.
         by_label: by network, MPJPE in mm, mean over seeds: rows the true actions, columns the actions told and
             "unknown".
         notes: by network, the labels.json of every seed.
@@ -50,8 +50,7 @@ class LabeledStudy:
 
     study: StudyResults
     variants: tuple[Variant, ...]
-    samples: Mapping[str, BootstrapSamples]
-    spreads: Mapping[str, pd.DataFrame]
+    samples: Mapping[str, Variations]
     by_label: Mapping[Variant, pd.DataFrame]
     notes: Mapping[Variant, Sequence[Mapping[str, Any]]]
 
@@ -80,21 +79,20 @@ class LabeledStudy:
         return cls(
             study,
             scores.variants,
-            {metric: scores.bootstrap(metric, scores.variants) for metric in SHOWN},
-            {metric: scores.seed_spread(metric) for metric in SHOWN},
+            {metric: scores.variations(metric, scores.variants) for metric in SHOWN},
             {network: _errors_by_label(of_network) for network, of_network in runs.items()},
             {network: [read_json(run / "labels.json") for run in of_network] for network, of_network in runs.items()},
         )
 
-    def error(self, metric: str, variant: Variant, column: str = MEAN_OVER_ACTIONS) -> float:
+    def error(self, metric: str, variant: Variant, column: str = MEAN_OVER_PEOPLE) -> float:
         """The mean over seeds, in the metric's unit."""
         return float(self.samples[metric].averages[variant][column].iloc[0])
 
     def relative(
-        self, metric: str, variant: Variant, column: str = MEAN_OVER_ACTIONS, against: Variant = GENERALIST
+        self, metric: str, variant: Variant, column: str = MEAN_OVER_PEOPLE, against: Variant = GENERALIST
     ) -> Estimate:
         """By how many % the variant's error is above another's."""
-        return relative_error(self.samples[metric], self.spreads[metric], variant, column, against)
+        return relative_error(self.samples[metric], variant, column, against)
 
     def rival(self, variant: Variant) -> Variant:
         """The unconditioned variant that another is held against, trained alike; the generalist where there is none."""
@@ -102,9 +100,14 @@ class LabeledStudy:
         alike = Variant(about.against, mixture=variant.mixture and about.mixtures_alike)
         return alike if alike in self.variants else GENERALIST
 
-    def gain(self, metric: str, column: str = MEAN_OVER_ACTIONS) -> Estimate:
+    def gain(self, metric: str, column: str = MEAN_OVER_PEOPLE) -> Estimate:
         """By how many % the usable variant's error is above its rival's."""
         return self.relative(metric, self.usable, column, self.rival(self.usable))
+
+    @property
+    def people(self) -> int:
+        """How many were tested."""
+        return int(self.samples["mpjpe"].people[MEAN_OVER_PEOPLE])
 
     @property
     def usable(self) -> Variant:

@@ -1,6 +1,7 @@
 """One HTML file that tells a stranger what a study found, how sure that is, and how to do it again."""
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,16 +12,16 @@ import pandas as pd
 from actlift.evaluation.metrics import METRICS, Metric, mpjpe
 from actlift.evaluation.scores import (
     GENERALIST,
-    MEAN_OVER_ACTIONS,
-    MEAN_OVER_FRAMES,
+    MEAN_OVER_PEOPLE,
+    MEANS,
     Scores,
     Variant,
-    seed_margin,
     whole_clips,
 )
 from actlift.files import render
 from actlift.geometry.skeleton import Skeleton
 from actlift.report import figures, tables
+from actlift.report.estimate import Estimate, decided, difference, doubt, reach_note
 from actlift.report.results import is_experts
 from actlift.report.words import counted, duration, printed, tail, variant_note
 from actlift.study.about import About
@@ -63,7 +64,7 @@ class ReportContext:
 
 @dataclass(frozen=True)
 class Verdict:
-    """A sentence on one metric, and whether it decides which variant is best."""
+    """A sentence on one metric, and whether it decides, for people in general, which variant is best."""
 
     text: str
     decided: bool
@@ -90,49 +91,106 @@ def write_report(path: Path, template: str, contents: Mapping[str, Any]) -> None
     render(path, Path(__file__).with_name(template), {**themes, **contents})
 
 
-def verdict(scores: Scores, metric: str, what: str, *, reference: Variant = GENERALIST) -> Verdict:
-    """Say in one plain sentence which variant has the best mean over actions, by how much, and how sure that is.
+@dataclass(frozen=True, eq=False)
+class Comparisons:
+    """All comparisons of one error that verdicts speak of: (variant, rival) -> variant minus rival, mean over people.
 
-    The best one is set against the reference (the reference, where it is itself the best, against the next best). It is
-    decided only where the interval over clips excludes zero and, with several seeds each, the difference also exceeds
-    what seeds explain (two-sided t test at 5 %). `what` begins the sentence: "Position (MPJPE)".
+    means: of the variants, the best first. signs: what is sure (:func:`decided`).
     """
-    measure = METRICS[metric]
-    column = tables.arms_table(scores, metric, reference=reference)[MEAN_OVER_ACTIONS]
-    means: dict[Any, float] = column.sort_values(ascending=measure.better == "lower").to_dict()
-    ranked = list(means)
-    best = ranked[0]
-    if len(ranked) == 1:
-        return Verdict(
-            f"{what}: {_quoted(best)} has {_amount(means[best], measure)}, and nothing to compare with.", False
+
+    measure: Metric
+    means: Mapping[Variant, float]
+    estimates: Mapping[tuple[Variant, Variant], Estimate]
+    signs: Mapping[tuple[Variant, Variant], int]
+
+
+def verdicts(
+    scores: Scores, arms: Mapping[str, About], headlines: Mapping[str, str], *, reference: Variant = GENERALIST
+) -> list[Verdict]:
+    """Say in plain words, for each error, which variant is best in the mean over people, by how much, and how sure.
+
+    The best one is set against the reference (the reference, where it is itself the best, against the next best) and
+    against its controls. What is decided stays so once corrected (Holm) for all comparisons with the reference and with
+    controls, in all of these errors.
+
+    Args:
+        arms: what the study says of its arms, by name.
+        headlines: by metric, the words that a verdict begins with: "Position (MPJPE)".
+    """
+    estimates: dict[tuple[str, Variant, Variant], Estimate] = {}
+    means: dict[str, dict[Variant, float]] = {}
+    for metric in headlines:
+        column = tables.arms_table(scores, metric, reference=reference)[MEAN_OVER_PEOPLE]
+        ranked = column.sort_values(ascending=METRICS[metric].better == "lower", kind="stable")
+        means[metric] = dict(zip(ranked.index, ranked.to_list(), strict=True))
+        samples = scores.variations(metric, list(ranked.index))
+        for variant in means[metric]:
+            for rival in (reference, *_controls(variant, arms, means[metric])):
+                if rival != variant:
+                    estimates[metric, variant, rival] = difference(samples, variant, rival)
+    signs = decided(estimates)
+    found = []
+    for metric, what in headlines.items():
+        own = {key[1:]: estimate for key, estimate in estimates.items() if key[0] == metric}
+        sure = {pair: signs[metric, *pair] for pair in own}
+        found.append(_verdict(what, Comparisons(METRICS[metric], means[metric], own, sure), reference))
+    return found
+
+
+def _verdict(what: str, of: Comparisons, reference: Variant) -> Verdict:
+    best, *others = of.means
+    amount = _amount(of.means[best], of.measure)
+    if not others:
+        return Verdict(f"{what}: {_quoted(best)} has {amount}, and nothing to compare with.", False)
+    rival = others[0] if best == reference else reference
+    pair = (rival, best) if best == reference else (best, rival)
+    estimate, sign = of.estimates[pair], of.signs[pair]
+    way = "below" if of.measure.better == "lower" else "above"
+    gap = f"{_size(estimate.effect, of.measure)} ({100 * abs(estimate.effect) / of.means[rival]:.1f} %)"
+    lead = f"{_quoted(best)} is best with {amount}, {gap} {way} {_quoted(rival)}"
+    trained = "; trained with one seed, another may differ" if estimate.of.seeds == 1 else ""
+    if math.isnan(estimate.low):
+        people = counted(estimate.of.people or 0, "person", "people")
+        text = f"these people only. {lead}, in {people}: too few for people in general{trained}"
+    elif sign:
+        near, far = sorted((estimate.low, estimate.high), key=abs)
+        text = f"{lead} (95 % interval {_size(near, of.measure)} to {_size(far, of.measure)} {way}{trained})"
+    else:
+        ends = f"{tables.signed(estimate.low, of.measure)} to {tables.signed(estimate.high, of.measure)}"
+        notes = [f"95 % interval {ends} {of.measure.unit}{trained}", estimate.needed]
+        text = f"undecided. {lead}, which may be chance ({'; '.join(filter(None, notes))})"
+    beside = [_beside(of, best, control) for variant, control in of.estimates if variant == best and control != rival]
+    return Verdict(f"{what}: {'; '.join([text, *beside])}.", bool(sign))
+
+
+def _beside(of: Comparisons, best: Variant, control: Variant) -> str:
+    """What the best variant is against a control of its own."""
+    estimate = of.estimates[best, control]
+    words = f"{'below' if estimate.effect < 0 else 'above'} its control {_quoted(control)} by"
+    doubts = doubt(estimate, of.signs[best, control])
+    return f"{words} {_size(estimate.effect, of.measure)}{doubts and f' ({doubts})'}"
+
+
+def _controls(variant: Variant, arms: Mapping[str, About], known: Iterable[Variant]) -> list[Variant]:
+    """The controls of a variant among those known: of its kind and matching, without its knowledge."""
+    about = arms.get(variant.arm)
+    if about is None or about.control or not about.partition:
+        return []
+
+    def alike(other: Variant) -> bool:
+        of = arms.get(other.arm)
+        return (
+            of is not None
+            and of.control
+            and (of.per_part, of.against, other.matching, other.mixture)
+            == (about.per_part, about.against, variant.matching, variant.mixture)
         )
-    rival = ranked[1] if best == reference else reference
-    row = scores.compare(metric, best, rival).T[MEAN_OVER_ACTIONS]
-    gap = abs(row["difference"])
 
-    def size(difference: float) -> str:
-        return f"{tables.signed(abs(difference), measure)[1:]}\N{NO-BREAK SPACE}{measure.unit}"
+    return [other for other in known if alike(other)]
 
-    way = "below" if measure.better == "lower" else "above"
-    lead = (
-        f"{_quoted(best)} is best with {_amount(means[best], measure)}, {size(gap)} "
-        f"({100 * gap / means[rival]:.1f} %) {way} {_quoted(rival)}"
-    )
-    if np.isnan(row["low"]):
-        return Verdict(f"{what}: undecided. {lead}, but with one clip per action there is no interval.", False)
-    if row["low"] <= 0 <= row["high"]:
-        ends = f"{tables.signed(row['low'], measure)} to {tables.signed(row['high'], measure)} {measure.unit}"
-        return Verdict(f"{what}: undecided. {lead}, which may be chance (95 % interval {ends}).", False)
 
-    near, far = sorted((row["low"], row["high"]), key=abs)
-    ends = f"95 % interval {size(near)} to {size(far)} {way}"
-    spread = scores.seed_spread(metric).loc[[best, rival]]
-    margin = seed_margin(spread[MEAN_OVER_ACTIONS], spread["seeds"])
-    if np.isnan(margin):
-        return Verdict(f"{what}: {lead} ({ends}; trained with one seed, another may differ).", True)
-    if gap < margin:
-        return Verdict(f"{what}: undecided. {lead} ({ends}), but training with other seeds may undo it.", False)
-    return Verdict(f"{what}: {lead} ({ends}).", True)
+def _size(effect: float, measure: Metric) -> str:
+    return f"{tables.signed(abs(effect), measure)[1:]}\N{NO-BREAK SPACE}{measure.unit}"
 
 
 def _contents(context: ReportContext) -> dict[str, Any]:
@@ -145,7 +203,9 @@ def _contents(context: ReportContext) -> dict[str, Any]:
     sections = [_metric_section(scores, metric, reference) for metric in order]
     return {
         "title": context.title,
-        "verdicts": [verdict(scores, m, what, reference=reference) for m, what in HEADLINES.items() if m in order],
+        "verdicts": verdicts(
+            scores, context.arms, {m: what for m, what in HEADLINES.items() if m in order}, reference=reference
+        ),
         "data_note": context.data_note,
         "labels_page": context.labels_page,
         "cost": _cost(context.runs, variants),
@@ -157,7 +217,7 @@ def _contents(context: ReportContext) -> dict[str, Any]:
         "examples": [_example(example, context.skeleton) for example in context.examples],
         "study": [(key.replace("_", " "), printed(value)) for key, value in context.study.items()],
         "runs": [{**run, "steps": f"{run['steps']:,}", "duration": duration(run["seconds"])} for run in context.runs],
-        "means": (MEAN_OVER_ACTIONS, MEAN_OVER_FRAMES),
+        "means": MEANS,
     }
 
 
@@ -200,15 +260,15 @@ def _metric_section(scores: Scores, metric: str, reference: Variant) -> dict[str
         "unit": measure.unit,
         "better": measure.better,
         "main": main,
-        "rows": rows[:-2],
-        "means": rows[-2:],
+        "rows": rows[: -len(MEANS)],
+        "means": rows[-len(MEANS) :],
         "dots": Markup(figures.error_dots(table, metric)) if main else "",
         "differences": Markup(figures.difference_bars(table, compared, metric)) if main and compared else "",
     }
 
 
 def evidence(scores: Scores, metric: str, variants: Sequence[Variant]) -> dict[str, Any]:
-    """Tell how much data and how many seeds stand behind the numbers, and how far seeds spread."""
+    """Tell how much data and how many seeds stand behind the numbers, how far they reach, and how far seeds spread."""
     rows = scores.table[scores.table["metric"] == metric]
     spread = scores.seed_spread(metric)
     seeds = sorted({int(n) for n in spread["seeds"]})
@@ -216,6 +276,7 @@ def evidence(scores: Scores, metric: str, variants: Sequence[Variant]) -> dict[s
         "clips": counted(whole_clips(rows["clip"]).nunique(), "test clip"),
         "actions": counted(rows["action"].nunique(), "action"),
         "people": counted(rows["subject"].nunique(), "person", "people"),
+        "reach": reach_note(rows["subject"].nunique(), seeds[0]),
         "cameras": counted(rows["camera"].nunique(), "camera"),
         "metric": METRICS[metric].title,
         "unit": METRICS[metric].unit,
@@ -223,7 +284,7 @@ def evidence(scores: Scores, metric: str, variants: Sequence[Variant]) -> dict[s
         "of_arms": [
             {
                 "seeds": counted(int(of["seeds"]), "seed"),
-                "spread": "" if of["seeds"] < 2 else f"{of[MEAN_OVER_ACTIONS]:.2f}",
+                "spread": "" if of["seeds"] < 2 else f"{of[MEAN_OVER_PEOPLE]:.2f}",
             }
             for of in map(spread.T.__getitem__, variants)
         ],

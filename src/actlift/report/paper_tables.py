@@ -12,10 +12,16 @@ import numpy as np
 import pandas as pd
 
 from actlift.evaluation.metrics import METRICS
-from actlift.evaluation.scores import GENERALIST, MEAN_OVER_ACTIONS, MEAN_OVER_FRAMES, Variant
+from actlift.evaluation.scores import (
+    GENERALIST,
+    MEAN_OVER_ACTIONS,
+    MEAN_OVER_FRAMES,
+    MEAN_OVER_PEOPLE,
+    Variant,
+)
 from actlift.files import read_json
 from actlift.report.audit import PAPER
-from actlift.report.estimate import relative_error
+from actlift.report.estimate import THESE_PEOPLE, decided, relative_error
 from actlift.report.results import ALL, ONE, StudyResults, Suite, is_experts, is_main
 from actlift.report.table_files import Table
 from actlift.report.tables import arms_table, decimals
@@ -25,6 +31,7 @@ from actlift.training.budget import regulated_error, time_precision_rate
 PAPER_TABLES = {"mpjpe": "table1", "p_mpjpe": "table1_p", "n_mpjpe": "table1_n", "mpjve": "table2"}
 MODEL, UNDECIDED = "model", "undecided"
 SHARES = (0.5, 1.0)  # of the budget, at which Table III has costs
+KEYS = 5  # columns that name a study in a row
 
 
 def suite_tables(suite: Suite) -> dict[str, Table]:
@@ -55,7 +62,8 @@ def errors_table(suite: Suite, metric: str) -> Table:
         PAPER_TABLES[metric],
         f"{number}: {measure.title}, {measure.unit}",
         f"Lower is better. Bold: a model better than its setting's generalist, and the generalist where none is. "
-        f"“{MEAN_OVER_ACTIONS}” weighs every action alike, “{MEAN_OVER_FRAMES}” every frame.",
+        f"“{MEAN_OVER_ACTIONS}” weighs every action alike, “{MEAN_OVER_FRAMES}” every frame, “{MEAN_OVER_PEOPLE}” "
+        "every person.",
         frame,
         labels,
         dict.fromkeys(frame.columns[labels:], decimals(measure)),
@@ -63,20 +71,20 @@ def errors_table(suite: Suite, metric: str) -> Table:
     )
 
 
-def differences_table(suite: Suite) -> Table:
-    """Every variant's difference to the generalist in % of the generalist's mean over actions, with its 95 % interval.
+def differences(suite: Suite) -> pd.DataFrame:
+    """Every variant's difference to the generalist in % of the generalist's mean over people.
 
-    Decided is a difference whose interval over clips leaves out 0 and that exceeds what seeds explain (two-sided t test
-    at 5 %, where there are several).
+    A row for each study, metric and variant: `estimate`, its numbers, and `better`: a variant where that is sure for
+    people in general once corrected for all of these rows (Holm), else "undecided" or "these people only".
     """
     rows = []
     for study in suite.studies:
         for metric in (m for m in ERRORS if m in study.scores.metrics):
             variants = list(arms_table(study.scores, metric).index)
-            samples, spread = study.scores.bootstrap(metric, variants), study.scores.seed_spread(metric)
-            mean = {variant: averages.loc[0, MEAN_OVER_ACTIONS] for variant, averages in samples.averages.items()}
+            samples = study.scores.variations(metric, variants)
+            mean = {variant: averages.loc["data", MEAN_OVER_PEOPLE] for variant, averages in samples.averages.items()}
             for variant in variants[1:]:
-                relative = relative_error(samples, spread, variant)
+                relative = relative_error(samples, variant)
                 rows.append(
                     {
                         **_key_columns(study),
@@ -87,16 +95,27 @@ def differences_table(suite: Suite) -> Table:
                         "difference, %": relative.effect,
                         "low": relative.low,
                         "high": relative.high,
-                        "seeds": int(spread.loc[[variant, GENERALIST], "seeds"].min()),
-                        "better": {-1: variant, 0: UNDECIDED, 1: GENERALIST}[relative.sign],
+                        "people": relative.of.people,
+                        "seeds": relative.of.seeds,
+                        "estimate": relative,
                     }
                 )
-    frame = _joined([pd.DataFrame(rows)])
+    signs = decided({place: row["estimate"] for place, row in enumerate(rows)})
+    for place, row in enumerate(rows):
+        unsure = UNDECIDED if row["estimate"].of.known else THESE_PEOPLE
+        row["better"] = {-1: row[MODEL], 0: unsure, 1: GENERALIST}[signs[place]]
+    return _joined([pd.DataFrame(rows)])
+
+
+def differences_table(suite: Suite) -> Table:
+    """Every variant's difference to the generalist, with its 95 % interval (see `differences`)."""
+    frame = differences(suite).drop(columns="estimate", errors="ignore")
     return Table(
         "differences",
-        "Differences to the generalist, mean over actions",
-        "Below 0 the model is better than the generalist. Low and high: 95 % paired bootstrap interval over clips. "
-        "Undecided: 0 is inside, or training with other seeds may undo it. MPJPE in mm, MPJVE in mm/frame.",
+        "Differences to the generalist, mean over people",
+        "Below 0 the model is better than the generalist. Low and high: 95 % interval, Student's over people and "
+        "seeds. Better: what is sure for people in general once corrected for all rows (Holm). MPJPE in mm, MPJVE in "
+        "mm/frame.",
         frame,
         _labels(frame, "metric"),
         {"error": 2, "generalist's": 2},
@@ -341,7 +360,7 @@ def printed_table(number: str) -> Table:
 
 def _key_columns(study: StudyResults) -> dict[str, Any]:
     """What names a study in a row."""
-    return {
+    return {  # KEYS of them
         "setting": study.name,
         "receptive field": study.receptive_field,
         "generalist's epochs": study.about["plan"]["epochs"],
@@ -356,7 +375,10 @@ def _placed(study: StudyResults, table: pd.DataFrame) -> pd.DataFrame:
 
 def _joined(parts: list[pd.DataFrame]) -> pd.DataFrame:
     """One below the other, without the columns that name nothing."""
-    return pd.concat(parts, ignore_index=True).dropna(axis="columns", how="all") if parts else pd.DataFrame()
+    if not parts:
+        return pd.DataFrame()
+    frame = pd.concat(parts, ignore_index=True)
+    return frame.drop(columns=[name for name in frame.columns[:KEYS] if frame[name].isna().all()])
 
 
 def _labels(frame: pd.DataFrame, last: str = MODEL) -> int:

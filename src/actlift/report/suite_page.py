@@ -1,6 +1,5 @@
 """What a suite found, for readers: tables and figures as files, verdicts, one page, and a few lines for a terminal."""
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
@@ -15,10 +14,10 @@ from actlift.evaluation.metrics import METRICS
 from actlift.evaluation.scores import GENERALIST, Variant
 from actlift.report import figures
 from actlift.report.claims import Verdict, print_verdicts, verdicts, write_verdicts
-from actlift.report.estimate import UNKNOWN, Estimate
+from actlift.report.estimate import THESE_PEOPLE, UNKNOWN, reach_note
 from actlift.report.figures import Drawing, Panel
 from actlift.report.page import arm_entry, evidence, write_report
-from actlift.report.paper_tables import MODEL, UNDECIDED, curve_points, printed_table, suite_tables
+from actlift.report.paper_tables import MODEL, UNDECIDED, curve_points, differences, printed_table, suite_tables
 from actlift.report.results import CONTROL, EXPERTS, StudyResults, Suite, is_experts, is_main
 from actlift.report.study_page import data_note, write_study_page
 from actlift.report.table_files import Table, write_table
@@ -103,12 +102,13 @@ def print_suite(console: "Console", report: SuiteReport) -> None:
     from rich.table import Table as Grid
     from rich.text import Text
 
-    frame = report.tables["differences"].frame
+    suite = report.suite
+    frame = differences(suite)
     for metric in ERRORS:
         grid = Grid(
             box=SIMPLE_HEAD,
             pad_edge=False,
-            title=f"{_error(metric)}, {METRICS[metric].unit}, mean over actions; lower is better",
+            title=f"{_error(metric)}, {METRICS[metric].unit}, mean over people; lower is better",
             title_justify="left",
             min_width=70,
         )
@@ -125,6 +125,7 @@ def print_suite(console: "Console", report: SuiteReport) -> None:
             grid.add_section()
         console.print(grid)
     console.print("Green: better than the generalist, red: worse, dim: undecided. Experts are told the true action.")
+    console.print(_reach(suite))
     print_verdicts(console, report.verdicts)
 
 
@@ -137,9 +138,11 @@ def verdicts_table(found: Sequence[Verdict]) -> Table:
             "budget matching": verdict.budget,
             "where": "; ".join(filter(None, (verdict.where, verdict.caveat))),
             "status": verdict.status,
-            "effect": verdict.effect,
-            "low": verdict.low,
-            "high": verdict.high,
+            "for whom": verdict.whom,
+            "effect": verdict.estimate.effect,
+            "low": verdict.estimate.low,
+            "high": verdict.estimate.high,
+            "p, corrected": verdict.adjusted,
             "unit": verdict.unit,
             "control": verdict.control.effect if verdict.control else np.nan,
             "control low": verdict.control.low if verdict.control else np.nan,
@@ -151,22 +154,23 @@ def verdicts_table(found: Sequence[Verdict]) -> Table:
     return Table(
         "verdicts",
         "The paper's claims",
-        "Effects are experts against the generalist, with 95 % intervals; the control is the same of experts for "
-        "random parts of the data. How each was decided is in verdicts.json.",
+        "Effects are experts against the generalist, with 95 % intervals; p-values are corrected for all verdicts "
+        "(Holm); the control is the same of experts for random parts of the data. How each was decided is in "
+        "verdicts.json.",
         pd.DataFrame(rows),
-        5,
-        dict.fromkeys(("effect", "low", "high", "control", "control low", "control high"), 2),
+        6,
+        {**dict.fromkeys(("effect", "low", "high", "control", "control low", "control high"), 2), "p, corrected": 3},
     )
 
 
-def drawings(suite: Suite, differences: Table) -> list[Drawing]:
+def drawings(suite: Suite, table: Table) -> list[Drawing]:
     """Draw figures 4 to 6 of the paper and, by number of training frames, where experts cross the generalist."""
     places = {variant: place for place, variant in enumerate(_variants(suite))}
     shown = [variant for variant in places if is_main(variant)]
     legend = tuple((str(variant), places[variant], False) for variant in shown)
     made = []
     if suite.preset == "action-oriented":
-        made.append(_crossing(differences.frame))
+        made.append(_crossing(table.frame))
     for name, metric in (("figure4", "mpjpe"), ("figure5", "mpjve")):
         panels = tuple(
             figures.error_panel(arms_table(study.scores, metric).loc[shown], metric, study.title, places)
@@ -214,7 +218,7 @@ def _crossing(frame: pd.DataFrame) -> Drawing:
         "crossing",
         "Where experts cross the generalist: differences by number of training frames",
         tuple(
-            figures.crossing_panel(points[frame["metric"] == metric], f"{metric}, mean over actions")
+            figures.crossing_panel(points[frame["metric"] == metric], f"{metric}, mean over people")
             for metric in map(metric_name, ERRORS)
         ),
         tuple(legend),
@@ -231,19 +235,20 @@ def _contents(report: SuiteReport, drawn: Sequence[Drawing]) -> dict[str, Any]:
     first = suite.studies[0]
     plan, variants = first.about["plan"], _variants(suite)
     arms = {name: about for study in suite.studies for name, about in study.arms.items()}
-    differences = tables["differences"].frame
+    found = differences(suite)
     tested = [verdict for verdict in report.verdicts if verdict.status != "not tested"]
     return {
         "title": f"One network for all actions, or one for each? ({suite.preset})",
         "preset": suite.preset,
-        "sentences": _sentences(suite, differences),
-        "still": _still(differences),
+        "sentences": _sentences(suite, found),
+        "reach": _reach(suite),
+        "still": _still(found),
         "claims": [list(rows) for _, rows in groupby(map(_row, tested), itemgetter("claim"))],
         "untested": _untested([verdict for verdict in report.verdicts if verdict not in tested]),
         "data_note": data_note(first.about["provenance"]),
         "evidence": evidence(first.scores, "mpjpe", variants),
         "arms": [arm_entry(variant, arms, place) for place, variant in enumerate(variants)],
-        "glances": [_glance(suite, differences, metric, variants[1:]) for metric in ERRORS],
+        "glances": [_glance(suite, found, metric, variants[1:]) for metric in ERRORS],
         "drawings": {drawing.name: drawing_entry(drawing) for drawing in drawn},
         "tables": {name: _table(suite, table) for name, table in tables.items()},
         "printed": [_table(suite, printed_table(number)) for number in ("I", "II")],
@@ -273,10 +278,10 @@ def _contents(report: SuiteReport, drawn: Sequence[Drawing]) -> dict[str, Any]:
     }
 
 
-def _sentences(suite: Suite, differences: pd.DataFrame) -> list[dict[str, Any]]:
+def _sentences(suite: Suite, found: pd.DataFrame) -> list[dict[str, Any]]:
     """Say which arm has the lower error, at each study: one sentence for each error and matching of budgets."""
     sentences = []
-    own = differences[differences[MODEL].map(is_experts)]
+    own = found[found[MODEL].map(is_experts)]
     for metric in ERRORS:
         of_metric = own[own["metric"] == metric.upper()]
         for experts in of_metric[MODEL].unique():
@@ -286,6 +291,7 @@ def _sentences(suite: Suite, differences: pd.DataFrame) -> list[dict[str, Any]]:
                 (GENERALIST, "the generalist is better"),
                 (experts, "experts are better"),
                 (UNDECIDED, "undecided"),
+                (THESE_PEOPLE, "seen in these people only"),
             ):
                 where = [row for row in rows if row["better"] == better]
                 if not where:
@@ -297,13 +303,13 @@ def _sentences(suite: Suite, differences: pd.DataFrame) -> list[dict[str, Any]]:
                     at = f"at {' and '.join(_where(suite, row) for row in where)}"
                 parts.append(f"{words} {at}")
             text = f"{_error(metric)}, {EXPERTS_MATCHED[experts.matching]}: {'; '.join(parts)}."
-            sentences.append({"text": text, "decided": any(row["better"] != UNDECIDED for row in rows)})
+            sentences.append({"text": text, "decided": any(row["better"] in (GENERALIST, experts) for row in rows)})
     return sentences
 
 
-def _still(differences: pd.DataFrame) -> bool:
+def _still(found: pd.DataFrame) -> bool:
     """Whether an arm is better in velocity while its position error is half as large again as the generalist's."""
-    rows = differences.to_dict("records")
+    rows = found.to_dict("records")
     better = {(row["setting"], row[MODEL]) for row in rows if row["metric"] == "MPJVE" and row["better"] == row[MODEL]}
     off = {(row["setting"], row[MODEL]) for row in rows if row["metric"] == "MPJPE" and row["difference, %"] > STILL}
     return bool(better & off)
@@ -316,17 +322,21 @@ def _where(suite: Suite, row: Mapping[Any, Any]) -> str:
     return f"{at} (experts {_percent(row)})"
 
 
-def _estimate(row: Mapping[Any, Any]) -> Estimate:
-    return Estimate(row["difference, %"], row["low"], row["high"], math.nan)
+def _reach(suite: Suite) -> str:
+    """How far statements on a suite reach."""
+    people, seeds = (min(study.scores.table[of].nunique() for study in suite.studies) for of in ("subject", "seed"))
+    return reach_note(people, seeds)
 
 
 def _percent(row: Mapping[Any, Any]) -> str:
     """ "+6.1 % [+5.1, +7.2]"."""
-    return " ".join(_estimate(row).printed())
+    return " ".join(row["estimate"].printed())
 
 
 def _judged(row: Mapping[Any, Any]) -> str:
-    return "undecided" if row["better"] == UNDECIDED else "worse" if row["better"] == GENERALIST else "better"
+    if row["better"] in (UNDECIDED, THESE_PEOPLE):
+        return "undecided"
+    return "worse" if row["better"] == GENERALIST else "better"
 
 
 def _row(verdict: Verdict) -> dict[str, Any]:
@@ -338,6 +348,8 @@ def _row(verdict: Verdict) -> dict[str, Any]:
         "where": verdict.where,
         "caveat": verdict.caveat,
         "status": verdict.status,
+        "style": {"green": "supported", "red": "contradicted"}.get(verdict.style, ""),
+        "whom": verdict.whom,
         "effects": [of.printed(verdict.unit) for of in (verdict.estimate, verdict.control or UNKNOWN)],
         "sentence": verdict.sentence,
         "definition": verdict.definition,
@@ -353,15 +365,15 @@ def _untested(found: Sequence[Verdict]) -> dict[str, list[str]]:
     return claims
 
 
-def _glance(suite: Suite, differences: pd.DataFrame, metric: str, variants: Sequence[Variant]) -> dict[str, Any]:
+def _glance(suite: Suite, found: pd.DataFrame, metric: str, variants: Sequence[Variant]) -> dict[str, Any]:
     """Rows studies, columns variants: differences to the generalist."""
     rows = []
     for study in suite.studies:
-        part = differences[(differences["setting"] == study.name) & (differences["metric"] == metric.upper())]
+        part = found[(found["setting"] == study.name) & (found["metric"] == metric.upper())]
         by = {row[MODEL]: row for row in part.to_dict("records")}
         cells = []
         for row in map(by.get, variants):
-            effect, interval = _estimate(row).printed() if row else ("", "")
+            effect, interval = row["estimate"].printed() if row else ("", "")
             cells.append({"effect": effect, "interval": interval, "judged": _judged(row)} if row else None)
         reference = next(iter(by.values()))["generalist's"] if by else np.nan
         rows.append({"name": study.title, "reference": f"{reference:.{1 + (metric == 'mpjve')}f}", "cells": cells})

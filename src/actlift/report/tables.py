@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from actlift.evaluation.intervals import LEVEL, MIN_PEOPLE, holm
 from actlift.evaluation.metrics import METRICS, Metric
-from actlift.evaluation.scores import GENERALIST, MEAN_OVER_ACTIONS, MEAN_OVER_FRAMES, Scores, Variant, whole_clips
-from actlift.report.words import tail
+from actlift.evaluation.scores import GENERALIST, MEAN_OVER_PEOPLE, MEANS, Scores, Variant, whole_clips
+from actlift.report.words import counted, tail
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -17,7 +18,7 @@ MINUS = "\N{MINUS SIGN}"
 
 
 def arms_table(scores: Scores, metric: str, *, reference: Variant = GENERALIST) -> pd.DataFrame:
-    """Give rows variants, the reference first; columns actions, then the two means; reported units.
+    """Give rows variants, the reference first; columns actions, then the three means; reported units.
 
     Raises InputError if the metric or the reference is not among the scores.
     """
@@ -27,10 +28,21 @@ def arms_table(scores: Scores, metric: str, *, reference: Variant = GENERALIST) 
 
 
 def comparisons(scores: Scores, metric: str, *, reference: Variant = GENERALIST) -> dict[Variant, pd.DataFrame]:
-    """Compare every other variant with the reference (`Scores.compare`), in the order of `arms_table`."""
+    """Compare every other variant with the reference (`Variations.compare`), in the order of `arms_table`.
+
+    p-values are corrected (Holm) for their number: those of single actions for all actions of all variants, those of
+    the mean over people for all variants.
+    """
     variants = list(arms_table(scores, metric, reference=reference).index)
-    samples = scores.bootstrap(metric, variants)
-    return {variant: samples.compare(variant, reference) for variant in variants[1:]}
+    samples = scores.variations(metric, variants)
+    found = {variant: samples.compare(variant, reference) for variant in variants[1:]}
+    if found:
+        p = pd.concat(found, axis="columns").xs("p", axis="columns", level=1)
+        of_people = p.index == MEAN_OVER_PEOPLE
+        for family in (of_people, ~of_people):
+            p[family] = holm(p[family].to_numpy().ravel()).reshape(-1, len(found))
+        found = {variant: table.assign(p=p[variant]) for variant, table in found.items()}
+    return found
 
 
 def best_cells(table: pd.DataFrame, measure: Metric) -> pd.DataFrame:
@@ -59,32 +71,32 @@ def signed(value: float, measure: Metric) -> str:
 
 
 def interval(row: pd.Series, measure: Metric) -> str:
-    """Print the interval of a row of `Scores.compare`: "[−2.9, −1.3]"."""
+    """Print the interval of a row of `Scores.compare`, "[−2.9, −1.3]"; the papers' two means have none."""
     if np.isnan(row["low"]):
-        return "[no interval]"
+        return "(these people only)" if row["people"] else ""
     return f"[{signed(row['low'], measure)}, {signed(row['high'], measure)}]"
 
 
 def judgment(row: pd.Series, measure: Metric) -> str:
-    """Tell what a row of `Scores.compare` says: "better", "worse", or "undecided" where 0 is in the interval."""
-    if np.isnan(row["low"]) or row["low"] <= 0 <= row["high"]:
+    """Tell what a row of `Scores.compare` or `comparisons` says: "better", "worse", or else "undecided"."""
+    if not row["p"] <= LEVEL:
         return "undecided"
     return "better" if (row["difference"] < 0) == (measure.better == "lower") else "worse"
 
 
 def clips_per_action(scores: Scores, metric: str) -> pd.Series:
-    """Count the clips that each action, and all of them together (under both means), are scored on."""
+    """Count the clips that each action, and all of them together (under every mean), are scored on."""
     rows = scores.table[scores.table["metric"] == metric]
     counts = whole_clips(rows["clip"]).groupby(rows["action"]).nunique()
     total = int(counts.sum())
-    return pd.concat([counts, pd.Series({MEAN_OVER_ACTIONS: total, MEAN_OVER_FRAMES: total})])
+    return pd.concat([counts, pd.Series(dict.fromkeys(MEANS, total))])
 
 
 def print_arms_table(console: "Console", scores: Scores, metric: str, *, reference: Variant = GENERALIST) -> None:
     """Print rows actions (20 fit a terminal downwards, not across), columns variants, the best of a row starred.
 
-    The row below each mean tells how every variant differs from the reference: the difference and, in brackets, its
-    95 % interval (paired bootstrap over clips); green is better, red worse, and dim undecided. Where the console is too
+    The row below each mean tells how every variant differs from the reference: the difference and, for the mean over
+    people in brackets, its 95 % interval; green is better, red worse, and dim undecided. Where the console is too
     narrow for all variants, a second table begins with the reference again.
     """
     from rich.box import SIMPLE_HEAD
@@ -96,7 +108,6 @@ def print_arms_table(console: "Console", scores: Scores, metric: str, *, referen
     compared = comparisons(scores, metric, reference=reference)
     best = best_cells(table, measure)
     clips = clips_per_action(scores, metric)
-    means = (MEAN_OVER_ACTIONS, MEAN_OVER_FRAMES)
     colors = {"better": "green", "worse": "red", "undecided": "dim"}
 
     def value(variant: Variant, column: str) -> Text:
@@ -105,7 +116,7 @@ def print_arms_table(console: "Console", scores: Scores, metric: str, *, referen
 
     def difference(variant: Variant, column: str) -> Text:
         row = compared[variant].T[column]
-        text = f"{signed(row['difference'], measure)}\n{interval(row, measure)}"
+        text = f"{signed(row['difference'], measure)}\n{interval(row, measure)}".strip()
         return Text(text, style=colors[judgment(row, measure)])
 
     heads = {variant: _head(variant) for variant in table.index}
@@ -113,7 +124,7 @@ def print_arms_table(console: "Console", scores: Scores, metric: str, *, referen
     for variant in table.index:
         words = [*heads[variant].split("\n"), *(value(variant, column).plain for column in table.columns)]
         if variant in compared:
-            words += [word for column in means for word in difference(variant, column).plain.split()]
+            words += [word for column in MEANS for word in difference(variant, column).plain.split()]
         narrowest[variant] = max(map(len, words))
     label = f"  minus {reference}"
     room = console.width - max(map(len, (*table.columns, label))) - len("clips") - 8 - narrowest[reference]
@@ -132,13 +143,18 @@ def print_arms_table(console: "Console", scores: Scores, metric: str, *, referen
         for variant in (reference, *lot):
             grid.add_column(heads[variant], justify="right", overflow="fold", min_width=narrowest[variant])
         for column in table.columns:
-            if column in means:
+            if column in MEANS:
                 grid.add_section()
-            name = Text(column, style="bold" if column in means else "")
+            name = Text(column, style="bold" if column in MEANS else "")
             grid.add_row(name, str(clips[column]), *(value(variant, column) for variant in (reference, *lot)))
-            if column in means and lot:
+            if column in MEANS and lot:
                 grid.add_row(Text(label, style="dim"), "", "", *(difference(variant, column) for variant in lot))
         console.print(grid)
+    people = scores.table["subject"].nunique()
+    if compared and people < MIN_PEOPLE:
+        console.print(
+            f"Of {counted(people, 'test person', 'test people')} only: too few for people in general.", style="dim"
+        )
 
 
 def _head(variant: Variant) -> str:

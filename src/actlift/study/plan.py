@@ -41,7 +41,7 @@ class Plan:
             wrong ones (all); the cost of the recognizer is then taken off the conditioned networks' budget.
         labels_by: what predicts actions: network, the one that `recognize` trains and videos are lifted with; or clip,
             its baseline, linear discriminant analysis of a clip's statistics.
-        coupled: with all labels, also recognize the action again in the lifted poses, twice (actlift.recognition.coupled);
+        coupled: with all labels, also recognize the action again in lifted poses, twice (actlift.recognition.coupled);
             what learning that costs is taken off no budget.
         all_actions: also train on actions that no held-out person does (never scored).
         precision: float32, bfloat16, or auto: bfloat16 where the processor multiplies it natively.
