@@ -6,8 +6,8 @@ people of the standard split are left out of both. Three parts, each a table of 
 study    a generalist on plain keypoints, at 60 fps, its output filtered with cut-offs of 2 to 15 Hz: with 3 px of
          independent noise, and with a detector's errors (`DetectorNoise`).
 product  what `actlift lift` does after detection, at 30 fps: a detector's keypoints cleaned, with and without their own
-         low-pass, framed, lifted, in the camera's axes, filtered. Without an
-         output filter and with that of the default, also how far off the pelvis' speed through the scene is.
+         low-pass, framed, lifted, in the camera's axes, filtered. Unfiltered and at the default cut-off, also how far
+         off the speed of the pelvis through the scene is.
 live     what `actlift lift --live` does: the causal network behind the 1 euro filter of keypoints, and behind that of
          poses.
 
