@@ -36,6 +36,7 @@ def tabled(study: coverage.Study) -> Scores:
             "matching": "",
             "label": "",
             "mixture": False,
+            "smoothed": False,
             "seed": seeds,
             "action": [f"a{study.actions[clip]:02}" for clip in clips],
             "subject": [f"p{study.people[clip]:02}" for clip in clips],

@@ -32,6 +32,7 @@ def row(**changes: object) -> dict[str, object]:
         "matching": "",
         "label": "",
         "mixture": False,
+        "smoothed": False,
         "seed": 0,
         "action": "walk",
         "subject": "S1",
@@ -506,7 +507,7 @@ def test_rows_that_differ_in_a_variants_fields_are_averaged_apart() -> None:
 def test_files_from_before_there_were_columns_of_variants_are_read(tmp_path: Path, old: str, variant: Variant) -> None:
     path = tmp_path / "scores.parquet"
     new = Scores.from_rows([row(**asdict(variant)), row(arm="another", seed=1)])
-    strings = new.table.drop(columns=["matching", "label", "mixture"]).assign(arm=[old, "another"])
+    strings = new.table.drop(columns=["matching", "label", "mixture", "smoothed"]).assign(arm=[old, "another"])
     strings.to_parquet(path, index=False)
     pd.testing.assert_frame_equal(Scores.read(path).table, new.table)
 
@@ -514,6 +515,6 @@ def test_files_from_before_there_were_columns_of_variants_are_read(tmp_path: Pat
 @pytest.mark.parametrize("label", LABELS)
 def test_every_label_has_words_that_are_read_back(tmp_path: Path, label: str) -> None:
     variant = Variant("conditioned", label=label)
-    table = Scores.from_rows([row()]).table.drop(columns=["matching", "label", "mixture"])
+    table = Scores.from_rows([row()]).table.drop(columns=["matching", "label", "mixture", "smoothed"])
     table.assign(arm=str(variant)).to_parquet(tmp_path / "old.parquet")
     assert Scores.read(tmp_path / "old.parquet").variants == (variant,)

@@ -24,7 +24,9 @@ def as_before(folder: Path) -> None:
     path = folder / "scores.parquet"
     scores = Scores.read(path)
     parts = [
-        scores.of(variant).table.assign(arm=older(str(variant))).drop(columns=["matching", "label", "mixture"])
+        scores.of(variant)
+        .table.assign(arm=older(str(variant)))
+        .drop(columns=["matching", "label", "mixture", "smoothed"])
         for variant in scores.variants
     ]
     table = pd.concat(parts, ignore_index=True)

@@ -60,9 +60,12 @@ def age(folder: Path) -> None:
     old_run = {f"runs/{new}": f"runs/{old}" for old, new in RUNS.items()}
     for path in [*folder.rglob("scores.parquet"), *folder.rglob("labels.parquet"), *folder.rglob("by_label.parquet")]:
         table = Scores.read(path).table
+        table = table[~table["smoothed"]].reset_index(drop=True)  # which nothing was then
         variants = [Variant(*row) for row in table[["arm", "matching", "label", "mixture"]].itertuples(index=False)]
         arms = [v.arm if path.name == "by_label.parquet" else old_arm(v) for v in variants]
-        table = table.assign(arm=arms, run=table["run"].map(old_run)).drop(columns=["matching", "label", "mixture"])
+        table = table.assign(arm=arms, run=table["run"].map(old_run)).drop(
+            columns=["matching", "label", "mixture", "smoothed"]
+        )
         table.to_parquet(path, index=False)
     for path in folder.rglob("by_label.parquet"):
         path.rename(path.with_name("told.parquet"))
