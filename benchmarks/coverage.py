@@ -338,7 +338,7 @@ def reml(values: np.ndarray, people: np.ndarray, actions: np.ndarray) -> tuple[f
         return mean, information**-0.5, float(loss + freedom * np.log(clip) + within / clip)
 
     start = np.log(np.full(4, values.var() / 4 + 1e-8))
-    best = minimize(lambda logs: solved(logs)[2], start, method="L-BFGS-B", bounds=[(-20, 2)] * 4)
+    best = minimize(lambda logs: solved(logs)[2], start, method="L-BFGS-B", bounds=[(-20, 5)] * 4)
     mean, error, _ = solved(best.x)
     return mean, error
 

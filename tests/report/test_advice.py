@@ -305,7 +305,7 @@ def test_seeds_of_several_folders_are_joined(tmp_path: Path) -> None:
 def test_folders_that_cannot_be_advised_on(labeled: Path, tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="no finished study"):
         advise([tmp_path])
-    other = study(tmp_path / "other", planted, variants=LABELED)
+    other = study(tmp_path / "other", planted, variants=LABELED, clips=8)
     about = json.loads((other / "study.json").read_text())
     about["plan"]["network"]["channels"] = 64
     (other / "study.json").write_text(json.dumps(about))
@@ -317,7 +317,7 @@ def test_folders_that_cannot_be_advised_on(labeled: Path, tmp_path: Path) -> Non
 
 
 def test_studies_without_a_choice_are_left_aside(labeled: Path, tmp_path: Path) -> None:
-    alone = study(tmp_path / "alone", planted, frames=1000, steps=10, variants=())
+    alone = study(tmp_path / "alone", planted, frames=1000, steps=10, variants=(), clips=8)
     assert Studies.open([labeled, alone]).aside == [alone]
     assert advise([labeled, alone]).at.frames is None
 

@@ -136,7 +136,7 @@ def by_hand(folder: Path, variant: Variant, metric: str, action: str) -> float:
 @cache
 def means_by_hand(folder: Path) -> pd.Series:
     rows = pd.concat([pd.read_parquet(folder / f"{name}.parquet") for name in ("labels", "scores")])
-    return rows.groupby(["arm", "matching", "label", "mixture", "metric", "action"])["value"].mean()
+    return rows.groupby(["arm", "matching", "label", "mixture", "smoothed", "metric", "action"])["value"].mean()
 
 
 # verdicts

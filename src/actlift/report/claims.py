@@ -86,7 +86,7 @@ class Verdict:
             **{name: _or_none(getattr(self, name)) for name in ("p", "adjusted")},
             "seeds": self.seeds,
             "control": _numbers(self.control) if self.control else None,
-            **{name: getattr(self, name) for name in ("where", "sentence", "definition")},
+            **{name: getattr(self, name) for name in ("where", "caveat", "sentence", "definition")},
         }
 
 

@@ -158,7 +158,8 @@ def _verdict(what: str, of: Comparisons, reference: Variant) -> Verdict:
     else:
         ends = f"{tables.signed(estimate.low, of.measure)} to {tables.signed(estimate.high, of.measure)}"
         notes = [f"95 % interval {ends} {of.measure.unit}{trained}", estimate.needed]
-        text = f"undecided. {lead}, which may be chance ({'; '.join(filter(None, notes))})"
+        among = " among so many comparisons" if estimate.low * estimate.high > 0 else ""
+        text = f"undecided. {lead}, which may be chance{among} ({'; '.join(filter(None, notes))})"
     beside = [_beside(of, best, control) for variant, control in of.estimates if variant == best and control != rival]
     return Verdict(f"{what}: {'; '.join([text, *beside])}.", bool(sign))
 
