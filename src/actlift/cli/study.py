@@ -421,6 +421,7 @@ def _report(folder: Path) -> None:
     from actlift.evaluation.scores import Scores
     from actlift.files import read_json
     from actlift.report.estimate import reach_note
+    from actlift.report.gains_page import write_gains_page
     from actlift.report.labels_page import LabelsReport, write_labels_report
     from actlift.report.page import HEADLINES, verdicts
     from actlift.report.results import read_arms
@@ -430,6 +431,7 @@ def _report(folder: Path) -> None:
 
     if (folder / "labels.parquet").is_file():
         write_labels_report(LabelsReport.open(folder))  # the study's page links it
+    gains = write_gains_page(folder)  # and this one
     page = write_study_page(folder)
     scores, _ = Scores.read(folder / "scores.parquet").by_smoothing()
     for name in HEADLINES:
@@ -442,6 +444,7 @@ def _report(folder: Path) -> None:
     told += ["", reach_note(people, seeds), data_note(about["provenance"]), ""]
     for line in told:
         console.CONSOLE.print(line)
+    console.say(f"every arm beside its controls: {gains}")
     console.say(f"report: {page}")
 
 

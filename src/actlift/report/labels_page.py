@@ -12,6 +12,7 @@ from actlift.evaluation.scores import GENERALIST, Variant
 from actlift.report import figures
 from actlift.report.estimate import THESE_PEOPLE, Estimate, doubt, reach_note
 from actlift.report.figures import Drawing
+from actlift.report.gains_page import write_gains_page
 from actlift.report.labels_figures import held_against, label_drawings, middle_of
 from actlift.report.labels_results import SHOWN, LabeledStudy, network_of
 from actlift.report.labels_tables import OUTCOMES, gains, label_tables, of_actions, to_generalist
@@ -104,6 +105,7 @@ def write_labels_report(report: LabelsReport) -> Path:
         figures.save_drawing(report.folder / "figures", drawing)
     if report.of_suite:
         for at in report.studies:
+            write_gains_page(at.study.folder)  # the study's page links it
             write_study_page(at.study.folder)
     page = report.folder / ("report.html" if report.of_suite else "labels.html")
     write_report(page, "labels.html", _contents(report, drawn))

@@ -46,7 +46,8 @@ class ReportContext:
         skeleton: of the examples.
         runs: mappings with `variant`, `seed`, `folder`, `steps` and `seconds`.
         reference: the variant that all others are compared with.
-        labels_page: address of the page on labels; "" where there is none.
+        labels_page, gains_page: addresses of the pages on labels, and of arms beside their controls; "" where there
+            is none.
     """
 
     title: str
@@ -60,6 +61,7 @@ class ReportContext:
     runs: Sequence[Mapping[str, Any]]
     reference: Variant = GENERALIST
     labels_page: str = ""
+    gains_page: str = ""
 
 
 @dataclass(frozen=True)
@@ -209,6 +211,7 @@ def _contents(context: ReportContext) -> dict[str, Any]:
         ),
         "data_note": context.data_note,
         "labels_page": context.labels_page,
+        "gains_page": context.gains_page,
         "cost": _cost(context.runs, variants),
         "evidence": evidence(scores, order[0], variants),
         "arms": [arm_entry(variant, context.arms, place) for place, variant in enumerate(variants)],

@@ -73,6 +73,7 @@ def write_study_page(folder: Path) -> Path:
             skeleton=H36M_17,
             runs=[_run(name, runs[name], variant, seed) for name, (variant, seed) in of_runs],
             labels_page="labels.html" if (folder / "labels.html").is_file() else "",
+            gains_page="gains.html" if (folder / "gains.html").is_file() else "",
         ),
     )
     return path

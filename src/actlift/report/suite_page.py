@@ -16,6 +16,7 @@ from actlift.report import figures
 from actlift.report.claims import Verdict, print_verdicts, verdicts, write_verdicts
 from actlift.report.estimate import THESE_PEOPLE, UNKNOWN, reach_note
 from actlift.report.figures import Drawing, Panel
+from actlift.report.gains_page import write_gains_page
 from actlift.report.page import arm_entry, evidence, write_report
 from actlift.report.paper_tables import MODEL, UNDECIDED, curve_points, differences, printed_table, suite_tables
 from actlift.report.results import CONTROL, EXPERTS, StudyResults, Suite, is_experts, is_main
@@ -90,6 +91,7 @@ def write_suite_report(report: SuiteReport) -> Path:
     for drawing in drawn:
         figures.save_drawing(suite.folder / "figures", drawing)
     for study in suite.studies:
+        write_gains_page(study.folder)  # the study's page links it
         write_study_page(study.folder)
     page = suite.folder / "report.html"
     write_report(page, "suite.html", _contents(report, drawn))
