@@ -163,7 +163,7 @@ def test_the_page_shows_every_arm_and_what_it_rests_on(page):
 
 
 def test_what_has_not_learnt_is_gray(page):
-    rows = re.findall(r"<tr><th[^>]*>(?:<span[^>]*>– </span>)?(.*?)</th>(.*?)</tr>", page, flags=re.DOTALL)
+    rows = re.findall(r"<tr><th[^>]*>(?:<span[^>]*>. </span>)?(.*?)</th>(.*?)</tr>", page, flags=re.DOTALL)
     judged = {unescape(name): re.findall(r'class="effect (\w+)"', cells) for name, cells in rows}
     assert set(judged[str(MIXED)]) == {"undecided"}
     assert judged[str(CONDITIONED)][0] == "better"

@@ -21,6 +21,7 @@ from actlift.evaluation.intervals import LEVEL, holm
 from actlift.evaluation.metrics import METRICS
 from actlift.evaluation.scores import GENERALIST, MEAN_OVER_ACTIONS, MEAN_OVER_PEOPLE, Variant, Variations, aligned
 from actlift.report.estimate import UNKNOWN, Estimate, decided, estimated, relative_error
+from actlift.report.gains import unlearnt
 from actlift.report.results import ALL, ONE, StudyResults
 from actlift.report.tables import MINUS, number
 from actlift.report.words import ERRORS, counted
@@ -29,7 +30,7 @@ from actlift.training.budget import regulated_error, time_precision_rate
 MARGIN = 5.0  # %: a difference of error, or of cost, that still counts as about the same
 SETTLED = 0.02  # of a curve's lowest error: how near a converged curve stays to it
 
-Status = Literal["supported", "contradicted", "undecided", "these people only", "not tested"]
+Status = Literal["supported", "contradicted", "undecided", "these people only", "not learnt", "not tested"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,12 +40,14 @@ class Evidence:
     study: StudyResults
     samples: Mapping[str, Variations]
     focus: str
+    still: frozenset[Variant]  # variants that have not learnt to lift
 
     @classmethod
     def of(cls, study: StudyResults, focus: str) -> "Evidence":
         """Vary people and seeds for all variants of a study."""
         scores = study.scores
-        return cls(study, {metric: scores.variations(metric, scores.variants) for metric in ERRORS}, focus)
+        samples = {metric: scores.variations(metric, scores.variants) for metric in ERRORS}
+        return cls(study, samples, focus, frozenset(unlearnt(scores)))
 
     @property
     def field(self) -> int:

@@ -2,6 +2,8 @@
 
 A claim is supported or contradicted, for people in general, only where its p-value is at most 5 % once corrected for
 all verdicts of the report (Holm); where fewer than `MIN_PEOPLE` people were tested its status is "these people only".
+Nothing is decided on networks that do no better than the nearest training pose (:func:`actlift.report.gains.unlearnt`):
+their status is "not learnt".
 The rules are in :mod:`actlift.report.claim_rules`; intervals are those of single effects. Experts are told the true
 action of every test clip (oracle).
 """
@@ -13,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from actlift.evaluation.intervals import LEVEL, MIN_PEOPLE, holm
-from actlift.evaluation.scores import Variant
+from actlift.evaluation.scores import GENERALIST, Variant
 from actlift.files import read_json, write_json
 from actlift.report.audit import PAPER
 from actlift.report.claim_rules import RULES, Evidence, Finding, Rule, Status, untested
@@ -25,7 +27,14 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 ANYBODY = "anybody"
-STYLES = {"supported": "green", "contradicted": "red", "undecided": "yellow", THESE_PEOPLE: "dim", "not tested": "dim"}
+STYLES = {
+    "supported": "green",
+    "contradicted": "red",
+    "undecided": "yellow",
+    THESE_PEOPLE: "dim",
+    "not learnt": "dim",
+    "not tested": "dim",
+}
 
 
 @dataclass(frozen=True)
@@ -36,7 +45,7 @@ class Verdict:
         claim, text: "C1", and what it claims.
         matching: how the experts' budget matches the generalist's ("per_model"); "" if not tested.
         counting: for costs, whose are counted ("one expert"), else "".
-        status: supported, contradicted, undecided, these people only or not tested.
+        status: supported, contradicted, undecided, these people only, not learnt or not tested.
         estimate, unit: experts against the generalist, with its 95 % interval.
         p: how often chance alone would lead to this verdict; NaN where it has no say or nobody can tell.
         adjusted: that, corrected for all verdicts of the report (Holm).
@@ -104,7 +113,7 @@ def verdicts(suite: Suite) -> list[Verdict]:
             judged += _judged(claim, rule, seen)
         else:
             judged.append(Judged(claim, rule, untested("it takes a suite of --preset " + " or ".join(rule.presets))))
-    p = [math.nan if one.finding.p is None else one.finding.p for one in judged]
+    p = [math.nan if one.finding.p is None or one.still else one.finding.p for one in judged]
     return [_verdict(one, adjusted, len(judged)) for one, adjusted in zip(judged, holm(p), strict=True)]
 
 
@@ -174,6 +183,12 @@ class Judged:
     studies: Sequence[Evidence] = ()
     control: Estimate | None = None
 
+    @property
+    def still(self) -> list[Variant]:
+        """The variants it speaks of that have not learnt to lift."""
+        spoken_of = (GENERALIST, self.variant) if self.variant else ()
+        return [variant for variant in spoken_of if any(variant in at.still for at in self.studies)]
+
 
 def _judged(claim: Mapping[str, Any], rule: Rule, seen: Sequence[Evidence]) -> Iterator[Judged]:
     """Judge one claim, for each matching of budgets and way of counting."""
@@ -194,8 +209,11 @@ def _judged(claim: Mapping[str, Any], rule: Rule, seen: Sequence[Evidence]) -> I
 def _verdict(judged: Judged, adjusted: float, count: int) -> Verdict:
     """Decide, given the corrected p-value; `count` is how many verdicts there are."""
     finding, variant, studies = judged.finding, judged.variant, judged.studies
-    status = finding.status(adjusted)
+    status: Status = "not learnt" if judged.still and finding.p is not None else finding.status(adjusted)
     notes = [finding.sentence[:1].upper() + finding.sentence[1:]]
+    if status == "not learnt":
+        lacking = " and ".join(map(str, judged.still))
+        notes.append(f"Nothing is decided: {lacking} do no better than the nearest training pose.")
     if status == "undecided" and finding.p is not None and finding.p <= LEVEL:
         notes.append(f"Alone it would be decided (p = {finding.p:.3f}); among {count} verdicts it may be chance.")
     elif status == "undecided":
