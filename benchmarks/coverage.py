@@ -12,7 +12,7 @@ import argparse
 import datetime
 import json
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -383,7 +383,7 @@ def covered(design: np.ndarray, of: Structure, studies: int, seed: int = 0) -> d
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--studies", type=int, default=1000)
-    parser.add_argument("--json", action="store_true", help="also write results/coverage.json")
+    parser.add_argument("--json", action="store_true", help="also write results/coverage.jsonl")
     asked = parser.parse_args()
     console = Console(width=190)
     rows = []
@@ -395,22 +395,14 @@ def main() -> None:
             width = np.median(found["t over people (chosen)"].widths)
             cells = [f"{100 * c.held / c.tried:.1f} ({np.median(c.widths) / width:.2f})" for c in found.values()]
             table.add_row(str(of), *cells)
-            rows += [
-                {
-                    "design": design_name,
-                    "structure": asdict(of),
-                    "interval": name,
-                    "studies": c.tried,
-                    "covered": round(c.held / c.tried, 4),
-                    "median_width": round(float(np.median(c.widths)), 3),
-                }
-                for name, c in found.items()
-            ]
+            covered_of = {name: round(c.held / c.tried, 3) for name, c in found.items()}
+            widths = {name: round(float(np.median(c.widths)), 2) for name, c in found.items()}
+            rows.append({"design": design_name, "structure": str(of), "covered": covered_of, "median_width": widths})
         console.print(table)
     if asked.json:
-        path = Path(__file__).parent / "results" / "coverage.json"
-        record = {"date": datetime.date.today().isoformat(), "commit": commit(), "rows": rows}
-        path.write_text(json.dumps(record, indent=1) + "\n")
+        path = Path(__file__).parent / "results" / "coverage.jsonl"
+        about = {"date": datetime.date.today().isoformat(), "commit": commit(), "studies": asked.studies, "seed": 0}
+        path.write_text("\n".join(map(json.dumps, [about, *rows])) + "\n")
         console.print(f"written to {path}")
 
 

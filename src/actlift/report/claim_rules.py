@@ -232,17 +232,17 @@ def _rate(studies: Sequence[Evidence], variant: Variant, counting: str) -> Findi
 
 def _rate_of(at: Evidence, metric: str, variant: Variant, counting: str) -> tuple[Estimate, str]:
     """The experts' rate relative to the generalist's, in %, and in words."""
+    costs = {variant: at.seconds(variant, counting), GENERALIST: at.seconds(GENERALIST)}
+    errors = {a: at.error(metric, a) for a in costs}
     # curves are means over actions: what an error was half-way, relative to its end, holds for the mean over people
-    halfway = [
-        at.error(metric, a)[0] * at.study.error_at(metric, a, 0.5) / at.over_actions(metric, a)
-        for a in (GENERALIST, variant)
+    fallen = {a: at.study.error_at(metric, a, 0.5) / at.over_actions(metric, a) for a in costs}
+    regulated = [
+        regulated_error([float(errors[a][row] * fallen[a]) for a in costs]) for row in range(len(errors[variant]))
     ]
-    regulated = regulated_error(halfway)
-    rates = {}
-    for a, cost in ((variant, at.seconds(variant, counting)), (GENERALIST, at.seconds(GENERALIST))):
-        error = at.error(metric, a)
-        rates[a] = time_precision_rate(regulated, float(error[0]), cost) - (error - error[0]) / cost  # linear in error
-    mine, theirs = rates[variant], rates[GENERALIST]
+    mine, theirs = (
+        np.array([time_precision_rate(*row, costs[a]) for row in zip(regulated, map(float, errors[a]), strict=True)])
+        for a in costs
+    )
     samples = at.samples[metric]
     what = f"{mine[0]:.2g} against {theirs[0]:.2g} {METRICS[metric].unit} per second on {ERRORS[metric]}"
     above = estimated(theirs, MEAN_OVER_PEOPLE, (samples, [GENERALIST]))
@@ -511,8 +511,8 @@ RULES: dict[str, Rule] = {
         "Time-precision rate (the paper's formulas 4 and 5, k = 1.2) at the largest receptive field, relative to the "
         "generalist's: supported if surely higher on MPJPE (the effect given) and MPJVE, contradicted if surely lower "
         "on either (two looks, Holm). Half-way errors: those of the mean over people, times what the curve (mean over "
-        "actions) had at the snapshot nearest to half the training over what it ends at; cost as for C6; the interval "
-        "holds both fixed." + _BY_PEOPLE,
+        "actions) had at the snapshot nearest to half the training over what it ends at; the interval holds that share "
+        "and the cost (as for C6) fixed." + _BY_PEOPLE,
         {counting: partial(_rate, counting=counting) for counting in (ONE, ALL)},
     ),
     "C8": Rule(

@@ -218,7 +218,8 @@ def _verdict(judged: Judged, adjusted: float, count: int) -> Verdict:
         notes.append(f"Alone it would be decided (p = {finding.p:.3f}); among {count} verdicts it may be chance.")
     elif status == "undecided":
         notes.append("It may be chance.")
-    if status == "undecided" and (needed := finding.estimate.needed):
+    # where a claim asks something else than whether its effect is 0, nobody can say how many people that takes
+    if status == "undecided" and finding.p == finding.estimate.p and (needed := finding.estimate.needed):
         notes.append(f"{needed[:1].upper()}{needed[1:]}.")
     return Verdict(
         claim=judged.claim["id"],

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from actlift.evaluation.intervals import people_needed
 from actlift.evaluation.metrics import METRICS, Metric
 from actlift.evaluation.scores import GENERALIST, Scores, Variant
 from actlift.files import replacing
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 HEADLINES = {"mpjpe": "position error (MPJPE)", "mpjve": "velocity error (MPJVE)"}
+EFFECTS = (5, 3, 2)  # %, for which people are counted
 
 
 def write_gains_page(folder: Path) -> Path:
@@ -46,32 +48,84 @@ def write_gains_page(folder: Path) -> Path:
     return path
 
 
-def sentences(found: Sequence[Gain], arms: Mapping[str, About], still: set[Variant]) -> list[tuple[str, bool]]:
-    """Say of every arm that knows the action, told what a user would know, what that is worth beyond its controls.
+@dataclass(frozen=True)
+class Answer:
+    """What a page begins with.
+
+    Attributes:
+        sentences: and whether each is decided for people in general.
+        told: the arms that know the action, told what users would know; by metric what each gains over its control.
+    """
+
+    sentences: tuple[tuple[str, bool], ...]
+    told: Mapping[str, tuple[Gain, ...]]
+
+
+def answer(found: Sequence[Gain], arms: Mapping[str, About], still: set[Variant]) -> Answer:
+    """Say what knowing the action is worth beyond controls, which arm errs least, and how many people it takes to tell.
 
     Args:
         found: of all variants.
         arms: what the study says of its arms.
-        still: variants that have not learnt to lift.
-
-    Returns:
-        Sentences, and whether each is decided for people in general.
+        still: variants that have not learnt to lift, of which nothing is said.
     """
-    usable = [of for of in found if of.control is not None and of.metric in HEADLINES and _knows(of.variant, arms)]
-    predicted = [of for of in usable if of.variant.label == "predicted"]
-    smoothed = [of for of in predicted or usable if of.variant.smoothed]
-    said = []
-    for of in smoothed or predicted or usable:
-        effect, interval = of.over_control.printed()
-        what = f"{of.variant}: {HEADLINES[of.metric]} {effect} {interval} against its best control, {of.control}"
-        if {of.variant, of.control} & still:
-            said.append((f"{what}. Nothing is said of it: these networks have not learnt to lift.", False))
-        elif of.sure:
-            said.append((f"{what}: {'better' if of.sure < 0 else 'worse'}, for people in general.", True))
-        else:
-            needed = of.over_control.needed
-            said.append((f"{what}: {doubt(of.over_control, 0)}{'; ' + needed if needed else ''}.", False))
-    return said
+    usable = _as_used([of for of in found if of.control is not None and _knows(of.variant, arms)])
+    told = {metric: tuple(of for of in usable if of.metric == metric) for metric in HEADLINES}
+    said = [_worth(HEADLINES[metric], gains, still) for metric, gains in told.items() if gains]
+    errors = _as_used([of for of in found if of.metric == "mpjpe" and of.variant.label in ("", "predicted")])
+    if said and errors:
+        best = min(errors, key=lambda of: of.error)
+        knows = "knows the action" if _knows(best.variant, arms) else "knows nothing of the action"
+        said.append(
+            (f"The lowest position error of all has {best.variant} ({best.error:.1f} mm), which {knows}.", False)
+        )
+    spreads = [
+        of.over_control.of.of_people * math.sqrt(of.over_control.of.people or 0)
+        for of in told["mpjpe"]
+        if of.over_control.of.known
+    ]
+    if spreads:
+        typical = float(np.median(spreads))
+        needed = ", ".join(f"{effect} % takes {people_needed(effect, typical):,}" for effect in EFFECTS)
+        said.append(
+            (
+                f"People differ by {typical:.1f} points in what knowing the action does to their position error: to see "
+                f"a difference of {needed} people (with a probability of 80 %).",
+                False,
+            )
+        )
+    return Answer(tuple(said), told)
+
+
+def _as_used(found: Sequence[Gain]) -> list[Gain]:
+    """Of these the ones that users get: told what is recognized, and smoothed, as far as there are such."""
+    predicted = [of for of in found if of.variant.label == "predicted"] or list(found)
+    kept = [of for of in found if of.variant.label == "" and of.control is None] if predicted != list(found) else []
+    smoothed = [of for of in (*predicted, *kept) if of.variant.smoothed]
+    return smoothed or [*predicted, *kept]
+
+
+def _worth(what: str, gains: Sequence[Gain], still: set[Variant]) -> tuple[str, bool]:
+    """What knowing the action is worth in one error."""
+    learnt = [of for of in gains if not {of.variant, of.control} & still]
+    if not learnt:
+        return f"{what[:1].upper()}{what[1:]}: nothing can be said, these networks have not learnt to lift.", False
+    if not any(of.over_control.of.known for of in learnt):
+        leading = sum(of.over_control.direction < 0 for of in learnt)
+        return (
+            f"{what[:1].upper()}{what[1:]}, these people only: {leading} of {counted(len(learnt), 'arm')} that know the "
+            "action are below the best of their controls.",
+            False,
+        )
+    signs = [of.sure for of in learnt]
+    better, worse = signs.count(-1), signs.count(1)
+    verdict = "knowing the action helps" if better and not worse else "it may harm" if worse and not better else ""
+    verdict = verdict or ("no gain is sure" if not better else "it depends on the arm")
+    return (
+        f"{what[:1].upper()}{what[1:]}: {verdict}. Of {counted(len(learnt), 'arm')} that know the action, {better} "
+        f"{'is' if better == 1 else 'are'} surely better than the best control, {worse} surely worse.",
+        bool(better or worse),
+    )
 
 
 def _knows(variant: Variant, arms: Mapping[str, About]) -> bool:
@@ -85,11 +139,14 @@ def _contents(study: StudyResults, scores: Scores, found: Sequence[Gain]) -> dic
     still = unlearnt(study.scores) | unlearnt(study.smoothed) if len(study.smoothed.table) else unlearnt(study.scores)
     order = _order(study.scores.variants, study.arms)
     metrics = [metric for metric in METRICS if any(of.metric == metric for of in found)]
+    said = answer(found, study.arms, still)
     people = int(scores.table["subject"].nunique())
     folds = study.about.get("folds")
     return {
         "title": "What is knowing the action worth, beside what else could explain it?",
-        "sentences": [{"text": text, "decided": decided} for text, decided in sentences(found, study.arms, still)],
+        "sentences": [{"text": text, "decided": decided} for text, decided in said.sentences],
+        "told": _told(said, still),
+        "headlines": list(HEADLINES.values()),
         "reach": reach_note(people, min(len(scores.seeds(variant)) for variant in scores.variants)),
         "whom": whom(people),
         "data_note": data_note(study.about["provenance"]),
@@ -114,6 +171,29 @@ def _contents(study: StudyResults, scores: Scores, found: Sequence[Gain]) -> dic
             ("corpus digest", study.about["fixed"]["corpus"]),
         ],
     }
+
+
+def _told(said: Answer, still: set[Variant]) -> list[dict[str, Any]]:
+    """Rows of arms that know the action: name, control, and in each error the gain over that and what it means."""
+    by_arm: dict[Variant, dict[str, Gain]] = {}
+    for metric, gains in said.told.items():
+        for of in gains:
+            by_arm.setdefault(of.variant, {})[metric] = of
+    return [
+        {
+            "name": str(variant),
+            "cells": [_meant(of[metric], METRICS[metric], still) if metric in of else None for metric in HEADLINES],
+        }
+        for variant, of in by_arm.items()
+    ]
+
+
+def _meant(gain: Gain, measure: Metric, still: set[Variant]) -> dict[str, Any]:
+    half = _half(gain, measure, still)
+    words = {"better": "better", "worse": "worse", "undecided": doubt(gain.over_control, 0)}[half["judged"]]
+    if {gain.variant, gain.control} & still:
+        words = "not learnt"
+    return {"control": half["control"], "effect": half["beyond"], "judged": half["judged"], "words": words}
 
 
 def _order(variants: Sequence[Variant], arms: Mapping[str, About]) -> list[tuple[Variant, bool]]:
