@@ -13,7 +13,7 @@ from tests.suites import make_suite
 
 from actlift.evaluation.scores import GENERALIST, Scores, Variant
 from actlift.report.gains import Gain, controls_of, gains, per_person, unlearnt
-from actlift.report.gains_page import sentences, write_gains_page
+from actlift.report.gains_page import Answer, answer, write_gains_page
 from actlift.report.results import StudyResults
 from actlift.study.about import ABOUT
 
@@ -56,10 +56,10 @@ def found(folder: Path) -> dict[tuple[Variant, str], Gain]:
     return {(of.variant, of.metric): of for of in gains(both, opened.arms)}
 
 
-def said(folder: Path) -> list[tuple[str, bool]]:
+def said(folder: Path) -> Answer:
     opened = StudyResults.open("27f", folder)
     both = Scores.concat([opened.scores, opened.smoothed])
-    return sentences(gains(both, opened.arms), opened.arms, unlearnt(both))
+    return answer(gains(both, opened.arms), opened.arms, unlearnt(both))
 
 
 def test_what_an_arm_is_worth_is_what_it_gains_over_the_best_of_its_controls(tmp_path):
@@ -100,10 +100,8 @@ def test_what_does_no_better_than_a_remembered_pose_has_not_learnt(tmp_path):
     folder = study(tmp_path, {CONDITIONED: 2.5, RANDOM: 1.5})
     still = unlearnt(StudyResults.open("27f", folder).scores)
     assert still == {CONDITIONED}
-    for text, decided in said(folder):
-        if text.startswith("conditioned: predicted"):
-            assert not decided
-            assert "Nothing is said of it: these networks have not learnt to lift" in text
+    texts = [text for text, _ in said(folder).sentences]
+    assert "Of 1 arm that know the action" in texts[0], "the mixture, which has learnt"
 
 
 def test_without_baselines_nobody_is_said_not_to_have_learnt(tmp_path):
@@ -112,24 +110,44 @@ def test_without_baselines_nobody_is_said_not_to_have_learnt(tmp_path):
 
 
 def test_four_people_or_more_decide_for_people_in_general(tmp_path):
-    many = said(study(tmp_path / "many", {CONDITIONED: 0.9}))
-    assert any(decided and "better, for people in general" in text for text, decided in many)
-    few = said(study(tmp_path / "few", {CONDITIONED: 0.9}, people=3))
-    assert few
+    position, velocity, *_ = said(study(tmp_path / "many", {CONDITIONED: 0.9, MIXED: 0.9})).sentences
+    assert position == (
+        "Position error (MPJPE): knowing the action helps. Of 2 arms that know the action, 2 are surely better than "
+        "the best control, 0 surely worse.",
+        True,
+    )
+    assert velocity[1]
+    few = said(study(tmp_path / "few", {CONDITIONED: 0.9, MIXED: 0.9}, people=3)).sentences
+    assert few[0] == (
+        "Position error (MPJPE), these people only: 2 of 2 arms that know the action are below the best of their "
+        "controls.",
+        False,
+    )
     assert not any(decided for _, decided in few)
-    assert all("these people only" in text for text, _ in few)
 
 
 def test_where_nothing_differs_people_needed_are_told(tmp_path):
-    texts = said(study(tmp_path, {}))
-    assert not any(decided for _, decided in texts)
-    assert any(re.search(r"takes about [\d,]+ people", text) for text, _ in texts)
+    folder = study(tmp_path, {})
+    texts = [text for text, decided in said(folder).sentences if not decided]
+    assert len(texts) == 4
+    assert "no gain is sure" in texts[0]
+    spread = float(re.search(r"People differ by ([\d.]+) points", texts[3])[1])
+    gain = found(folder)[replace(CONDITIONED, smoothed=True), "mpjpe"].over_control
+    assert spread == pytest.approx(gain.of.of_people * np.sqrt(10), rel=0.5, abs=0.1)
+    assert re.search(r"5 % takes \d+, 3 % takes \d+, 2 % takes \d+ people", texts[3])
 
 
-def test_sentences_are_of_what_users_get(tmp_path):
-    texts = [text for text, _ in said(study(tmp_path, {CONDITIONED: 0.9}))]
-    assert len(texts) == 4, "two errors of the network and of its mixture"
-    assert all("predicted label, smoothed" in text for text in texts)
+def test_the_arm_that_errs_least_is_named_whatever_it_knows(tmp_path):
+    knows = said(study(tmp_path / "a", {CONDITIONED: 0.9})).sentences[2][0]
+    assert re.search(r"has conditioned: predicted label, smoothed \(5\d.\d mm\), which knows the action", knows)
+    least = said(study(tmp_path / "b", {CONDITIONED: 0.9, PAIR: 0.8})).sentences[2][0]
+    assert re.search(r"has ensemble-2, smoothed \(4\d.\d mm\), which knows nothing of the action", least)
+
+
+def test_what_is_told_is_what_users_get(tmp_path):
+    told = said(study(tmp_path, {CONDITIONED: 0.9})).told
+    for metric in ("mpjpe", "mpjve"):
+        assert {of.variant for of in told[metric]} == {replace(v, smoothed=True) for v in (CONDITIONED, MIXED)}
 
 
 def test_every_arm_that_knows_the_action_has_controls():

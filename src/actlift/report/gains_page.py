@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 HEADLINES = {"mpjpe": "position error (MPJPE)", "mpjve": "velocity error (MPJVE)"}
-EFFECTS = (5, 3, 2)  # %, for which people are counted
+EFFECTS = (5.0, 3.0, 2.0)  # %, for which people are counted
 
 
 def write_gains_page(folder: Path) -> Path:
@@ -71,8 +71,8 @@ def answer(found: Sequence[Gain], arms: Mapping[str, About], still: set[Variant]
     """
     usable = _as_used([of for of in found if of.control is not None and _knows(of.variant, arms)])
     told = {metric: tuple(of for of in usable if of.metric == metric) for metric in HEADLINES}
-    said = [_worth(HEADLINES[metric], gains, still) for metric, gains in told.items() if gains]
-    errors = _as_used([of for of in found if of.metric == "mpjpe" and of.variant.label in ("", "predicted")])
+    said = [_worth(HEADLINES[metric], own, still) for metric, own in told.items() if own]
+    errors = _as_used([of for of in found if of.metric == "mpjpe"])
     if said and errors:
         best = min(errors, key=lambda of: of.error)
         knows = "knows the action" if _knows(best.variant, arms) else "knows nothing of the action"
@@ -86,43 +86,35 @@ def answer(found: Sequence[Gain], arms: Mapping[str, About], still: set[Variant]
     ]
     if spreads:
         typical = float(np.median(spreads))
-        needed = ", ".join(f"{effect} % takes {people_needed(effect, typical):,}" for effect in EFFECTS)
-        said.append(
-            (
-                f"People differ by {typical:.1f} points in what knowing the action does to their position error: to see "
-                f"a difference of {needed} people (with a probability of 80 %).",
-                False,
-            )
-        )
+        needed = ", ".join(f"{effect:g} % takes {people_needed(effect, typical):,}" for effect in EFFECTS)
+        differ = f"People differ by {typical:.1f} points in what knowing the action does to their position error"
+        said.append((f"{differ}: to see (with a probability of 80 %) a difference of {needed} people.", False))
     return Answer(tuple(said), told)
 
 
 def _as_used(found: Sequence[Gain]) -> list[Gain]:
     """Of these the ones that users get: told what is recognized, and smoothed, as far as there are such."""
-    predicted = [of for of in found if of.variant.label == "predicted"] or list(found)
-    kept = [of for of in found if of.variant.label == "" and of.control is None] if predicted != list(found) else []
-    smoothed = [of for of in (*predicted, *kept) if of.variant.smoothed]
-    return smoothed or [*predicted, *kept]
+    told = "predicted" if any(of.variant.label == "predicted" for of in found) else "oracle"
+    kept = [of for of in found if of.variant.label in ("", told)]
+    return [of for of in kept if of.variant.smoothed] or kept
 
 
-def _worth(what: str, gains: Sequence[Gain], still: set[Variant]) -> tuple[str, bool]:
+def _worth(what: str, told: Sequence[Gain], still: set[Variant]) -> tuple[str, bool]:
     """What knowing the action is worth in one error."""
-    learnt = [of for of in gains if not {of.variant, of.control} & still]
+    learnt = [of for of in told if not {of.variant, of.control} & still]
     if not learnt:
         return f"{what[:1].upper()}{what[1:]}: nothing can be said, these networks have not learnt to lift.", False
+    known = f"{counted(len(learnt), 'arm')} that know the action"
     if not any(of.over_control.of.known for of in learnt):
         leading = sum(of.over_control.direction < 0 for of in learnt)
-        return (
-            f"{what[:1].upper()}{what[1:]}, these people only: {leading} of {counted(len(learnt), 'arm')} that know the "
-            "action are below the best of their controls.",
-            False,
-        )
+        below = f"{leading} of {known} are below the best of their controls"
+        return f"{what[:1].upper()}{what[1:]}, these people only: {below}.", False
     signs = [of.sure for of in learnt]
     better, worse = signs.count(-1), signs.count(1)
     verdict = "knowing the action helps" if better and not worse else "it may harm" if worse and not better else ""
     verdict = verdict or ("no gain is sure" if not better else "it depends on the arm")
     return (
-        f"{what[:1].upper()}{what[1:]}: {verdict}. Of {counted(len(learnt), 'arm')} that know the action, {better} "
+        f"{what[:1].upper()}{what[1:]}: {verdict}. Of {known}, {better} "
         f"{'is' if better == 1 else 'are'} surely better than the best control, {worse} surely worse.",
         bool(better or worse),
     )
@@ -176,8 +168,8 @@ def _contents(study: StudyResults, scores: Scores, found: Sequence[Gain]) -> dic
 def _told(said: Answer, still: set[Variant]) -> list[dict[str, Any]]:
     """Rows of arms that know the action: name, control, and in each error the gain over that and what it means."""
     by_arm: dict[Variant, dict[str, Gain]] = {}
-    for metric, gains in said.told.items():
-        for of in gains:
+    for metric, told in said.told.items():
+        for of in told:
             by_arm.setdefault(of.variant, {})[metric] = of
     return [
         {
