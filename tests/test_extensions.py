@@ -245,7 +245,8 @@ def check_arm(corpus: Corpus, name: str) -> None:
     assert {job.variant.arm for job in jobs} == {name}
     assert len({job.folder for job in jobs}) == len(jobs)
     for job, other in zip(jobs, again, strict=True):
-        assert 0 < job.windows == other.windows
+        assert job.windows == other.windows
+        assert (job.windows > 0) == (job.make is None), "what is made of other arms' networks trains nothing"
         for spec, same in zip(job.specs, other.specs, strict=True):
             assert spec.name == same.name
             np.testing.assert_array_equal(spec.rows, same.rows)

@@ -57,6 +57,8 @@ def old_arm(variant: Variant) -> str:
 
 def age(folder: Path) -> None:
     """Write a study folder as format 1 had it."""
+    for path in folder.rglob("predicted.parquet"):
+        path.unlink()
     old_run = {f"runs/{new}": f"runs/{old}" for old, new in RUNS.items()}
     for path in [*folder.rglob("scores.parquet"), *folder.rglob("labels.parquet"), *folder.rglob("by_label.parquet")]:
         table = Scores.read(path).table
@@ -83,12 +85,14 @@ def age(folder: Path) -> None:
 
 
 def contents(folder: Path) -> dict[str, object]:
-    """What every file says: tables as tables, JSON as JSON, everything else as bytes."""
+    """What every file says of poses as they are: tables as tables, JSON as JSON, everything else as bytes."""
     found: dict[str, object] = {}
-    for path in sorted(p for p in folder.rglob("*") if p.is_file()):
+    for path in sorted(p for p in folder.rglob("*") if p.is_file() and p.name != "predicted.parquet"):
         name = str(path.relative_to(folder))
         if path.suffix == ".parquet":
             table = pd.read_parquet(path)
+            if "smoothed" in table:
+                table = table[~table["smoothed"]].reset_index(drop=True)
             found[name] = (list(table.dtypes.items()), pd.util.hash_pandas_object(table).tolist())
         else:
             found[name] = json.loads(path.read_text()) if path.suffix == ".json" else path.read_bytes()
@@ -143,12 +147,14 @@ def test_a_new_folder_is_let_be(new):
 
 def test_an_old_study_goes_on_and_trains_nothing_again(new, old, corpus, monkeypatch):
     def refuse(*_: object, **__: object) -> None:
-        raise AssertionError("nothing was to be trained or scored")
+        raise AssertionError("nothing was to be trained or scored under labels")
 
-    monkeypatch.setattr("actlift.study.experiment.score_poses", refuse)
+    monkeypatch.setattr("actlift.training.loop._Loop.run_to_end", refuse)
     monkeypatch.setattr("actlift.study.experiment.score_labels", refuse)
     scores = run_study(old, corpus, PLAN, on_progress=refuse)
-    pd.testing.assert_frame_equal(scores.table, Scores.read(new / "scores.parquet").table)
+    as_they_are, smoothed = scores.by_smoothing()
+    pd.testing.assert_frame_equal(as_they_are.table, Scores.read(new / "scores.parquet").by_smoothing()[0].table)
+    assert {v.label for v in smoothed.variants} == {"predicted"}, "what is scored now, and what was is let be"
     monkeypatch.undo()
     more = run_study(old, corpus, replace(PLAN, arms=(*PLAN.arms, "random-experts")))
     assert Variant("random-experts", "total") in more.variants

@@ -74,11 +74,12 @@ def study_verb(
         In place of test subjects, everybody is held out in turn: people leaves one person out at a time, people:6 one
         of 6 groups. Several processes may run the same command and share the folds.
     arms
-        Of generalist, experts, random-experts, cluster-experts, conditioned, random-conditioned, cluster-conditioned,
-        finetuned, finetuned-conditioned, finetuned-experts, random-finetuned-experts, and the controls averaged,
-        batch-statistics, ensemble-2, ensemble-4, dataset-conditioned, random-, cluster- and
-        dataset-finetuned-conditioned, cluster-finetuned-experts, finetuned-ensemble-2, soup, constant-pose,
-        nearest-pose. The generalist is always trained.
+        Of generalist, experts, random-experts, cluster-experts, conditioned, random-conditioned,
+        cluster-conditioned, dataset-conditioned, finetuned, finetuned-conditioned,
+        random-finetuned-conditioned, cluster-finetuned-conditioned, dataset-finetuned-conditioned,
+        finetuned-experts, random-finetuned-experts, cluster-finetuned-experts, averaged, batch-statistics,
+        ensemble-2, ensemble-4, finetuned-ensemble-2, soup, constant-pose, nearest-pose. The generalist is
+        always trained.
     matching
         What budgets have in common. total: all experts together take as many steps as the generalist. per_model: each
         expert takes as many. Or frames or epochs, which stand alone since their generalist is another.

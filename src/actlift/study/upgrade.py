@@ -12,7 +12,7 @@ runs/experts-pooled-seed0, runs/...-each-...  runs/experts-total-seed0, runs/...
 runs/finished-..., runs/specialised-...       runs/finetuned-..., runs/finetuned-experts-...
 runs/*/told.parquet                           runs/*/by_label.parquet
 runs/*/labels.json: recognised                recognized
-scores.parquet, labels.parquet: arm, run      arm, matching, label, mixture, and runs by their new names
+scores.parquet, labels.parquet: arm, run      arm, matching, label, mixture, smoothed, and runs by their new names
 ============================================  ======================================================================
 
 Networks, logs, curves and examples stay as they are.
@@ -109,7 +109,7 @@ def _renamed(run: str) -> str:
 
 def _by_label(told: Path) -> pd.DataFrame:
     """Errors conditioned on every label, which stands where an arm does and is no arm's name."""
-    return Scores(pd.read_parquet(told).assign(matching="", label="", mixture=False)).table
+    return Scores(pd.read_parquet(told).assign(matching="", label="", mixture=False, smoothed=False)).table
 
 
 def _write(last_first: ExitStack, path: Path, table: pd.DataFrame) -> None:
