@@ -296,7 +296,7 @@ def test_study_then_report(actlift, corpus_folder, tmp_path):
     words = ["study", corpus_folder, folder, "--test-subjects", "syn4", "--arms", "experts", "cluster-experts", *TINY]
     result = actlift(*words, "--matching", "total", "per_model", "--seeds", "0")
     assert (result.code, result.err) == (0, "")
-    assert Scores.read(folder / "scores.parquet").variants == (
+    assert Scores.read(folder / "scores.parquet").by_smoothing()[0].variants == (
         GENERALIST,
         *(Variant(arm, how) for arm in ("experts", "cluster-experts") for how in ("total", "per_model")),
     )
@@ -412,7 +412,7 @@ def test_a_config_file_holds_a_study(actlift, corpus_folder, tmp_path):
     result = actlift("study", corpus_folder, tmp_path / "study", "--config", config)
     assert (result.code, result.err) == (0, "")
     scores = Scores.read(tmp_path / "study" / "scores.parquet")
-    assert scores.variants == (GENERALIST, Variant("random-experts", "frames"))
+    assert scores.by_smoothing()[0].variants == (GENERALIST, Variant("random-experts", "frames"))
     assert scores.seeds(GENERALIST) == (4,)
 
 

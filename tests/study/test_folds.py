@@ -20,8 +20,8 @@ from actlift.files import locked, read_json
 from actlift.models.options import Network
 from actlift.study import folds as module
 from actlift.study.experiment import Progress, run_study
-from actlift.study.folds import make_folds, parse_folds
-from actlift.study.plan import Plan
+from actlift.study.folds import make_folds
+from actlift.study.plan import Plan, parse_folds
 from actlift.training.budget import Budget
 from actlift.training.run import Run
 

@@ -59,7 +59,8 @@ def gains(scores: Scores, arms: Mapping[str, About], metrics: Sequence[str] = SH
     """
     found = []
     for metric in (m for m in metrics if m in scores.metrics):
-        for part in scores.by_smoothing():
+        of_metric = Scores(scores.table[scores.table["metric"] == metric])
+        for part in of_metric.by_smoothing():
             if GENERALIST not in {replace(v, smoothed=False) for v in part.variants}:
                 continue
             samples = part.variations(metric, part.variants)

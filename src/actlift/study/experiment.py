@@ -50,7 +50,7 @@ Recognized = Callable[[], tuple[Posteriors, float]]  # as of `_recognize`
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a study is: the training under way, its number of how many, windows of all trainings, the moment."""
+    """How far a study is: the training under way, its number of how many, windows of all of them, the moment."""
 
     job: Job
     number: int
@@ -82,21 +82,20 @@ def run_study(
     resolve_device(plan.device)
     _claim(folder, corpus, plan, training, test)
     costs = _costs(jobs)
-    total = sum(costs.values())
+    trainings, total = list(costs), sum(costs.values())
     recognized = cache(partial(_recognize, folder, plan.labels_by, training, test))
     parts: list[Scores] = []
     labeled: list[Scores] = []
-    for number, job in enumerate(jobs, 1):
+    for job in jobs:
         runs = []
-        for of in job.sources or (job,):
+        for of in (of for of in job.sources or (job,) if of.specs):
 
-            def on_job_progress(moment: TrainProgress, of: Job = of, number: int = number) -> None:
-                left = sum(costs.values())  # of it and of what comes after it
-                on_progress(Progress(of, number, len(jobs), total - left + moment.windows, total, moment))
+            def on_job_progress(moment: TrainProgress, of: Job = of) -> None:
+                before = trainings.index(of.folder)
+                windows = sum(costs[name] for name in trainings[:before]) + moment.windows
+                on_progress(Progress(of, before + 1, len(trainings), windows, total, moment))
 
-            if of.specs:
-                runs.append(_train(folder, of, training, test, plan, on_job_progress))
-            costs.pop(of.folder, None)
+            runs.append(_train(folder, of, training, test, plan, on_job_progress))
         parts.append(_scores(folder, job, runs, test))
         if plan.labels and ARMS[job.variant.arm].about.labeled:
             parts.append(_predicted_scores(folder, job, runs, recognized, training, test))
@@ -121,19 +120,19 @@ def split_of(corpus: Corpus, plan: Plan) -> tuple[Corpus, Corpus]:
 
 
 def amount_of(corpus: Corpus, plan: Plan) -> tuple[int, int]:
-    """How many jobs a plan has, and about how many windows it trains on, each training counted once.
+    """How many trainings a plan has, and on about how many windows.
 
     Raises:
         InputError: as :func:`split_of` and :func:`actlift.study.arms.plan_jobs`.
     """
-    jobs = plan_jobs(split_of(corpus, plan)[0], plan)  # of a fold: all have as many, of about the same cost
+    costs = _costs(plan_jobs(split_of(corpus, plan)[0], plan))  # of a fold: all have as many, of about the same cost
     folds = len(make_folds(corpus, plan.folds).people) if plan.folds else 1
-    return folds * len(jobs), folds * sum(_costs(jobs).values())
+    return folds * len(costs), folds * sum(costs.values())
 
 
 def _costs(jobs: Sequence[Job]) -> dict[str, int]:
-    """The windows of each training by its run folder, those that jobs are made of among them."""
-    return {of.folder: of.windows for job in jobs for of in (job.sources or (job,))}
+    """The windows of each training by its run folder, those that other jobs are made of among them."""
+    return {of.folder: of.windows for job in jobs for of in (job.sources or (job,)) if of.specs}
 
 
 def _run_folds(folder: Path, corpus: Corpus, plan: Plan, on_progress: Callable[[Progress], None]) -> Scores:

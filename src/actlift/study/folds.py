@@ -16,6 +16,7 @@ from jaxtyping import Float, Int
 
 from actlift.data.corpus import Corpus
 from actlift.errors import InputError
+from actlift.study.plan import parse_folds
 
 SPOILT = 100.0  # what it costs that all people of an action stand in one group, beside evenness, which is about 1
 
@@ -33,20 +34,6 @@ class Folds:
     people: Mapping[str, tuple[str, ...]]
     untested: tuple[str, ...]
     alone: Mapping[str, str]
-
-
-def parse_folds(text: str) -> int | None:
-    """How many groups of people are asked for; None for as many as there are people.
-
-    Raises:
-        InputError: for words that are none.
-    """
-    kind, _, number = text.partition(":")
-    if kind == "people" and not number and ":" not in text:
-        return None
-    if kind == "people" and number.isdecimal() and int(number) > 1:
-        return int(number)
-    raise InputError(f"folds are people (leave one out) or people:K with K groups, 2 or more; got {text!r}")
 
 
 def make_folds(corpus: Corpus, folds: str) -> Folds:

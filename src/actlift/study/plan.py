@@ -2,14 +2,15 @@
 
 import json
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from actlift.data.corpus import Corpus
 from actlift.errors import InputError
 from actlift.models.options import Network
-from actlift.study.folds import parse_folds
 from actlift.training.budget import MATCHINGS, Budget
 from actlift.training.settings import Device, Loss, Precision
+
+if TYPE_CHECKING:
+    from actlift.data.corpus import Corpus
 
 LabelSource = Literal["network", "clip"]  # of actlift.study.recognizers
 Labels = Literal["", "predicted", "all"]
@@ -99,7 +100,7 @@ class Plan:
             if not values or len(set(values)) != len(values):
                 raise InputError(f"a study needs {name}, each once; got {values}")
 
-    def split(self, corpus: Corpus) -> tuple[Corpus, Corpus]:
+    def split(self, corpus: "Corpus") -> "tuple[Corpus, Corpus]":
         """Cut a corpus into what is trained on and what is reported on: actions that stand on both sides, and of
         training people the others too where ``all_actions``.
 
@@ -127,3 +128,17 @@ class Plan:
         kept["test_subjects"] = sorted(self.test_subjects)
         plain: dict[str, Any] = json.loads(json.dumps({"corpus": digest, **kept}))
         return plain
+
+
+def parse_folds(text: str) -> int | None:
+    """How many groups of people are asked for; None for as many as there are people.
+
+    Raises:
+        InputError: for words that are none.
+    """
+    kind, _, number = text.partition(":")
+    if kind == "people" and not number and ":" not in text:
+        return None
+    if kind == "people" and number.isdecimal() and int(number) > 1:
+        return int(number)
+    raise InputError(f"folds are people (leave one out) or people:K with K groups, 2 or more; got {text!r}")
