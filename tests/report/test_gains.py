@@ -152,9 +152,12 @@ def test_what_is_told_is_what_users_get(tmp_path):
 
 def test_every_arm_that_knows_the_action_has_controls():
     for name, about in ABOUT.items():
-        if about.partition == "action" and about.labeled and name != "experts":
+        if about.partition == "action" and about.labeled:
             assert about.controls, name
             assert about.mixture_controls, name
+    experts = Variant("experts", "total")
+    matched = [Variant("random-experts", "total"), Variant("random-experts", "per_model")]
+    assert controls_of(experts, ABOUT, [experts, *matched]) == matched[:1], "of the same budgets"
     known = [*VARIANTS, replace(PAIR, smoothed=True), Variant("finetuned", mixture=True)]
     assert controls_of(replace(MIXED, smoothed=True), ABOUT, known) == [replace(PAIR, smoothed=True)]
 

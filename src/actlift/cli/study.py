@@ -180,7 +180,7 @@ def demo(out: Path = Path("out/demo"), *, steps: int = 800, seeds: tuple[int, ..
     """
     plan = Plan(
         test_subjects=("syn5", "syn6"),
-        arms=("generalist", "experts", "random-experts"),
+        arms=("generalist", "experts", "random-experts", "constant-pose", "nearest-pose"),
         matching=("total", "per_model"),
         seeds=seeds,
         budget=Budget(steps),

@@ -92,12 +92,16 @@ def unlearnt(scores: Scores) -> set[Variant]:
 
 
 def controls_of(variant: Variant, arms: Mapping[str, About], known: Sequence[Variant]) -> list[Variant]:
-    """The controls of a variant among those known: of the same cost in use, smoothed alike."""
+    """The controls of a variant among those known: of the same cost in use, matched and smoothed alike."""
     about = arms.get(variant.arm)
     if about is None:
         return []
     names = about.mixture_controls if variant.mixture else about.controls
-    return [v for v in known if v.arm in names and v.smoothed == variant.smoothed and not v.mixture]
+    return [
+        v
+        for v in known
+        if v.arm in names and v.matching in ("", variant.matching) and v.smoothed == variant.smoothed and not v.mixture
+    ]
 
 
 def _gain(

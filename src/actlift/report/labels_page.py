@@ -168,7 +168,9 @@ def _contents(report: LabelsReport, drawn: Sequence[Drawing]) -> dict[str, Any]:
         "labels": [_label_rows(at, signs) for at in report.studies],
         "actions": _by_action(report),
         "drawings": {drawing.name: drawing_entry(drawing) for drawing in drawn},
-        "mistakes": _entry(report.tables["mistakes"], report.middle.study.name),
+        "mistakes": _entry(report.tables["mistakes"], report.middle.study.name)
+        if "mistakes" in report.tables
+        else None,
         "expected": _entry(report.tables["expected"]),
         "recognizer": _entry(report.tables["recognizer"]),
         "rounds": _entry(report.tables["rounds"]) if "rounds" in report.tables else None,

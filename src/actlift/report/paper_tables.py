@@ -387,8 +387,12 @@ def _labels(frame: pd.DataFrame, last: str = MODEL) -> int:
 
 
 def _ways(study: StudyResults, variant: Variant, focus: str) -> dict[str, str]:
-    """The ways of counting a variant's cost: how the table calls them, and how `StudyResults.cost_at` does."""
-    (first, *_) = study.costs_of(variant)
+    """The ways of counting a variant's cost: how the table calls them, and how `StudyResults.cost_at` does; none where
+    it was trained for another arm, or not at all."""
+    costs = study.costs_of(variant)
+    if not costs:
+        return {}
+    first = costs[0]
     count = len(first.steps)
     if count == 1:
         return {"its one network": ALL}

@@ -120,7 +120,7 @@ class StudyResults:
         for file in ("study.json", "scores.parquet"):
             if not (folder / file).is_file():
                 raise MissingInputError(
-                    f"{folder} holds no finished study: it has no {file}. `actlift study` makes one, or goes on with it."
+                    f"{folder} holds no finished study: it has no {file}. `actlift study` makes one or goes on with it."
                 )
         scores = Scores.read(folder / "scores.parquet")
         curves, costs = [], []

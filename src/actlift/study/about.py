@@ -54,6 +54,8 @@ ABOUT: dict[str, About] = {
         partition="action",
         per_part=True,
         labeled=True,
+        controls=("random-experts", "cluster-experts"),
+        mixture_controls=("ensemble-2",),
     ),
     "random-experts": About(
         "control: one network per random part of the clips, as many and as large as the actions",
