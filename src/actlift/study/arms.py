@@ -10,7 +10,6 @@ Experts              one network for every part of a partition, for every matchi
 Conditioned          one network for everything that is told the part
 Finetuned            one of these networks, the last part of its training with frozen normalization statistics
 FinetunedExperts     a conditioned network, and a copy of it for every part, fine-tuned so on that part
-Averaged             one network for everything, the mean of its weights over the last part of its training
 Derived              a predictor that is made of other arms' networks, or of the training poses, and trains nothing
 ===================  ===================================================================================================
 
@@ -151,12 +150,18 @@ class Arm(Protocol):
 
 @dataclass(frozen=True)
 class Generalist:
-    """One network for everything."""
+    """One network for everything.
+
+    Attributes:
+        average: over how much of the end of its training its weights are averaged.
+    """
 
     about: About
+    average: float = 0.0
 
     def jobs(self, name: str, training: Corpus, plan: Plan) -> list[Job]:
-        return [Job(Variant(name), seed, (_everything(training, plan, seed),)) for seed in plan.seeds]
+        specs = {seed: replace(_everything(training, plan, seed), average=self.average) for seed in plan.seeds}
+        return [Job(Variant(name), seed, (spec,)) for seed, spec in specs.items()]
 
     def poses(self, networks: Mapping[str, Lifter], job: Job, views: Sequence[View]) -> Poses:
         del job
@@ -283,26 +288,6 @@ class FinetunedExperts:
 
 
 @dataclass(frozen=True)
-class Averaged:
-    """The generalist's training, at whose end stands the mean of its weights over the last AVERAGING of it."""
-
-    about: About
-
-    def jobs(self, name: str, training: Corpus, plan: Plan) -> list[Job]:
-        return [
-            Job(Variant(name), seed, (replace(_everything(training, plan, seed), average=AVERAGING),))
-            for seed in plan.seeds
-        ]
-
-    def poses(self, networks: Mapping[str, Lifter], job: Job, views: Sequence[View]) -> Poses:
-        del job
-        return LifterPredictor(networks[EVERYTHING])([v.keypoints for v in views])
-
-    def conditional(self, networks: Mapping[str, Lifter], job: Job, unconditioned: Lifter) -> ConditionalLifter:
-        raise NotImplementedError("a network that knows no parts takes no labels")
-
-
-@dataclass(frozen=True)
 class Derived:
     """What is made of the networks of another arm, or of the training poses alone, and trains nothing.
 
@@ -379,7 +364,7 @@ ARMS: dict[str, Arm] = {
     "finetuned-experts": FinetunedExperts(ABOUT["finetuned-experts"], base="conditioned"),
     "random-finetuned-experts": FinetunedExperts(ABOUT["random-finetuned-experts"], base="random-conditioned"),
     "cluster-finetuned-experts": FinetunedExperts(ABOUT["cluster-finetuned-experts"], base="cluster-conditioned"),
-    "averaged": Averaged(ABOUT["averaged"]),
+    "averaged": Generalist(ABOUT["averaged"], AVERAGING),
     "batch-statistics": Derived(ABOUT["batch-statistics"], _measured, GENERALIST.arm),
     "ensemble-2": Derived(ABOUT["ensemble-2"], _mean, GENERALIST.arm, seeds=2),
     "ensemble-4": Derived(ABOUT["ensemble-4"], _mean, GENERALIST.arm, seeds=4),
