@@ -24,7 +24,7 @@ quick: .venv/developed
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -m "not slow" --ignore tests/data/test_windows.py -n $(JOBS) $(QUICK:%=tests/%)
 
 test: .venv/developed lint
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist worksteal
 
 lint: .venv/developed
 	$(BIN)/ruff check src tests benchmarks recipes

@@ -16,7 +16,7 @@ from actlift.models.options import Network
 from actlift.report.results import Suite
 from actlift.report.suite_page import SuiteReport, write_suite_report
 from actlift.study.plan import Plan
-from actlift.study.presets import settings_of
+from actlift.study.presets import ARMS_OF, settings_of
 from actlift.study.suite import run_suite
 from actlift.training.budget import Budget
 from actlift.training.run import Run
@@ -232,6 +232,8 @@ def test_the_command_ends_in_verdicts_tables_and_a_page(corpus_folder, tmp_path,
 def test_what_labels_do_from_training_to_a_page(corpus_folder, tmp_path, monkeypatch, capsys):
     """Budgets a little above the recognizer's cost, which at real sizes is a few steps."""
     monkeypatch.setattr("actlift.study.presets.AWARE_STEPS", (60, 80))
+    arms = ("generalist", "conditioned", "random-conditioned", "finetuned", "finetuned-conditioned", "nearest-pose")
+    monkeypatch.setitem(ARMS_OF, "action-aware", arms)
     out = tmp_path / "aware"
     words = ["study", corpus_folder, out, "--test-subjects", "syn4", "--preset", "action-aware", "--seeds", "0"]
     words += ["--receptive-fields", "9", "--channels", "64", "--labels-by", "clip"]
