@@ -111,7 +111,9 @@ def _worth(what: str, told: Sequence[Gain], still: set[Variant]) -> tuple[str, b
         return f"{what[:1].upper()}{what[1:]}, these people only: {below}.", False
     signs = [of.sure for of in learnt]
     better, worse = signs.count(-1), signs.count(1)
-    verdict = "knowing the action helps" if better and not worse else "it may harm" if worse and not better else ""
+    verdict = (
+        "knowing the action helps" if better and not worse else "no gain, and some lose" if worse and not better else ""
+    )
     verdict = verdict or ("no gain is sure" if not better else "it depends on the arm")
     return (
         f"{what[:1].upper()}{what[1:]}: {verdict}. Of {known}, {better} "
