@@ -5,7 +5,8 @@ of any other split: each has a control (:attr:`actlift.study.about.About.control
 arm knows of the action is worth what it gains over the best of them. Velocity errors are those of jitter more than of
 motion, so that everything stands twice, once through the filter that users' poses go through.
 
-Networks that do not surely beat the nearest training pose have not learnt to lift, and nothing is said of them.
+Networks that do no better than the nearest training pose (:func:`unlearnt`) have not learnt to lift, and nothing is
+said of them.
 """
 
 from collections.abc import Mapping, Sequence
