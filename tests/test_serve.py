@@ -314,6 +314,8 @@ def test_the_end_stops_the_work_and_leaves_nothing(tmp_path, clip):
     with running(tmp_path, lifting) as server:
         tokens = [server.upload(clip).json()["id"] for _ in range(3)]
         server.until(tokens[0], "working")
+        while not lifting.asked:  # the job is at work a moment before its video is asked for
+            time.sleep(0.005)
         assert len(server.left()) > 3
     assert list(tmp_path.iterdir()) == []
     assert len(lifting.asked) == 1
