@@ -12,9 +12,9 @@ import pytest
 from tests.suites import make_suite
 
 from actlift.evaluation.scores import GENERALIST, Scores, Variant
-from actlift.report.gains import Gain, controls_of, gains, per_person, unlearnt
+from actlift.report.gains import Gain, gains, per_person, unlearnt
 from actlift.report.gains_page import Answer, answer, write_gains_page
-from actlift.report.results import StudyResults
+from actlift.report.results import StudyResults, controls_of
 from actlift.study.about import ABOUT
 
 CONDITIONED = Variant("conditioned", label="predicted")

@@ -17,6 +17,7 @@ import pandas as pd
 from actlift.evaluation.metrics import METRICS
 from actlift.evaluation.scores import GENERALIST, MEAN_OVER_PEOPLE, Scores, Variant, Variations
 from actlift.report.estimate import UNKNOWN, Estimate, decided, relative_error
+from actlift.report.results import controls_of
 from actlift.study.about import About
 
 SHOWN = ("mpjpe", "p_mpjpe", "mpjve", "acceleration_error")
@@ -90,19 +91,6 @@ def unlearnt(scores: Scores) -> set[Variant]:
         return set()
     least = min(of_baselines)
     return {variant for variant, error in errors.items() if variant.arm not in BASELINES and error >= least}
-
-
-def controls_of(variant: Variant, arms: Mapping[str, About], known: Sequence[Variant]) -> list[Variant]:
-    """The controls of a variant among those known: of the same cost in use, matched and smoothed alike."""
-    about = arms.get(variant.arm)
-    if about is None:
-        return []
-    names = about.mixture_controls if variant.mixture else about.controls
-    return [
-        v
-        for v in known
-        if v.arm in names and v.matching in ("", variant.matching) and v.smoothed == variant.smoothed and not v.mixture
-    ]
 
 
 def _gain(

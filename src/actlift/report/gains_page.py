@@ -16,9 +16,9 @@ from actlift.evaluation.scores import GENERALIST, Scores, Variant
 from actlift.files import replacing
 from actlift.report.estimate import Estimate, doubt, reach_note, whom
 from actlift.report.figures import ARM_COLORS, INK, RULE, Panel, panel_svg
-from actlift.report.gains import BASELINES, Gain, controls_of, gains, per_person, unlearnt
+from actlift.report.gains import BASELINES, Gain, gains, per_person, unlearnt
 from actlift.report.page import write_report
-from actlift.report.results import StudyResults
+from actlift.report.results import StudyResults, controls_of
 from actlift.report.study_page import data_note
 from actlift.report.tables import number
 from actlift.report.words import counted, variant_note

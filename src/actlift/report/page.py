@@ -1,7 +1,7 @@
 """One HTML file that tells a stranger what a study found, how sure that is, and how to do it again."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from actlift.files import render
 from actlift.geometry.skeleton import Skeleton
 from actlift.report import figures, tables
 from actlift.report.estimate import Estimate, decided, difference, doubt, reach_note
-from actlift.report.results import is_experts
+from actlift.report.results import controls_of, is_experts
 from actlift.report.words import counted, duration, printed, tail, variant_note
 from actlift.study.about import About
 
@@ -127,7 +127,7 @@ def verdicts(
         means[metric] = dict(zip(ranked.index, ranked.to_list(), strict=True))
         samples = scores.variations(metric, list(ranked.index))
         for variant in means[metric]:
-            for rival in (reference, *_controls(variant, arms, means[metric])):
+            for rival in (reference, *controls_of(variant, arms, means[metric])):
                 if rival != variant:
                     estimates[metric, variant, rival] = difference(samples, variant, rival)
     signs = decided(estimates)
@@ -172,24 +172,6 @@ def _beside(of: Comparisons, best: Variant, control: Variant) -> str:
     words = f"{'below' if estimate.effect < 0 else 'above'} its control {_quoted(control)} by"
     doubts = doubt(estimate, of.signs[best, control])
     return f"{words} {_size(estimate.effect, of.measure)}{doubts and f' ({doubts})'}"
-
-
-def _controls(variant: Variant, arms: Mapping[str, About], known: Iterable[Variant]) -> list[Variant]:
-    """The controls of a variant among those known: of its kind and matching, without its knowledge."""
-    about = arms.get(variant.arm)
-    if about is None or about.control or not about.partition:
-        return []
-
-    def alike(other: Variant) -> bool:
-        of = arms.get(other.arm)
-        return (
-            of is not None
-            and of.control
-            and (of.per_part, of.against, other.matching, other.mixture)
-            == (about.per_part, about.against, variant.matching, variant.mixture)
-        )
-
-    return [other for other in known if alike(other)]
 
 
 def _size(effect: float, measure: Metric) -> str:

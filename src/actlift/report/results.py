@@ -7,7 +7,7 @@
 ======================  ==============================================================================================
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import astuple, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -291,6 +291,19 @@ def is_experts(variant: Variant) -> bool:
 def is_main(variant: Variant) -> bool:
     """Whether this is what the paper's tables have: the generalist or experts of the actions."""
     return variant == GENERALIST or is_experts(variant)
+
+
+def controls_of(variant: Variant, arms: Mapping[str, About], known: Iterable[Variant]) -> list[Variant]:
+    """The controls of a variant among those known: of the same cost in use, matched and smoothed alike."""
+    about = arms.get(variant.arm)
+    if about is None:
+        return []
+    names = about.mixture_controls if variant.mixture else about.controls
+    return [
+        v
+        for v in known
+        if v.arm in names and v.matching in ("", variant.matching) and v.smoothed == variant.smoothed and not v.mixture
+    ]
 
 
 def variants_of_runs(scores: Scores) -> dict[str, tuple[Variant, int]]:

@@ -26,7 +26,7 @@ from actlift.evaluation.evaluate import score_poses
 from actlift.evaluation.scores import ALL_JOINTS, GENERALIST, Scores, Variant
 from actlift.files import locked, read_json, remove_leftovers, replacing, write_json
 from actlift.geometry.skeleton import root_relative
-from actlift.lifting.conditional import Gate
+from actlift.lifting.conditional import ConditionalLifter, Gate
 from actlift.lifting.predict import LifterPredictor, Poses, load_lifter
 from actlift.lifting.smoothing import CUTOFF_HZ, smooth
 from actlift.models.base import Lifter, check_network, unconditioned
@@ -46,6 +46,7 @@ GATE_EVERY = 4  # training views per view that the mixture's gate is fitted on
 EXAMPLES = 4
 CURVE_METRICS = ("mpjpe", "mpjve")
 Recognized = Callable[[], tuple[Posteriors, float]]  # as of `_recognize`
+Told = Callable[[], tuple[ConditionalLifter, Posteriors, Gate]]  # as of `_told`
 
 
 @dataclass(frozen=True)
@@ -98,9 +99,10 @@ def run_study(
             runs.append(_train(folder, of, training, test, plan, on_job_progress))
         parts.append(_scores(folder, job, runs, test))
         if plan.labels and ARMS[job.variant.arm].about.labeled:
-            parts.append(_predicted_scores(folder, job, runs, recognized, training, test))
+            told = cache(partial(_told, folder, job, runs, recognized, training))
+            parts.append(_predicted_scores(folder, job, told, test))
             if plan.labels == "all":
-                labeled.append(_label_scores(folder, job, runs, recognized, training, test, plan.coupled))
+                labeled.append(_label_scores(folder, job, runs, told, training, test, plan.coupled))
     scores = Scores.concat(parts)
     if labeled:
         Scores.concat([scores.of(GENERALIST), *labeled]).save(folder / "labels.parquet")
@@ -246,42 +248,39 @@ def _recognize(folder: Path, recognizer_name: str, training: Corpus, test: Corpu
     return recognizer([view.keypoints for view in test.views]), recognizer.sure
 
 
-def _predicted_scores(
-    folder: Path, job: Job, runs: Sequence[Run], recognized: Recognized, training: Corpus, test: Corpus
-) -> Scores:
+def _told(
+    folder: Path, job: Job, runs: Sequence[Run], recognized: Recognized, training: Corpus
+) -> tuple[ConditionalLifter, Posteriors, Gate]:
+    """The lifter of an arm that takes any label, what the recognizer says of the test views, the mixture's gate."""
+    posteriors, sure = recognized()
+    conditioned = ARMS[job.variant.arm].conditional(_networks(runs), job, _unconditioned(folder, job))
+    return conditioned, posteriors, Gate.fit(conditioned, training.views[::GATE_EVERY], sure)
+
+
+def _predicted_scores(folder: Path, job: Job, told: Told, test: Corpus) -> Scores:
     """Read how an arm does that is told the predicted action, and its mixture, as is and smoothed; or score it."""
     path = folder / "runs" / job.folder / "predicted.parquet"
     if not path.exists():
-        posteriors, sure = recognized()
-        conditioned = ARMS[job.variant.arm].conditional(_networks(runs), job, _unconditioned(folder, job))
-        gate = Gate.fit(conditioned, training.views[::GATE_EVERY], sure)
+        conditioned, posteriors, gate = told()
         predicted = predicted_poses(conditioned, test.views, posteriors, gate, job.variant)
         Scores.concat([_as_is_and_smoothed(job, of, poses, test) for of, poses in predicted.items()]).save(path)
     return Scores.read(path)
 
 
 def _label_scores(
-    folder: Path,
-    job: Job,
-    runs: Sequence[Run],
-    recognized: Recognized,
-    training: Corpus,
-    test: Corpus,
-    coupled: bool,
+    folder: Path, job: Job, runs: Sequence[Run], told: Told, training: Corpus, test: Corpus, coupled: bool
 ) -> Scores:
     """Read what labels do to an arm, or score it; ``labels.parquet`` comes last."""
     at = folder / "runs" / job.folder
     path = at / "labels.parquet"
     if not path.exists() or (coupled and len(read_json(at / "labels.json").get("rounds", ())) < len(ROUND_LABELS)):
-        posteriors, sure = recognized()
-        networks, plain = _networks(runs), _unconditioned(folder, job)
-        conditioned = ARMS[job.variant.arm].conditional(networks, job, plain)
-        met = unconditioned(networks[EVERYTHING]) if job.conditions else plain
+        conditioned, posteriors, gate = told()
+        met = unconditioned(_networks(runs)[EVERYTHING]) if job.conditions else _unconditioned(folder, job)
         found = score_labels(
             conditioned,
             test.views,
             posteriors,
-            Gate.fit(conditioned, training.views[::GATE_EVERY], sure),
+            gate,
             again=learn_again(at / "recognizer", training, met) if coupled else None,
             variant=job.variant,
             seed=job.seed,
