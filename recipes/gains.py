@@ -6,8 +6,9 @@ what this prints, and nothing typed.
 
 import argparse
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -28,8 +29,17 @@ def markdown(study: Path) -> str:
     seeds = ", ".join(map(str, about["plan"]["seeds"]))
     digest = about["fixed"]["corpus"][:12]
     return "\n".join(
-        [*lines, f"`{about['command']}`: seeds {seeds}, corpus digest `{digest}`, commit {about['commit']}."]
+        [
+            *lines,
+            f"{command_of(about)}: seeds {seeds}, corpus digest `{digest}`, commit {about['commit']}.",
+        ]
     )
+
+
+def command_of(about: Mapping[str, Any]) -> str:
+    """The command that a study or suite says made it, as others would type it."""
+    program, *words = str(about["command"]).split(" ")
+    return f"`{' '.join([Path(program).name, *words])}`"
 
 
 def _table(gains: pd.DataFrame, metric: str) -> Iterator[str]:
