@@ -12,6 +12,7 @@ from actlift.evaluation.scores import Scores, Variant
 from actlift.lifting.predict import LifterPredictor, load_lifter
 from actlift.models.options import Network
 from actlift.recognition.discriminant import ClipRecognizer
+from actlift.report.results import ALL, ONE, StudyResults
 from actlift.study.arms import FINETUNING, plan_jobs
 from actlift.study.experiment import run_study
 from actlift.study.plan import Plan
@@ -93,6 +94,12 @@ def test_a_study_fine_tunes_networks_and_scores_them_under_all_labels(tmp_path: 
     assert load_lifter(Run.open(tmp_path / "study" / "runs" / "finetuned-conditioned-seed0")).conditions == 3
     base = load_lifter(Run.open(tmp_path / "study" / "runs" / "conditioned-for-finetuned-experts-seed0"))
     assert base.conditions == 3
+    told = {(cost.variant.arm, cost.run): cost for cost in StudyResults.open("study", tmp_path / "study").costs}
+    for job in plan_jobs(corpus.split(PLAN.test_subjects)[0], PLAN):
+        cost = told[job.variant.arm, job.run]
+        assert cost.steps_total * cost.batch == job.windows, "what it went on from is a part of its cost"
+        assert cost.of(ONE).steps * len(cost.steps) == pytest.approx(cost.of(ALL).steps)
+        assert sum(map(cost.share, cost.steps)) == pytest.approx(1)
     before = {p: p.stat().st_mtime_ns for p in (tmp_path / "study" / "runs").rglob("*.safetensors")}
     run_study(tmp_path / "study", corpus, PLAN)
     assert {p: p.stat().st_mtime_ns for p in (tmp_path / "study" / "runs").rglob("*.safetensors")} == before

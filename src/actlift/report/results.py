@@ -7,7 +7,7 @@
 ======================  ==============================================================================================
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -50,9 +50,11 @@ class RunCost:
     Attributes:
         run: folder, relative to the study's.
         variant, seed: as in the scores; what is told of the action costs nothing.
-        seconds, cpu_seconds: of training, evaluation not counted; CPU seconds are summed over threads.
+        seconds, cpu_seconds: of training, what it went on from included, evaluation not counted; CPU seconds are summed
+            over threads.
         steps, frames: of each network by name: optimizer steps, different training frames.
         batch: windows of a step.
+        begun: steps of the network that they all went on from.
     """
 
     run: str
@@ -63,15 +65,18 @@ class RunCost:
     steps: Mapping[str, int]
     frames: Mapping[str, int]
     batch: int
+    begun: int = 0
 
     @property
     def steps_total(self) -> int:
-        """Optimizer steps of all networks."""
-        return sum(self.steps.values())
+        """Optimizer steps of all networks, and of what they went on from."""
+        return self.begun + sum(self.steps.values())
 
     def share(self, member: str) -> float:
-        """The part of the cost that is one network's: its steps of all steps (networks train side by side)."""
-        return self.steps[member] / self.steps_total
+        """The part of the cost that is one network's: its steps, and its part of what all went on from, of all steps.
+
+        Networks train side by side."""
+        return (self.steps[member] + self.begun / len(self.steps)) / self.steps_total
 
     def of(self, networks: str) -> Cost:
         """What was spent on :data:`ALL` networks, on :data:`ONE` on average, or on the one of this name."""
@@ -129,7 +134,7 @@ class StudyResults:
             curve = pd.DataFrame(_curve(run))
             curve["variant"] = pd.Series([variant] * len(curve), dtype=object)
             curves.append(curve.assign(run=name_of_run, seed=seed))
-            costs.append(_cost(run, name_of_run, variant, seed))
+            costs.append(_cost(run, begun_from(run, variant, seed), name_of_run, variant, seed))
         columns = ["run", "variant", "seed", *CURVE_COLUMNS]
         kept = [curve[columns] for curve in curves if len(curve)]
         joined = pd.concat(kept, ignore_index=True) if kept else pd.DataFrame(columns=columns)
@@ -317,6 +322,16 @@ def variants_of_runs(scores: Scores) -> dict[str, tuple[Variant, int]]:
     }
 
 
+def begun_from(run: Run, variant: Variant, seed: int) -> list[Run]:
+    """The trainings that a run of a study went on from; none where it began with nothing learnt."""
+    return [Run.open(at) for at in sorted(run.folder.parent.glob(f"*-for-{variant.arm}-seed{seed}"))]
+
+
+def steps_of(run: Run) -> int:
+    """Optimizer steps of all networks of a run together."""
+    return sum(int(member["steps"]) for member in run.config["identity"]["members"].values())
+
+
 def _curve(run: Run) -> list[dict[str, Any]]:
     return [
         {**{key: point[key] for key in CURVE_COLUMNS[:4]}, **measured}
@@ -325,16 +340,17 @@ def _curve(run: Run) -> list[dict[str, Any]]:
     ]
 
 
-def _cost(run: Run, name: str, variant: Variant, seed: int) -> RunCost:
-    log = run.log()
+def _cost(run: Run, begun: Sequence[Run], name: str, variant: Variant, seed: int) -> RunCost:
+    logs = [of.log() for of in (run, *begun)]
     members = run.config["identity"]["members"]
     return RunCost(
         run=name,
         variant=variant,
         seed=seed,
-        seconds=float(log["seconds"].max()),
-        cpu_seconds=float(log["cpu_seconds"].max()),
+        seconds=sum(float(log["seconds"].max()) for log in logs),
+        cpu_seconds=sum(float(log["cpu_seconds"].max()) for log in logs),
         steps={member: int(entry["steps"]) for member, entry in members.items()},
         frames={member: int(entry["frames"]) for member, entry in members.items()},
         batch=int(run.config["identity"]["batch"]),
+        begun=sum(map(steps_of, begun)),
     )

@@ -14,7 +14,7 @@ from actlift.evaluation.scores import Scores, Variant
 from actlift.files import read_json
 from actlift.geometry.skeleton import H36M_17, SKELETONS
 from actlift.report.page import ReportContext, write_page
-from actlift.report.results import read_arms, variants_of_runs
+from actlift.report.results import begun_from, read_arms, steps_of, variants_of_runs
 from actlift.study.upgrade import upgrade_study
 from actlift.training.run import Run
 
@@ -128,13 +128,14 @@ def _curve(run: Run) -> pd.DataFrame:
 
 
 def _run(name: str, run: Run, variant: Variant, seed: int) -> dict[str, Any]:
-    members = run.config["identity"]["members"].values()
+    """A run's row: what it took together with what it went on from."""
+    whole = [run, *begun_from(run, variant, seed)]
     return {
         "variant": variant,
         "seed": seed,
         "folder": name,
-        "steps": sum(member["steps"] for member in members),
-        "seconds": float(run.log()["seconds"].max()),
+        "steps": sum(map(steps_of, whole)),
+        "seconds": sum(float(of.log()["seconds"].max()) for of in whole),
     }
 
 
