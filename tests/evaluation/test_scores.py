@@ -97,6 +97,34 @@ def test_per_action_averages_seeds_last_and_keeps_the_order_of_arms() -> None:
     assert table.loc[EXPERTS, "walk"] == (10.0 + 30.0) / 2
 
 
+def test_every_person_is_the_mean_over_his_or_her_own_actions() -> None:
+    scores = Scores.from_rows(
+        [
+            row(arm=arm, subject=person, action=action, clip=f"{person}{action}{clip}", seed=seed, frames=frames,
+                value=start + seed + place)
+            for place, (arm, start) in enumerate((("generalist", 10.0), ("experts", 30.0)))
+            for seed in (0, 1)
+            for person, action, clip, frames in
+            (("S1", "walk", 0, 100), ("S1", "walk", 1, 300), ("S1", "sit", 0, 50), ("S2", "walk", 0, 10))
+        ]
+    )  # fmt: skip
+    table = scores.table.copy()
+    table["value"] += np.random.default_rng(0).normal(0, 1, len(table))
+    scores = Scores(table)
+    found = scores.per_person("mpjpe")
+    assert list(found.columns) == ["S1", "S2"]
+    for variant in (GENERALIST, EXPERTS):
+        own = table[table["arm"] == variant.arm]
+        for person in ("S1", "S2"):
+            of_seeds = [
+                np.mean([np.average(g["value"], weights=g["frames"]) for _, g in of_seed.groupby("action")])
+                for _, of_seed in own[own["subject"] == person].groupby("seed")
+            ]
+            assert found.loc[variant, person] == pytest.approx(np.mean(of_seeds))
+    means = scores.per_action("mpjpe")[MEAN_OVER_PEOPLE]
+    np.testing.assert_allclose(found.mean(axis="columns"), means.loc[found.index])
+
+
 def test_an_action_an_arm_lacks_is_not_averaged_over() -> None:
     table = Scores.from_rows([row(), row(action="sit", clip="s"), row(arm="experts")]).per_action("mpjpe")
     assert np.isnan(table.loc[EXPERTS, ["sit", MEAN_OVER_ACTIONS, MEAN_OVER_PEOPLE]].to_numpy(float)).all()

@@ -272,6 +272,15 @@ class Scores:
         """
         return self._per_seed(metric).groupby(level="variant", sort=False).mean()
 
+    def per_person(self, metric: str) -> pd.DataFrame:
+        """Rows variants, columns people: of each the mean over his or her own actions, averaged over seeds."""
+        rows = self._rows(metric)
+        variants, number = _numbered(rows)
+        of_actions = _frame_means(rows, [number, rows["seed"], rows["subject"], rows["action"]])
+        of_seeds = of_actions.groupby(level=["variant", "seed", "subject"]).mean()
+        table = of_seeds.groupby(level=["variant", "subject"]).mean().unstack("subject")
+        return table.set_axis(pd.Index(variants, dtype=object, name="variant"), axis="index")
+
     def per_joint(self, metric: str) -> pd.DataFrame:
         """Rows variants, columns joints (bones), means over frames, averaged over seeds.
 

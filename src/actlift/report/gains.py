@@ -66,17 +66,10 @@ def gains(scores: Scores, arms: Mapping[str, About], metrics: Sequence[str] = SH
             if GENERALIST not in {replace(v, smoothed=False) for v in part.variants}:
                 continue
             samples = part.variations(metric, part.variants)
-            by_person = per_person(part, metric)
+            by_person = part.per_person(metric)
             found += [_gain(variant, metric, samples, by_person, arms) for variant in part.variants]
     signs = decided({(of.variant, of.metric): of.over_control for of in found if of.control is not None})
     return [replace(of, sure=signs.get((of.variant, of.metric), 0)) for of in found]
-
-
-def per_person(scores: Scores, metric: str) -> pd.DataFrame:
-    """Rows variants, columns people: of each the mean over his or her own actions, averaged over seeds."""
-    people = sorted(scores.table["subject"].unique())
-    of_each = {p: Scores(scores.table[scores.table["subject"] == p]).per_action(metric) for p in people}
-    return pd.DataFrame({person: table[MEAN_OVER_PEOPLE] for person, table in of_each.items()})
 
 
 def unlearnt(scores: Scores) -> set[Variant]:

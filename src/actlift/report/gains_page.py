@@ -16,7 +16,7 @@ from actlift.evaluation.scores import GENERALIST, Scores, Variant
 from actlift.files import replacing
 from actlift.report.estimate import Estimate, doubt, reach_note, whom
 from actlift.report.figures import ARM_COLORS, INK, RULE, Panel, panel_svg
-from actlift.report.gains import BASELINES, Gain, gains, per_person, unlearnt
+from actlift.report.gains import BASELINES, Gain, gains, unlearnt
 from actlift.report.page import write_report
 from actlift.report.results import StudyResults, controls_of
 from actlift.report.study_page import data_note
@@ -134,14 +134,14 @@ def _contents(study: StudyResults, scores: Scores, found: Sequence[Gain]) -> dic
     order = _order(study.scores.variants, study.arms)
     metrics = [metric for metric in METRICS if any(of.metric == metric for of in found)]
     said = answer(found, study.arms, still)
-    people = int(scores.table["subject"].nunique())
+    people, seeds = (int(scores.table[of].nunique()) for of in ("subject", "seed"))
     folds = study.about.get("folds")
     return {
         "title": "What is knowing the action worth, beside what else could explain it?",
         "sentences": [{"text": text, "decided": decided} for text, decided in said.sentences],
         "told": _told(said, still),
         "headlines": list(HEADLINES.values()),
-        "reach": reach_note(people, min(len(scores.seeds(variant)) for variant in scores.variants)),
+        "reach": reach_note(people, seeds),
         "whom": whom(people),
         "data_note": data_note(study.about["provenance"]),
         "baselines": _baselines(found),
@@ -277,7 +277,7 @@ def _folds_note(folds: Mapping[str, Any]) -> str:
 def _people_panel(scores: Scores, order: Sequence[tuple[Variant, bool]], arms: Mapping[str, About]) -> Panel:
     """Each person's error relative to the generalist's, smoothed where it was: arms that are no baselines."""
     smoothed = any(variant.smoothed for variant in scores.variants)
-    of_people = per_person(scores.by_smoothing()[smoothed], "mpjpe").T
+    of_people = scores.by_smoothing()[smoothed].per_person("mpjpe").T
     reference = of_people[replace(GENERALIST, smoothed=smoothed)]
     rows = {
         str(variant): 100 * (of_people[replace(variant, smoothed=smoothed)] / reference - 1)
