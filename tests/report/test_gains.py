@@ -105,27 +105,29 @@ def test_four_people_or_more_decide_for_people_in_general(tmp_path):
     assert position == (
         "Position error (MPJPE): knowing the action helps. Of 2 arms that know the action, 2 are surely better than "
         "the best control, 0 surely worse.",
-        True,
+        -1,
     )
-    assert velocity[1]
+    assert velocity[1] == -1
     few = said(study(tmp_path / "few", {CONDITIONED: 0.9, MIXED: 0.9}, people=3)).sentences
     assert few[0] == (
         "Position error (MPJPE), these people only: 2 of 2 arms that know the action are below the best of their "
         "controls.",
-        False,
+        0,
     )
-    assert not any(decided for _, decided in few)
+    assert not any(sign for _, sign in few)
+    one_loses = said(study(tmp_path / "worse", {CONDITIONED: 0.9, MIXED: 1.2})).sentences
+    assert one_loses[0][1] == 1, "some lose"
 
 
 def test_where_nothing_differs_people_needed_are_told(tmp_path):
     folder = study(tmp_path, {})
-    texts = [text for text, decided in said(folder).sentences if not decided]
+    texts = [text for text, sign in said(folder).sentences if not sign]
     assert len(texts) == 4
     assert "no gain is sure" in texts[0]
     spread = float(re.search(r"People differ by ([\d.]+) points", texts[3])[1])
     gain = found(folder)[replace(CONDITIONED, smoothed=True), "mpjpe"].over_control
     assert spread == pytest.approx(gain.of.of_people * np.sqrt(10), rel=0.5, abs=0.1)
-    assert re.search(r"5 % takes \d+, 3 % takes \d+, 2 % takes \d+ people", texts[3])
+    assert re.search(r"5\s% takes \d+, 3\s% takes \d+, 2\s% takes \d+ people", texts[3])
 
 
 def test_the_arm_that_errs_least_is_named_whatever_it_knows(tmp_path):

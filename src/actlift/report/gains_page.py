@@ -53,11 +53,12 @@ class Answer:
     """What a page begins with.
 
     Attributes:
-        sentences: and whether each is decided for people in general.
+        sentences: and of each whether it is sure for people in general: -1 that some gain and none lose, 1 that some
+            lose, else 0.
         told: the arms that know the action, told what users would know; by metric what each gains over its control.
     """
 
-    sentences: tuple[tuple[str, bool], ...]
+    sentences: tuple[tuple[str, int], ...]
     told: Mapping[str, tuple[Gain, ...]]
 
 
@@ -76,9 +77,7 @@ def answer(found: Sequence[Gain], arms: Mapping[str, About], still: set[Variant]
     if said and errors:
         best = min(errors, key=lambda of: of.error)
         knows = "knows the action" if _knows(best.variant, arms) else "knows nothing of the action"
-        said.append(
-            (f"The lowest position error of all has {best.variant} ({best.error:.1f} mm), which {knows}.", False)
-        )
+        said.append((f"The lowest position error of all has {best.variant} ({best.error:.1f} mm), which {knows}.", 0))
     spreads = [
         of.over_control.of.of_people * math.sqrt(of.over_control.of.people or 0)
         for of in told["mpjpe"]
@@ -86,9 +85,10 @@ def answer(found: Sequence[Gain], arms: Mapping[str, About], still: set[Variant]
     ]
     if spreads:
         typical = float(np.median(spreads))
-        needed = ", ".join(f"{effect:g} % takes {people_needed(effect, typical):,}" for effect in EFFECTS)
+        amounts = {effect: people_needed(effect, typical) for effect in EFFECTS}
+        needed = ", ".join(f"{effect:g}\N{NO-BREAK SPACE}% takes {people:,}" for effect, people in amounts.items())
         differ = f"People differ by {typical:.1f} points in what knowing the action does to their position error"
-        said.append((f"{differ}: to see (with a probability of 80 %) a difference of {needed} people.", False))
+        said.append((f"{differ}: to see (with a probability of 80 %) a difference of {needed} people.", 0))
     return Answer(tuple(said), told)
 
 
@@ -99,16 +99,16 @@ def _as_used(found: Sequence[Gain]) -> list[Gain]:
     return [of for of in kept if of.variant.smoothed] or kept
 
 
-def _worth(what: str, told: Sequence[Gain], still: set[Variant]) -> tuple[str, bool]:
+def _worth(what: str, told: Sequence[Gain], still: set[Variant]) -> tuple[str, int]:
     """What knowing the action is worth in one error."""
     learnt = [of for of in told if not {of.variant, of.control} & still]
     if not learnt:
-        return f"{what[:1].upper()}{what[1:]}: nothing can be said, these networks have not learnt to lift.", False
+        return f"{what[:1].upper()}{what[1:]}: nothing can be said, these networks have not learnt to lift.", 0
     known = f"{counted(len(learnt), 'arm')} that know the action"
     if not any(of.over_control.of.known for of in learnt):
         leading = sum(of.over_control.direction < 0 for of in learnt)
         below = f"{leading} of {known} are below the best of their controls"
-        return f"{what[:1].upper()}{what[1:]}, these people only: {below}.", False
+        return f"{what[:1].upper()}{what[1:]}, these people only: {below}.", 0
     signs = [of.sure for of in learnt]
     better, worse = signs.count(-1), signs.count(1)
     verdict = (
@@ -118,7 +118,7 @@ def _worth(what: str, told: Sequence[Gain], still: set[Variant]) -> tuple[str, b
     return (
         f"{what[:1].upper()}{what[1:]}: {verdict}. Of {known}, {better} "
         f"{'is' if better == 1 else 'are'} surely better than the best control, {worse} surely worse.",
-        bool(better or worse),
+        1 if worse else -min(better, 1),
     )
 
 
@@ -138,7 +138,7 @@ def _contents(study: StudyResults, scores: Scores, found: Sequence[Gain]) -> dic
     folds = study.about.get("folds")
     return {
         "title": "What is knowing the action worth, beside what else could explain it?",
-        "sentences": [{"text": text, "decided": decided} for text, decided in said.sentences],
+        "sentences": [{"text": text, "sign": sign} for text, sign in said.sentences],
         "told": _told(said, still),
         "headlines": list(HEADLINES.values()),
         "reach": reach_note(people, seeds),

@@ -148,7 +148,8 @@ def _verdict(what: str, of: Comparisons, reference: Variant) -> Verdict:
     pair = (rival, best) if best == reference else (best, rival)
     estimate, sign = of.estimates[pair], of.signs[pair]
     way = "below" if of.measure.better == "lower" else "above"
-    gap = f"{_size(estimate.effect, of.measure)} ({100 * abs(estimate.effect) / of.means[rival]:.1f} %)"
+    share = f"{100 * abs(estimate.effect) / of.means[rival]:.1f}\N{NO-BREAK SPACE}%"
+    gap = f"{_size(estimate.effect, of.measure)} ({share})"
     lead = f"{_quoted(best)} is best with {amount}, {gap} {way} {_quoted(rival)}"
     trained = "; trained with one seed, another may differ" if estimate.of.seeds == 1 else ""
     if math.isnan(estimate.low):
