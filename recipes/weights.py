@@ -10,7 +10,7 @@ a detector's COCO keypoints. What was trained before is not trained again: the s
 
 import argparse
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ import numpy as np
 from jaxtyping import Float
 from rich.console import Console
 
+from actlift.data.augment import SIZES, bodies
 from actlift.data.clip import Clip
 from actlift.data.corpus import Corpus, View, rewrite_corpus, write_corpus
 from actlift.data.noise import DetectorNoise, Exact
@@ -48,8 +49,6 @@ FPS = 30.0
 BODIES = 6  # of each training clip, each seen by a camera of its own
 CAMERAS = 4  # that see each test clip
 FOCAL_SPREAD = 0.2  # standard deviation of the logarithm of the focal length that framing assumes
-PROPORTION_SPREAD = 0.05  # standard deviation of the length of a kind of bone
-SIZES = (0.9, 1.1)
 FINISH = 0.3  # of a budget
 STEPS = 16000
 COMMAND = "python -m recipes.weights cmu.npz hdm05.npz"
@@ -57,38 +56,11 @@ WIDTHS = {"aware": [3, 3, 3, 3], "causal": [3, 3, 3]}
 CHANNELS = 160
 METRICS = ("mpjpe", "p_mpjpe", "n_mpjpe", "mpjve")
 NOISE = DetectorNoise()
-KINDS = (  # bones whose lengths vary together, by the joint at their end
-    ("Hip",),
-    ("Knee",),
-    ("Ankle",),
-    ("Spine", "Thorax"),
-    ("Neck", "Head"),
-    ("Shoulder",),
-    ("Elbow",),
-    ("Wrist",),
-)
 NOT_YET: dict[str, Any] = {"reprojection": {"limit": 1e9}}  # it takes the networks to find it
 CONSOLE = Console(highlight=False)
 
 
 # bodies and keypoints
-
-
-def bodies(clips: Iterable[Clip], count: int, seed: int = 0) -> Iterator[Clip]:
-    """Each clip as ``count`` people of other sizes and proportions do it."""
-    kind = np.array([next((k for k, ends in enumerate(KINDS) if joint.endswith(ends)), 0) for joint in H36M_17.joints])
-    for clip in clips:
-        for body in range(count):
-            rng = np.random.default_rng((seed, zlib.crc32(clip.name.encode()), body))
-            size = rng.uniform(*SIZES)
-            lengths = size * np.exp(PROPORTION_SPREAD * rng.standard_normal(len(KINDS)))
-            joints = np.empty_like(clip.joints_world)
-            legs = lengths[[1, 2]].mean()
-            joints[:, 0] = clip.joints_world[:, 0] * (legs, legs, legs)
-            for child, parent in H36M_17.bones:
-                bone = clip.joints_world[:, child] - clip.joints_world[:, parent]
-                joints[:, child] = joints[:, parent] + lengths[kind[child]] * bone
-            yield replace(clip, name=f"{clip.name}/{body}", joints_world=joints)
 
 
 def coco_joints(pose3d: Float[np.ndarray, "t 17 3"]) -> Float[np.ndarray, "t 17 3"]:
