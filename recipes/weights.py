@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 from rich.console import Console
+from scipy.spatial.transform import Rotation
 
 from actlift.data.augment import SIZES, bodies
 from actlift.data.clip import Clip
@@ -50,6 +51,7 @@ BODIES = 6  # of each training clip, each seen by a camera of its own
 CAMERAS = 4  # that see each test clip
 FOCAL_SPREAD = 0.2  # standard deviation of the logarithm of the focal length that framing assumes
 FINISH = 0.3  # of a budget
+DOWN_DEG = 4.0  # standard deviation about each axis of gravity as it is found (docs/decisions/upright.md)
 STEPS = 16000
 COMMAND = "python -m recipes.weights cmu.npz hdm05.npz"
 WIDTHS = {"aware": [3, 3, 3, 3], "causal": [3, 3, 3]}
@@ -88,10 +90,22 @@ def assumed(camera: Camera, factor: float) -> Camera:
     return replace(plain, focal_px=camera.focal_px * factor)
 
 
+def about_down(view: View, seed: int = 0) -> Float[np.ndarray, "3"]:
+    """Gravity in the axes of a view's camera, about as well as it is found before people are lifted."""
+    rng = np.random.default_rng((seed, zlib.crc32(view.clip.encode()), zlib.crc32(view.camera_name.encode())))
+    off = Rotation.from_rotvec(np.deg2rad(DOWN_DEG) * rng.standard_normal(3))
+    return np.asarray(off.apply(-view.camera.R_cam_world[:, 2]))
+
+
 def frame_view(
-    view: View, points_px: Float[np.ndarray, "t 17 2"], camera: Camera, causal: bool
+    view: View,
+    points_px: Float[np.ndarray, "t 17 2"],
+    camera: Camera,
+    causal: bool,
+    down_cam: Float[np.ndarray, "3"] | None = None,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    found = CausalCrop(camera, view.fps)(points_px) if causal else virtual_camera_crop(points_px, camera, view.fps)
+    crop = CausalCrop(camera, view.fps, down_cam) if causal else None
+    found = crop(points_px) if crop else virtual_camera_crop(points_px, camera, view.fps, down_cam)
     return found.pose2d, np.ones(points_px.shape[:2], np.float32), found.from_cam(view.pose3d_cam)
 
 
