@@ -53,6 +53,8 @@ INGREDIENTS = {
     "warped": "two of three views in another time",
     "offsets": "constant offsets of every joint, as a detector has them",
     "upright": "crops turned by gravity, about as well as it is found",
+    "cleaned": "keypoints mended and smoothed as lifting does it",
+    "hidden": "legs out of the image, arms and legs out of sight, and filled in as lifting does it",
 }
 OLD = "old data"  # cmu.npz in place of cmu_v2.npz
 PLAIN = "new data"
@@ -64,8 +66,8 @@ VARIANTS: dict[str, frozenset[str]] = {
     **{f"all but {name}": frozenset(INGREDIENTS) - {name} for name in INGREDIENTS},
 }
 MOTION = {"recombined", "posed", "warped"}
-STEADY = DetectorNoise(offset=0.0, offset_limb=0.0, offset_hip=0.0)
-CONSOLE = Console(highlight=False, width=150)
+MOVING = DetectorNoise(offset=0.0, offset_limb=0.0, offset_hip=0.0)
+CONSOLE = Console(highlight=False, width=170)
 
 
 # what is trained on
@@ -97,15 +99,16 @@ def training_corpus(work: Path, sources: Path, ingredients: frozenset[str], ever
         kept = [clip for clip in clips if clip.action not in LEFT_OUT]
         rig = "wide" if "wide" in seen else "random"
         write_corpus(plain, motions(kept, seen), rig=rig, cameras=1, keypoints=Exact(), fps=FPS)
-    noise = DetectorNoise() if "offsets" in ingredients else STEADY
+    noise = DetectorNoise() if "offsets" in ingredients else MOVING
 
     def change(view: View) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         rng = np.random.default_rng((1, zlib.crc32(view.clip.encode())))
         camera = assumed(view.camera, float(np.exp(FOCAL_SPREAD * rng.standard_normal())))
         down_cam = about_down(view) if "upright" in ingredients else None
-        return frame_view(view, observed(view, noise), camera, False, down_cam)
+        points_px = observed(view, noise, hidden="hidden" in ingredients, cleaned="cleaned" in ingredients)
+        return frame_view(view, points_px, camera, False, down_cam)
 
-    provenance = {"keypoints": {"kind": "DetectorNoise, COCO-17, framed", "offsets": "offsets" in ingredients}}
+    provenance = {"keypoints": {"kind": "DetectorNoise, COCO-17, framed", "ingredients": sorted(ingredients)}}
     return rewrite_corpus(folder, Corpus.open(plain), change, provenance=provenance)
 
 
@@ -123,13 +126,15 @@ class HeldOut:
 
     Attributes:
         cameras: of a clip.
-        noise: of the keypoints.
+        noise: of the keypoints; those of a detector are mended and smoothed, as lifting does it.
         new_actions: whether it is what nobody in training does; None for all actions.
+        hidden: whether parts of the body are out of sight.
     """
 
     cameras: Callable[[Clip], list[Camera]]
     noise: DetectorNoise | Exact
     new_actions: bool | None = None
+    hidden: bool = False
 
 
 def seed_of(clip: Clip) -> tuple[int, int]:
@@ -183,6 +188,7 @@ SETS = {
     "down 40": HeldOut(looking_down(40), Exact()),
     "down 60": HeldOut(looking_down(60), Exact()),
     "wide": HeldOut(wide, DetectorNoise()),
+    "hidden": HeldOut(rolled(0), DetectorNoise(), hidden=True),
 }
 
 
@@ -201,11 +207,12 @@ def test_corpus(work: Path, sources: Path, name: str, every: int) -> Corpus:
     return Corpus.open(folder)
 
 
-def as_lifted(view: View, noise: DetectorNoise | Exact, upright: bool) -> View:
+def as_lifted(view: View, how: HeldOut, upright: bool) -> View:
     """The view as a lifter is given it: seen by a detector, framed, its focal length guessed."""
     camera = guessed_camera(view.camera.width, view.camera.height)
     down_cam = about_down(view) if upright else None
-    pose2d, confidence, pose3d = frame_view(view, observed(view, noise), camera, False, down_cam)
+    points_px = observed(view, how.noise, hidden=how.hidden, cleaned=how.noise != Exact())
+    pose2d, confidence, pose3d = frame_view(view, points_px, camera, False, down_cam)
     seen = Keypoints2D(pose2d, confidence, view.fps, view.camera)
     return replace(view, keypoints=seen, pose3d_cam=pose3d.astype(np.float32))
 
@@ -237,7 +244,7 @@ def scored(work: Path, sources: Path, name: str, asked: argparse.Namespace) -> d
         folder.mkdir(parents=True, exist_ok=True)
         for of, file in files.items():
             exact = test_corpus(work, sources, of, asked.every)
-            views = [as_lifted(view, SETS[of].noise, "upright" in ingredients) for view in exact.views]
+            views = [as_lifted(view, SETS[of], "upright" in ingredients) for view in exact.views]
             parts = [
                 evaluate(predictor, views, variant=Variant(name), seed=seed, metrics=METRICS)
                 for seed, predictor in enumerate(predictors)
@@ -251,15 +258,16 @@ def table_of(found: dict[str, dict[str, Scores]], metric: str, against: str) -> 
     table = Table(box=SIMPLE_HEAD, title=f"{metric}: mean over people, and difference from {against!r} [95 %]")
     table.add_column("trained on")
     for of in SETS:
-        table.add_column(of, justify="right")
+        table.add_column(of, justify="right", no_wrap=True)
     for name in found:
         cells = []
         for of in SETS:
             both = Scores.concat([found[n][of] for n in dict.fromkeys((name, against))])
             mean = float(both.per_action(metric).loc[Variant(name), MEAN_OVER_PEOPLE])
             off = both.compare(metric, Variant(name), Variant(against)).loc[MEAN_OVER_PEOPLE]
-            interval = f"\n{off['difference']:+.1f} [{off['low']:+.1f}, {off['high']:+.1f}]" if name != against else ""
-            cells.append(f"{mean:.1f}{interval}")
+            apart = f"\n{off['difference']:+.1f}" if name != against else ""
+            interval = f"\n[{off['low']:+.1f}, {off['high']:+.1f}]" if apart and np.isfinite(off["low"]) else ""
+            cells.append(f"{mean:.1f}{apart}{interval}")
         table.add_row(name, *cells)
     return table
 

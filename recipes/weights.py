@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from rich.console import Console
 from scipy.spatial.transform import Rotation
 
@@ -42,6 +42,7 @@ from actlift.training.budget import Budget
 from actlift.training.frozen_bn import tune_frozen
 from actlift.training.loop import ModelSpec, TrainProgress, train
 from actlift.training.run import Run, environment
+from actlift.video.clean import fill_gaps, preprocess
 from actlift.video.pipeline import Lifters, lift_track, reprojection
 from actlift.video.track import Track
 
@@ -51,6 +52,9 @@ BODIES = 6  # of each training clip, each seen by a camera of its own
 CAMERAS = 4  # that see each test clip
 FOCAL_SPREAD = 0.2  # standard deviation of the logarithm of the focal length that framing assumes
 FINISH = 0.3  # of a budget
+TRUNCATED, OCCLUDED = 0.15, 0.3  # shares of views in which legs are out of the image, and an arm or a leg out of sight
+OCCLUDED_S = (0.2, 3.0)  # for how long
+HIDING = 7  # what random numbers are for
 DOWN_DEG = 4.0  # standard deviation about each axis of gravity as it is found (docs/decisions/upright.md)
 STEPS = 16000
 COMMAND = "python -m recipes.weights cmu.npz hdm05.npz"
@@ -76,12 +80,43 @@ def coco_joints(pose3d: Float[np.ndarray, "t 17 3"]) -> Float[np.ndarray, "t 17 
     return np.concatenate([np.repeat(ears[:, None], 5, axis=1), pose3d[:, limbs]], axis=1)
 
 
-def observed(view: View, noise: DetectorNoise | Exact, seed: int = 0) -> Float[np.ndarray, "t 17 2"]:
-    """What a detector reports of a view, in pixels, as joints of Human3.6M."""
+def observed(
+    view: View, noise: DetectorNoise | Exact, seed: int = 0, *, hidden: bool = False, cleaned: bool = False
+) -> Float[np.ndarray, "t 17 2"]:
+    """What a detector reports of a view, in pixels, as joints of Human3.6M.
+
+    Args:
+        view: of exact keypoints.
+        noise: of the detector.
+        seed: of the noise.
+        hidden: whether parts of the body are out of sight in some views, and filled in as lifting fills them in.
+        cleaned: whether keypoints are mended and smoothed as lifting does it.
+    """
     exact_px = view.camera.cam_to_px(coco_joints(view.pose3d_cam))
     names = (zlib.crc32(view.clip.encode()), zlib.crc32(view.camera_name.encode()))
-    points_px, _ = noise.observe(exact_px, COCO_17, view.fps, (seed, *names))
+    points_px, confidence = noise.observe(exact_px, COCO_17, view.fps, (seed, *names))
+    if hidden:
+        confidence = confidence * in_sight(len(confidence), view.fps, (seed, HIDING, *names))
+    if hidden or cleaned:
+        lost = confidence[..., None] == 0
+        track = Track(1, np.arange(view.frames) / view.fps, np.where(lost, np.nan, points_px), confidence)
+        points_px = (preprocess(track, view.fps) if cleaned else fill_gaps(track)).points_px
     return remap(points_px, COCO_17, H36M_17)
+
+
+def in_sight(frames: int, fps: float, seed: tuple[int, ...]) -> Bool[np.ndarray, "t 17"]:
+    """Which keypoints of COCO can be seen: in some views not the legs, in some an arm or a leg not for a while."""
+    rng = np.random.default_rng(seed)
+    seen = np.ones((frames, len(COCO_17)), bool)
+    chance = rng.uniform()
+    if chance < TRUNCATED:  # the image ends above the ankles, the knees or the hips
+        lost = rng.integers(1, 4)
+        seen[:, [COCO_17.index(f"{side}{part}") for part in ("Ankle", "Knee", "Hip")[:lost] for side in "LR"]] = False
+    elif chance < TRUNCATED + OCCLUDED:
+        side, parts = rng.choice(["L", "R"]), (("Elbow", "Wrist"), ("Knee", "Ankle"))[rng.integers(2)]
+        first, lasts = rng.integers(frames), int(fps * rng.uniform(*OCCLUDED_S)) + 1
+        seen[first : first + lasts, [COCO_17.index(f"{side}{part}") for part in parts]] = False
+    return seen
 
 
 def assumed(camera: Camera, factor: float) -> Camera:
