@@ -10,15 +10,17 @@ a detector's COCO keypoints. What was trained before is not trained again: the s
 
 import argparse
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from rich.console import Console
+from scipy.spatial.transform import Rotation
 
+from actlift.data.augment import SIZES, bodies
 from actlift.data.clip import Clip
 from actlift.data.corpus import Corpus, View, rewrite_corpus, write_corpus
 from actlift.data.noise import DetectorNoise, Exact
@@ -40,6 +42,7 @@ from actlift.training.budget import Budget
 from actlift.training.frozen_bn import tune_frozen
 from actlift.training.loop import ModelSpec, TrainProgress, train
 from actlift.training.run import Run, environment
+from actlift.video.clean import fill_gaps, preprocess
 from actlift.video.pipeline import Lifters, lift_track, reprojection
 from actlift.video.track import Track
 
@@ -48,47 +51,22 @@ FPS = 30.0
 BODIES = 6  # of each training clip, each seen by a camera of its own
 CAMERAS = 4  # that see each test clip
 FOCAL_SPREAD = 0.2  # standard deviation of the logarithm of the focal length that framing assumes
-PROPORTION_SPREAD = 0.05  # standard deviation of the length of a kind of bone
-SIZES = (0.9, 1.1)
 FINISH = 0.3  # of a budget
+TRUNCATED, OCCLUDED = 0.15, 0.3  # shares of views in which legs are out of the image, and an arm or a leg out of sight
+OCCLUDED_S = (0.2, 3.0)  # for how long
+HIDING = 7  # what random numbers are for
+DOWN_DEG = 4.0  # standard deviation about each axis of gravity as it is found (docs/decisions/upright.md)
 STEPS = 16000
 COMMAND = "python -m recipes.weights cmu.npz hdm05.npz"
 WIDTHS = {"aware": [3, 3, 3, 3], "causal": [3, 3, 3]}
 CHANNELS = 160
 METRICS = ("mpjpe", "p_mpjpe", "n_mpjpe", "mpjve")
 NOISE = DetectorNoise()
-KINDS = (  # bones whose lengths vary together, by the joint at their end
-    ("Hip",),
-    ("Knee",),
-    ("Ankle",),
-    ("Spine", "Thorax"),
-    ("Neck", "Head"),
-    ("Shoulder",),
-    ("Elbow",),
-    ("Wrist",),
-)
 NOT_YET: dict[str, Any] = {"reprojection": {"limit": 1e9}}  # it takes the networks to find it
 CONSOLE = Console(highlight=False)
 
 
 # bodies and keypoints
-
-
-def bodies(clips: Iterable[Clip], count: int, seed: int = 0) -> Iterator[Clip]:
-    """Each clip as ``count`` people of other sizes and proportions do it."""
-    kind = np.array([next((k for k, ends in enumerate(KINDS) if joint.endswith(ends)), 0) for joint in H36M_17.joints])
-    for clip in clips:
-        for body in range(count):
-            rng = np.random.default_rng((seed, zlib.crc32(clip.name.encode()), body))
-            size = rng.uniform(*SIZES)
-            lengths = size * np.exp(PROPORTION_SPREAD * rng.standard_normal(len(KINDS)))
-            joints = np.empty_like(clip.joints_world)
-            legs = lengths[[1, 2]].mean()
-            joints[:, 0] = clip.joints_world[:, 0] * (legs, legs, legs)
-            for child, parent in H36M_17.bones:
-                bone = clip.joints_world[:, child] - clip.joints_world[:, parent]
-                joints[:, child] = joints[:, parent] + lengths[kind[child]] * bone
-            yield replace(clip, name=f"{clip.name}/{body}", joints_world=joints)
 
 
 def coco_joints(pose3d: Float[np.ndarray, "t 17 3"]) -> Float[np.ndarray, "t 17 3"]:
@@ -102,12 +80,43 @@ def coco_joints(pose3d: Float[np.ndarray, "t 17 3"]) -> Float[np.ndarray, "t 17 
     return np.concatenate([np.repeat(ears[:, None], 5, axis=1), pose3d[:, limbs]], axis=1)
 
 
-def observed(view: View, noise: DetectorNoise | Exact, seed: int = 0) -> Float[np.ndarray, "t 17 2"]:
-    """What a detector reports of a view, in pixels, as joints of Human3.6M."""
+def observed(
+    view: View, noise: DetectorNoise | Exact, seed: int = 0, *, hidden: bool = False, cleaned: bool = False
+) -> Float[np.ndarray, "t 17 2"]:
+    """What a detector reports of a view, in pixels, as joints of Human3.6M.
+
+    Args:
+        view: of exact keypoints.
+        noise: of the detector.
+        seed: of the noise.
+        hidden: whether parts of the body are out of sight in some views, and filled in as lifting fills them in.
+        cleaned: whether keypoints are mended and smoothed as lifting does it.
+    """
     exact_px = view.camera.cam_to_px(coco_joints(view.pose3d_cam))
     names = (zlib.crc32(view.clip.encode()), zlib.crc32(view.camera_name.encode()))
-    points_px, _ = noise.observe(exact_px, COCO_17, view.fps, (seed, *names))
+    points_px, confidence = noise.observe(exact_px, COCO_17, view.fps, (seed, *names))
+    if hidden:
+        confidence = confidence * in_sight(len(confidence), view.fps, (seed, HIDING, *names))
+    if hidden or cleaned:
+        lost = confidence[..., None] == 0
+        track = Track(1, np.arange(view.frames) / view.fps, np.where(lost, np.nan, points_px), confidence)
+        points_px = (preprocess(track, view.fps) if cleaned else fill_gaps(track)).points_px
     return remap(points_px, COCO_17, H36M_17)
+
+
+def in_sight(frames: int, fps: float, seed: tuple[int, ...]) -> Bool[np.ndarray, "t 17"]:
+    """Which keypoints of COCO can be seen: in some views not the legs, in some an arm or a leg not for a while."""
+    rng = np.random.default_rng(seed)
+    seen = np.ones((frames, len(COCO_17)), bool)
+    chance = rng.uniform()
+    if chance < TRUNCATED:  # the image ends above the ankles, the knees or the hips
+        lost = rng.integers(1, 4)
+        seen[:, [COCO_17.index(f"{side}{part}") for part in ("Ankle", "Knee", "Hip")[:lost] for side in "LR"]] = False
+    elif chance < TRUNCATED + OCCLUDED:
+        side, parts = rng.choice(["L", "R"]), (("Elbow", "Wrist"), ("Knee", "Ankle"))[rng.integers(2)]
+        first, lasts = rng.integers(frames), int(fps * rng.uniform(*OCCLUDED_S)) + 1
+        seen[first : first + lasts, [COCO_17.index(f"{side}{part}") for part in parts]] = False
+    return seen
 
 
 def assumed(camera: Camera, factor: float) -> Camera:
@@ -116,10 +125,22 @@ def assumed(camera: Camera, factor: float) -> Camera:
     return replace(plain, focal_px=camera.focal_px * factor)
 
 
+def about_down(view: View, seed: int = 0) -> Float[np.ndarray, "3"]:
+    """Gravity in the axes of a view's camera, about as well as it is found before people are lifted."""
+    rng = np.random.default_rng((seed, zlib.crc32(view.clip.encode()), zlib.crc32(view.camera_name.encode())))
+    off = Rotation.from_rotvec(np.deg2rad(DOWN_DEG) * rng.standard_normal(3))
+    return np.asarray(off.apply(-view.camera.R_cam_world[:, 2]))
+
+
 def frame_view(
-    view: View, points_px: Float[np.ndarray, "t 17 2"], camera: Camera, causal: bool
+    view: View,
+    points_px: Float[np.ndarray, "t 17 2"],
+    camera: Camera,
+    causal: bool,
+    down_cam: Float[np.ndarray, "3"] | None = None,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    found = CausalCrop(camera, view.fps)(points_px) if causal else virtual_camera_crop(points_px, camera, view.fps)
+    crop = CausalCrop(camera, view.fps, down_cam) if causal else None
+    found = crop(points_px) if crop else virtual_camera_crop(points_px, camera, view.fps, down_cam)
     return found.pose2d, np.ones(points_px.shape[:2], np.float32), found.from_cam(view.pose3d_cam)
 
 

@@ -528,7 +528,7 @@ def test_prepare_uses_the_cameras_and_detections_of_human36m(actlift, tmp_path):
         (["train", "c", "r", "--test-subjects", "a", "--budget.steps", "3"], ["--budget.steps", "Unknown option"]),
         (["train", "c", "r", "--test-subjects", "a", "--network.channels", "3"], ["--network.channels"]),
         (["train", "c", "r", "--test-subjects", "a", "--learning-rate", "slow"], ["--learning-rate", '"slow"']),
-        (["data", "prepare", "synthetic", "--out", "c", "--rig", "square"], ["--rig", '"square"', '"ring", "random"']),
+        (["data", "prepare", "synthetic", "--out", "c", "--rig", "square"], ["--rig", '"square"', '"random", "wide"']),
         (["demo", "here", "there"], ["there", "`actlift demo --help`"]),
     ],
 )

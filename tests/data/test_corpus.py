@@ -369,7 +369,7 @@ def test_names_must_differ(tmp_path):
 
 
 def test_unknown_rig_and_no_clip(tmp_path):
-    with pytest.raises(ValueError, match="unknown rig 'circle'; known are 'own', 'random', 'ring'"):
+    with pytest.raises(ValueError, match="unknown rig 'circle'; known are 'own', 'random', 'ring', 'wide'"):
         write_corpus(tmp_path / "new", [standing()], keypoints=Exact(), rig="circle")
     with pytest.raises(ValueError, match="no frame is left"):
         write_corpus(tmp_path / "new", [], keypoints=Exact())

@@ -19,6 +19,7 @@ from actlift.geometry.camera import (
     human36m_like_ring,
     look_at,
     random_rig,
+    wide_rig,
 )
 
 RIG = pytest.mark.parametrize("rig", RIGS.values(), ids=RIGS)
@@ -270,7 +271,7 @@ def test_every_pixel_of_a_rig_camera_has_a_ray(rig: Any) -> None:
             np.testing.assert_allclose(camera.cam_to_px(points), grid, atol=1e-6)
 
 
-@RIG
+@pytest.mark.parametrize("rig", [human36m_like_ring, random_rig])
 def test_the_head_is_above_the_feet_in_the_image(rig: Any) -> None:
     feet_and_head = np.array([[[0.0, 0.0, 0.1], [0.0, 0.0, 1.7]]])
     for seed in range(20):
@@ -324,6 +325,33 @@ def test_random_cameras_stand_as_documented() -> None:
     assert np.rad2deg(np.arctan2(np.hypot(towards[:, 0], towards[:, 1]), towards[:, 2])).max() < 4.5
     axis_up = np.array([camera.R_cam_world @ [0, 0, 1] for camera in cameras])
     assert np.rad2deg(np.abs(np.arctan2(axis_up[:, 0], -axis_up[:, 1]))).max() < 8
+
+
+def test_wide_cameras_stand_as_documented() -> None:
+    joints = standing()
+    middle = (joints.min(axis=(0, 1)) + joints.max(axis=(0, 1))) / 2
+    cameras = [camera for seed in range(150) for camera in wide_rig(joints, seed)]
+    offsets = np.array([camera.position_world - middle for camera in cameras])
+    distance = np.linalg.norm(offsets, axis=1)
+    assert distance.min() >= 2
+    assert np.percentile(distance, 5) < 3 < 8 < np.percentile(distance, 95)
+    pitch = np.rad2deg(np.arcsin(offsets[:, 2] / distance))
+    assert -30 <= pitch.min() < -20
+    assert 55 < pitch.max() <= 70
+    focal = np.array([camera.focal_px[0] / max(camera.width, camera.height) for camera in cameras])
+    assert 0.5 <= focal.min() < 0.55
+    assert 2.2 < focal.max() <= 2.5
+    assert len({(camera.width, camera.height) for camera in cameras}) == 5
+    at = np.array([camera.px_to_screen(camera.cam_to_px(camera.world_to_cam(middle))) for camera in cameras])
+    halves = np.array([(1, camera.height / camera.width) for camera in cameras])
+    assert 0.3 < np.abs(at / halves).max() < 0.45  # with that of the lens's center
+    # turned as the camera would be that looks at the middle and is level, then by the roll
+    turns = [camera.R_cam_world @ look_at(camera.position_world, middle)[0].T for camera in cameras]
+    roll = np.rad2deg([np.arctan2(turn[1, 0], turn[0, 0]) for turn in turns])
+    upright = np.abs(roll) < 50  # to which come some degrees by the middle's place
+    assert 0.85 < upright.mean() < 0.97  # of those turned by quarters some come back to 45
+    assert np.abs(roll[upright]).max() > 40
+    assert len(set(np.round(roll[~upright] / 90).astype(int) % 4) - {0}) == 3
 
 
 @RIG

@@ -10,7 +10,7 @@ from scipy.spatial.transform import Rotation
 
 from actlift.data.sources.synthetic import synthetic_clips
 from actlift.geometry.camera import Camera, random_rig
-from actlift.geometry.framing import CausalCrop, guessed_camera, virtual_camera_crop
+from actlift.geometry.framing import CausalCrop, guessed_camera, roll_of, virtual_camera_crop
 
 
 @pytest.fixture(scope="module")
@@ -55,6 +55,35 @@ def test_turning_the_camera_changes_nothing_but_a_little_roll(clip, angles, caus
     # middles are averaged on the image plane, which a turn bends a little where the person moves
     spans = [np.linalg.norm(f.pose2d[:, :, None] - f.pose2d[:, None], axis=-1) for f in (one, other)]
     np.testing.assert_allclose(spans[0], spans[1], atol=0.02)
+
+
+@settings(max_examples=20, deadline=None)
+@given(seed=st.integers(0, 1000), roll=st.floats(-180, 180), causal=st.booleans())
+def test_gravity_points_down_in_upright_crops(clip, seed, roll, causal):
+    """They are the crops of before, turned in the image plane; so a turned camera has the same upright crops."""
+    camera = replace(random_rig(clip.joints_world, seed, 1)[0], radial=np.zeros(3))
+    turn = Rotation.from_euler("z", roll, degrees=True).as_matrix()
+    askew = replace(camera, R_cam_world=turn @ camera.R_cam_world, t_cam_world=turn @ camera.t_cam_world)
+    found, plain = [], []
+    for c in (camera, askew):
+        pose3d_cam, points_px = seen(c, clip)
+        down_cam = -c.R_cam_world[:, 2]
+        if causal:
+            plain.append(CausalCrop(c, clip.fps)(points_px))
+            found.append(CausalCrop(c, clip.fps, down_cam)(points_px))
+        else:
+            plain.append(virtual_camera_crop(points_px, c, clip.fps))
+            found.append(virtual_camera_crop(points_px, c, clip.fps, down_cam))
+        np.testing.assert_allclose((found[-1].R_crop_cam @ down_cam)[:, 0], 0, atol=1e-9)
+        assert ((found[-1].R_crop_cam @ down_cam)[:, 1] > 0).all()
+        np.testing.assert_allclose(roll_of(found[-1].R_crop_cam, down_cam), 0, atol=1e-9)
+        angles = roll_of(plain[-1].R_crop_cam, down_cam)
+        z, turned_z = (
+            f.pose2d @ (1, 1j) * np.exp(1j * a)[:, None] for f, a in ((plain[-1], angles), (found[-1], 0 * angles))
+        )
+        np.testing.assert_allclose(z, turned_z, atol=1e-4)
+        np.testing.assert_allclose(found[-1].to_cam(found[-1].from_cam(pose3d_cam)), pose3d_cam, atol=1e-6)
+    np.testing.assert_allclose(found[0].pose2d, found[1].pose2d, atol=1e-4)
 
 
 def test_zoom_changes_nothing(clip):

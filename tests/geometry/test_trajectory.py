@@ -201,6 +201,34 @@ def test_a_person_in_the_air_has_no_contacts() -> None:
     assert found.joints_world[:, ANKLES, 2].min() > 0
 
 
+@pytest.mark.parametrize("roll_deg", [-170, -90, 30, 60, 180])
+def test_a_camera_that_is_known_to_be_askew_about_so_much(walk: np.ndarray, roll_deg: float) -> None:
+    """About where gravity points is enough to find it; what comes out is the motion that a level camera gives."""
+    level = a_camera()
+    turn = Rotation.from_euler("z", roll_deg, degrees=True).as_matrix()
+    camera = replace(
+        level,
+        R_cam_world=turn @ level.R_cam_world,
+        t_cam_world=turn @ level.t_cam_world,
+        focal_px=np.array([1200.0, 1200.0]),
+    )
+    about = Rotation.from_euler("z", 7, degrees=True).apply(-camera.R_cam_world[:, 2])
+    found = global_trajectory(*seen(walk, camera), FPS, nowhere(camera), down_cam=about)
+    assert np.rad2deg(np.arccos(found.camera.R_cam_world[:, 2] @ camera.R_cam_world[:, 2])) < 3
+    assert np.linalg.norm(found.joints_world - in_view_of(camera, walk), axis=-1).mean() < 0.1
+
+
+def test_how_far_poses_miss_their_keypoints(walk: np.ndarray) -> None:
+    camera = a_camera()
+    pose, px, confidence = seen(walk, camera)
+    assert trajectory_module.misfit_m(pose, px, confidence, FPS, camera) < 0.01  # of ears that COCO puts elsewhere
+    noise = np.random.default_rng(0).normal(scale=0.05, size=pose.shape)
+    found = trajectory_module.misfit_m((pose + noise).astype(np.float32), px, confidence, FPS, camera)
+    assert found == pytest.approx(0.05 * np.sqrt(np.pi / 2), rel=0.15)  # the mean length of what is across the view
+    upside_down = pose * np.float32([-1, -1, 1])
+    assert trajectory_module.misfit_m(upside_down, px, confidence, FPS, camera) > 0.3
+
+
 def test_a_person_who_lies_down_is_not_taken_for_upright() -> None:
     lying = standing(60)[..., [2, 1, 0]] * (1, 1, 1) + (0, 0, 0.25)  # along x
     joints = np.concatenate([standing(30), lying])

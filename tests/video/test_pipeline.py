@@ -6,6 +6,7 @@ Videos are of painted people (`painted`), so that everything runs but the networ
 import json
 import subprocess
 import sys
+import zlib
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
@@ -14,12 +15,15 @@ from types import ModuleType
 
 import numpy as np
 import pytest
+from scipy.spatial.transform import Rotation
 from tests.commands import here
 from tests.painted import Dots, Seen, film, seen, together
 
 import actlift as package
+from actlift.data.sources.mocap_npz import read_mocap_npz
 from actlift.errors import UnusableKeypointsError
 from actlift.evaluation.metrics import p_mpjpe
+from actlift.geometry.camera import random_rig
 from actlift.geometry.framing import guessed_camera
 from actlift.geometry.skeleton import COCO_17, H36M_17
 from actlift.lifting.smoothing import CUTOFF_HZ, CausalSmoother, butterworth
@@ -176,6 +180,76 @@ def test_a_camera_may_be_given(walker, lifters):
     seen_px = motion.camera.cam_to_px(motion.camera.world_to_cam(motion.joints_world))
     limbs = [H36M_17.index(joint) for joint in COCO_17.joints[5:]]
     assert np.median(np.linalg.norm(seen_px[:, limbs] - motion.pose2d_px[:, 5:], axis=-1)) < 4
+
+
+def askew(who: Seen, degrees: float) -> Seen:
+    """The same as a camera sees it that is turned about its axis; its lens does not distort."""
+    turn = Rotation.from_euler("z", degrees, degrees=True).as_matrix()
+    camera = replace(
+        guessed_camera(*who.size), R_cam_world=turn @ who.camera.R_cam_world, t_cam_world=turn @ who.camera.t_cam_world
+    )
+    joints = camera.world_to_cam(who.joints_world)
+    thorax, neck = (joints[:, H36M_17.index(name)] for name in ("Thorax", "Neck"))
+    ears = np.repeat((thorax + 4 / 3 * (neck - thorax))[:, None], 5, axis=1)
+    limbs = joints[:, [H36M_17.index(name) for name in COCO_17.joints[5:]]]
+    return replace(who, points_px=camera.cam_to_px(np.concatenate([ears, limbs], axis=1)), camera=camera)
+
+
+def in_the_camera(motion: Motion) -> np.ndarray:
+    """Joints relative to the pelvis, in the axes of the camera."""
+    return relative(motion.camera.world_to_cam(motion.joints_world.astype(np.float64)))
+
+
+@pytest.mark.parametrize("name", ["aware", "causal"])
+@pytest.mark.parametrize("roll_deg", [10, 20, 30, 45, 90, -135, 180])
+def test_a_camera_held_askew_sees_the_same_motion(walker, roll_deg, name):
+    """Turned by as much, and it stands upright in the world. Up to 10 degrees it may be left as it is."""
+    lifters = Lifters(name)
+    level, turned = (
+        lift_track(who.track(), *who.size, lifters=lifters) for who in (askew(walker, 0), askew(walker, roll_deg))
+    )
+    assert level.about["roll_deg"] == 0
+    assert abs((turned.about["roll_deg"] + roll_deg + 180) % 360 - 180) < 10
+    back = in_the_camera(turned) @ Rotation.from_euler("z", roll_deg, degrees=True).as_matrix()
+    small = abs(roll_deg) <= 10
+    assert 1000 * np.linalg.norm(back - in_the_camera(level), axis=-1).mean() < (60 if small else 35)
+    assert turned.action_timeline[0].label == level.action_timeline[0].label
+    if not small:
+        up = turned.camera.R_cam_world[:, 2] @ Rotation.from_euler("z", roll_deg, degrees=True).as_matrix()
+        assert np.rad2deg(np.arccos(up @ level.camera.R_cam_world[:, 2])) < 8
+
+
+def test_a_level_camera_sees_what_it_saw_before_cameras_were_turned(walker, lifters, monkeypatch):
+    now = lift_track(walker.track(), *walker.size, lifters=lifters)
+    monkeypatch.setattr("actlift.video.pipeline.LEVEL_DEG", 360.0)
+    np.testing.assert_array_equal(
+        lift_track(walker.track(), *walker.size, lifters=lifters).joints_world, now.joints_world
+    )
+
+
+def test_a_camera_whose_rotation_is_known_is_turned_by_that(walker, lifters):
+    """Whatever the person does: here they seem to lie in a camera that is held level."""
+    lies = askew(walker, 90)
+    level = lift_track(askew(walker, 0).track(), *walker.size, lifters=lifters)
+    for known, roll_deg in ((lies.camera, -90.0), (askew(walker, 2).camera, 0.0)):
+        motion = lift_track(lies.track(), *walker.size, lifters=lifters, camera=known)
+        assert motion.about["roll_deg"] == pytest.approx(roll_deg, abs=8)
+        np.testing.assert_allclose(motion.camera.R_cam_world[:, 2], known.R_cam_world[:, 2], atol=1e-3)
+        if roll_deg:
+            back = in_the_camera(motion) @ Rotation.from_euler("z", 90, degrees=True).as_matrix()
+            assert 1000 * np.linalg.norm(back - in_the_camera(level), axis=-1).mean() < 35
+
+
+def test_somebody_who_lies_down_does_not_turn_the_camera(actlift_data, walker, lifters):
+    """Who lies down across the image looks, for most of the time, like who stands before a camera on its side."""
+    clips = read_mocap_npz(actlift_data / "mocap" / "hdm05.npz")
+    down = [clip.resampled(30.0) for clip in clips if clip.action == "LieDown" and clip.subject == "HDMbk"]
+    assert len(down) == 6
+    for clip in down:
+        (camera,) = random_rig(clip.joints_world, zlib.crc32(clip.name.encode()), 1)
+        who = askew(replace(walker, joints_world=clip.joints_world, camera=camera), 0)
+        motion = lift_track(who.track(), *who.size, lifters=lifters)
+        assert abs(motion.about["roll_deg"]) < 30
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ def data_prepare(
     *,
     out: Path,
     detections: Path | None = None,
-    rig: Literal["own", "ring", "random"] | None = None,
+    rig: Literal["own", "ring", "random", "wide"] | None = None,
     cameras: int = 4,
     keypoints: Literal["exact", "independent", "detector"] | None = None,
     sigma_px: float = 3.0,
@@ -49,7 +49,8 @@ def data_prepare(
         2D keypoints of Human3.6M in its own cameras, data_2d_h36m_*.npz, instead of projections.
     rig
         own: the cameras that filmed the clips. ring: cameras about the person like those of Human3.6M. random: seeded
-        random cameras. Left out: own where the sources have cameras, ring where they have none.
+        random cameras, about level. wide: random cameras from above and below, held askew, with wide and long lenses.
+        Left out: own where the sources have cameras, ring where they have none.
     cameras
         Cameras of a virtual rig.
     keypoints

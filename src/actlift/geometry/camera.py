@@ -306,7 +306,7 @@ def human36m_like_ring(joints_world: Float[np.ndarray, "t j 3"], seed: int | Seq
             radial=rng.uniform((-0.21, 0.21, -0.009), (-0.19, 0.26, 0.007)),
             tangential=rng.uniform((-0.0028, -0.0017), (0.0015, -0.0007)),
         )
-        cameras.append(_step_back(lens, joints_world, azimuth, height, distance, swing=np.eye(3)))
+        cameras.append(_step_back(lens, joints_world, _level_ray(azimuth, height), distance, swing=np.eye(3)))
     return cameras
 
 
@@ -347,15 +347,64 @@ def random_rig(joints_world: Float[np.ndarray, "t j 3"], seed: int | Sequence[in
         )
         roll, across, down = rng.uniform((-5, -3, -3), (5, 3, 3))
         swing = Rotation.from_euler("zyx", [roll, across, down], degrees=True).as_matrix()
-        cameras.append(_step_back(lens, joints_world, azimuth, height, distance, swing))
+        cameras.append(_step_back(lens, joints_world, _level_ray(azimuth, height), distance, swing))
     return cameras
 
 
+def wide_rig(joints_world: Float[np.ndarray, "t j 3"], seed: int | Sequence[int], n: int = 4) -> list[Camera]:
+    """Place cameras that see the person from above and below, held askew, through wide and long lenses: wide0, ...
+
+    For lifters that must work with cameras that nobody leveled. Drawn: azimuth, uniformly; pitch, by which the camera
+    looks down at the middle of the motion, -30 to 70 degrees, 5 most likely (triangular); so it stands on a slope
+    through the middle, at any height, under the floor too, as people on stages and stairs are seen; distance along the
+    slope, 2 to 10 m, uniformly in its logarithm, more where the person would leave the image; one of five image sizes,
+    landscape, portrait and square; focal length, 0.5 to 2.5 of the longer side, uniformly in its logarithm; center,
+    within 4 % of the middle of the image; roll, up to 45 degrees, uniformly, and for one camera in ten a quarter, half
+    or three quarters of a turn more; the middle of the motion, up to 0.3 of the way from the image's middle to its
+    border across and down; distortion as of the random rig.
+
+    Args:
+        joints_world: meters; t frames of j joints.
+        seed: the same seed gives the same cameras.
+        n: how many.
+
+    Raises:
+        InputError: as `human36m_like_ring`.
+    """
+    _check_motion(joints_world, n)
+    rng = np.random.default_rng(seed)
+    cameras = []
+    for i in range(n):
+        azimuth = rng.uniform(0, 2 * np.pi)
+        pitch = np.deg2rad(rng.triangular(-30, 5, 70))
+        distance = 2 * 5 ** rng.uniform()
+        size = np.array(_RANDOM_SIZES[rng.integers(len(_RANDOM_SIZES))])
+        focal = float(size.max()) * 0.5 * 5 ** rng.uniform()
+        corner_r2 = float((size**2).sum()) / (2 * focal) ** 2
+        lens = _lens(
+            f"wide{i}",
+            focal_px=np.array([focal, focal]),
+            center_px=size * rng.uniform(0.46, 0.54, size=2),
+            size=(int(size[0]), int(size[1])),
+            radial=np.array([rng.uniform(-0.12, 0.05) / corner_r2, 0.0, 0.0]),
+            tangential=np.zeros(2),
+        )
+        roll = rng.uniform(-45, 45)
+        across, down = np.rad2deg(np.arctan(rng.uniform(-0.3, 0.3, size=2) * size / (2 * focal)))
+        quarters = int(rng.integers(1, 4)) if rng.uniform() < WIDE_TURNED else 0
+        swing = Rotation.from_euler("zyx", [roll + 90 * quarters, across, down], degrees=True).as_matrix()
+        slope = np.array([np.cos(pitch) * np.cos(azimuth), np.cos(pitch) * np.sin(azimuth), np.sin(pitch)])
+        cameras.append(_step_back(lens, joints_world, _sloping_ray(slope), distance, swing))
+    return cameras
+
+
+WIDE_TURNED = 0.1  # share of cameras of the wide rig that are on their side or upside down
 _RANDOM_SIZES = ((1920, 1080), (1280, 720), (1080, 1920), (720, 1280), (1000, 1000))
 
 RIGS: dict[str, Callable[[Float[np.ndarray, "t j 3"], int | Sequence[int], int], list[Camera]]] = {
     "ring": human36m_like_ring,
     "random": random_rig,
+    "wide": wide_rig,
 }
 
 
@@ -385,11 +434,26 @@ def _lens(
     return Camera(name, np.eye(3), np.zeros(3), focal_px, center_px, *size, radial, tangential)
 
 
+_Ray = Callable[[Float[np.ndarray, "3"], float], Float[np.ndarray, "3"]]
+"""Gives the place of a camera by the middle of the motion and a distance in meters."""
+
+
+def _level_ray(azimuth: float, height: float) -> _Ray:
+    """Places at a height above the floor, in a direction of radians around world z; distances are along the floor."""
+    return lambda middle, step: np.array(
+        [middle[0] + step * np.cos(azimuth), middle[1] + step * np.sin(azimuth), height]
+    )
+
+
+def _sloping_ray(direction: Float[np.ndarray, "3"]) -> _Ray:
+    """Places in a direction from the middle."""
+    return lambda middle, step: middle + step * direction
+
+
 def _step_back(
     lens: Camera,
     joints_world: Float[np.ndarray, "t j 3"],
-    azimuth: float,
-    height: float,
+    ray: _Ray,
     distance: float,
     swing: Float[np.ndarray, "3 3"],
 ) -> Camera:
@@ -398,9 +462,8 @@ def _step_back(
     Args:
         lens: all but the place of the camera.
         joints_world: meters.
-        azimuth: of the ray, in radians around world z.
-        height: of the camera above the floor, in meters.
-        distance: at which to begin, in meters along the floor.
+        ray: of places.
+        distance: at which to begin, in meters.
         swing: rotation of the camera in its own frame, after it looks at the middle.
     """
     points = joints_world.reshape(-1, 3).astype(np.float64)
@@ -408,7 +471,7 @@ def _step_back(
     middle = (low + high) / 2
     steps = distance * STEP_BACK ** np.arange(int(np.log(FARTHEST_M / distance) / np.log(STEP_BACK)) + 1)
     for step in steps:
-        position = np.array([middle[0] + step * np.cos(azimuth), middle[1] + step * np.sin(azimuth), height])
+        position = ray(middle, float(step))
         R_cam_world = swing @ look_at(position, middle)[0]
         camera = replace(lens, R_cam_world=R_cam_world, t_cam_world=-R_cam_world @ position)
         if _in_view(camera, camera.world_to_cam(points)).all():

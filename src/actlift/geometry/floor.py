@@ -4,6 +4,7 @@ The floor's direction and height are found from bodies that stand upright, from 
 cameras are usually held, each weighed by its error.
 """
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,7 +24,7 @@ BENT_KNEE = 0.1  # and so does one whose leg spans this much less than it is lon
 ODD_DEG = (25.0, 12.0)  # a body this far off the others counts half: at first and at last
 BODY_DEG = (3.0, 5.0)  # standard deviation of the way up by bodies: what all looks share, and what each has of its own
 TILT_DEG = (10.0, 20.0)  # how far cameras usually look down, and its standard deviation
-ROLL_DEG = 3.0  # standard deviation of how far cameras are turned about their axis
+ROLL_DEG = (3.0, 8.0)  # standard deviation of how far cameras are turned about their axis: from level, from a guess
 LOOK_S = 0.6  # poses that far apart in time err independently
 DEPTH_ERROR = 0.03  # of the distance of a resting foot, as a fraction
 LEVEL_ERROR_M = 0.03  # of its height
@@ -83,12 +84,14 @@ def floor_and_contacts(
     root_cam: Float[np.ndarray, "t 3"],
     weight: Float[np.ndarray, "t 13"],
     camera: Camera,
+    down_cam: Float[np.ndarray, "3"] | None = None,
 ) -> tuple[Floor, Bool[np.ndarray, "t 2"]]:
     """The floor by the feet that rest, and the feet that rest by the floor, twice in turn.
 
-    At first a foot may rest where it is slow and not clearly above the other one: that takes hardly any floor.
+    At first a foot may rest where it is slow and not clearly above the other one: that takes hardly any floor. See
+    `expected_turn` for `down_cam`.
     """
-    turned, turned_rad = expected_turn(pose, sight.fps, camera)
+    turned, turned_rad = expected_turn(pose, sight.fps, camera, down_cam)
     posed = pose[:, ANKLES] + root_cam[:, None]
     seen = on_plane(sight.rays[:, FEET], posed[..., 2])
     feet = posed + (seen - posed) * weight[:, FEET, None]  # as the image has them, where it is sure
@@ -102,27 +105,31 @@ def floor_and_contacts(
 
 
 def expected_turn(
-    pose: Float[np.ndarray, "t 17 3"], fps: float, camera: Camera
+    pose: Float[np.ndarray, "t 17 3"], fps: float, camera: Camera, down_cam: Float[np.ndarray, "3"] | None = None
 ) -> tuple[Float[np.ndarray, "2"], Float[np.ndarray, "2"]]:
     """Pitch and roll of the camera in radians, and their standard deviations, before feet have a say.
 
-    Those of a camera whose rotation is known; else the weighted mean of what bodies say and what is usual.
+    Those of a camera whose rotation is known; else the weighted mean of what bodies say and what is usual: a camera
+    that is held level, or with about the roll at which gravity points along `down_cam`.
     """
     if not np.allclose(camera.R_cam_world, np.eye(3)):
         return _pitch_and_roll(-camera.R_cam_world[:, 2]), np.full(2, 1e-6)
-    down, body_rad = body_down(pose, fps)
-    usual, usual_rad = np.deg2rad([TILT_DEG[0], 0.0]), np.deg2rad([TILT_DEG[1], ROLL_DEG])
+    roll = 0.0 if down_cam is None else float(_pitch_and_roll(down_cam)[1])
+    down, body_rad = body_down(pose, fps, roll)
+    pitch_said, roll_said = _pitch_and_roll(down)
+    said = np.array([pitch_said, roll + math.remainder(roll_said - roll, 2 * math.pi)])  # less than half a turn off
+    usual = np.array([np.deg2rad(TILT_DEG[0]), roll])
+    usual_rad = np.deg2rad([TILT_DEG[1], ROLL_DEG[down_cam is not None]])
     precision = 1 / body_rad**2 + 1 / usual_rad**2
-    mean = (_pitch_and_roll(down) / body_rad**2 + usual / usual_rad**2) / precision
-    return mean, 1 / np.sqrt(precision)
+    return (said / body_rad**2 + usual / usual_rad**2) / precision, 1 / np.sqrt(precision)
 
 
-def body_down(pose: Float[np.ndarray, "t 17 3"], fps: float) -> tuple[Float[np.ndarray, "3"], float]:
+def body_down(pose: Float[np.ndarray, "t 17 3"], fps: float, roll: float = 0.0) -> tuple[Float[np.ndarray, "3"], float]:
     """The direction of gravity by bodies that stand, and its standard deviation in radians.
 
     It is the mean direction from the spine to the ankles' midpoint, corrected by the lean of standing people, over
-    straight bodies. Directions that disagree with the others count less and less, from how cameras are held onwards:
-    so a person who lies for part of the time is left out.
+    straight bodies. Directions that disagree with the others count less and less, from how cameras are held onwards
+    (this one: with about that roll, in radians): so a person who lies for part of the time is left out.
     """
     hips, thorax, ankles = pose[:, HIPS].mean(axis=1), pose[:, THORAX], pose[:, ANKLES].mean(axis=1)
     legs = length(pose[:, ANKLES] - pose[:, KNEES]) + length(pose[:, KNEES] - pose[:, HIPS])
@@ -132,7 +139,7 @@ def body_down(pose: Float[np.ndarray, "t 17 3"], fps: float) -> tuple[Float[np.n
     down = unit(ankles - pose[:, SPINE])
     left = pose[:, HIPS[0]] - pose[:, HIPS[1]]
     down = unit(down + LEAN * unit(np.cross(down, left)))
-    usual = _down(np.deg2rad([TILT_DEG[0], 0.0]))
+    usual = _down(np.array([np.deg2rad(TILT_DEG[0]), roll]))
     mean = usual
     for odd_deg in np.geomspace(*ODD_DEG, 6):
         agreed = weight / (1 + (_angle(down, mean) / np.deg2rad(odd_deg)) ** 4)

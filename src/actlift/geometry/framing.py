@@ -3,7 +3,8 @@
 What a lifter sees should not depend on where in the image a person is, nor on how far away. So every frame gets a
 virtual camera in the place of the real one: turned so that its axis meets the middle of the person, and zoomed so that
 the person has unit extent. Middle and extent are averaged over time, so that the person still moves within the crop.
-What is lifted in the crop is turned back by the known rotation.
+What is lifted in the crop is turned back by the known rotation. Where a camera is held askew and it is known how, crops
+are turned about their axes too, until people stand upright in them.
 
 Turning a camera about its center is exact for known intrinsics; with guessed ones (`guessed_camera`) what is seen
 aslant stays a little aslant.
@@ -62,13 +63,20 @@ def guessed_camera(width: int, height: int) -> Camera:
     )
 
 
-def virtual_camera_crop(points_px: Float[np.ndarray, "t 17 2"], camera: Camera, fps: float) -> CroppedKeypoints:
+def virtual_camera_crop(
+    points_px: Float[np.ndarray, "t 17 2"],
+    camera: Camera,
+    fps: float,
+    down_cam: Float[np.ndarray, "3"] | None = None,
+) -> CroppedKeypoints:
     """Crop the keypoints of one person, in the order of `H36M_17`, as virtual cameras see them.
 
     Args:
         points_px: pixels, without gaps.
         camera: its intrinsics count.
         fps: frames per second.
+        down_cam: the direction of gravity in the axes of the camera: crops are turned so that it points down in them.
+            Without, they are turned as the camera is.
 
     Raises:
         InputError: for no frames, points that are not finite, or pixels that the lens cannot have made.
@@ -77,7 +85,7 @@ def virtual_camera_crop(points_px: Float[np.ndarray, "t 17 2"], camera: Camera, 
     def steady(values: Float[np.ndarray, "t *c"]) -> Float[np.ndarray, "t *c"]:
         return np.asarray(gaussian_filter1d(values, STEADY_S * fps, axis=0, mode="nearest"))
 
-    return _cropped(points_px, camera, steady, steady)
+    return _cropped(points_px, camera, steady, steady, down_cam)
 
 
 class CausalCrop:
@@ -86,15 +94,16 @@ class CausalCrop:
     Args:
         camera: its intrinsics count.
         fps: frames per second.
+        down_cam: as for `virtual_camera_crop`.
     """
 
-    def __init__(self, camera: Camera, fps: float) -> None:
-        self._camera = camera
+    def __init__(self, camera: Camera, fps: float, down_cam: Float[np.ndarray, "3"] | None = None) -> None:
+        self._camera, self._down_cam = camera, down_cam
         self._middle, self._extent = _Average(fps), _Average(fps)
 
     def __call__(self, points_px: Float[np.ndarray, "t 17 2"]) -> CroppedKeypoints:
         """Take the next frames, one or more; see `virtual_camera_crop`."""
-        return _cropped(points_px, self._camera, self._middle, self._extent)
+        return _cropped(points_px, self._camera, self._middle, self._extent, self._down_cam)
 
 
 def _cropped(
@@ -102,17 +111,35 @@ def _cropped(
     camera: Camera,
     steady_middle: Callable[[np.ndarray], np.ndarray],
     steady_extent: Callable[[np.ndarray], np.ndarray],
+    down_cam: Float[np.ndarray, "3"] | None,
 ) -> CroppedKeypoints:
     if not len(points_px) or not np.isfinite(points_px).all():
         raise InputError("a virtual camera needs at least one frame, and keypoints without gaps: fill them first")
     plane = camera.px_to_cam(points_px, np.ones(points_px.shape[:2]))  # (t, 17, 3), z = 1
     middle = steady_middle(plane[:, TRUNK, :2].mean(axis=1))
     R_crop_cam = _looking_at(np.concatenate([middle, np.ones((len(middle), 1))], axis=1))
+    if down_cam is not None:
+        R_crop_cam = _turned_back(roll_of(R_crop_cam, down_cam)) @ R_crop_cam
     turned = np.einsum("tij,tkj->tki", R_crop_cam, plane)
     projected = turned[..., :2] / turned[..., 2:]
     extent = np.exp(steady_extent(np.log(_extent(projected))))
     pose2d = projected / extent[:, None, None]
     return CroppedKeypoints(pose2d.astype(np.float32), R_crop_cam, extent)
+
+
+def roll_of(R_crop_cam: Float[np.ndarray, "t 3 3"], down_cam: Float[np.ndarray, "3"]) -> Float[np.ndarray, " t"]:
+    """How far crops are turned about their axes, in radians: 0 where gravity points down in them, or along the axis.
+
+    It is positive where what is upright has its head to the left: where gravity points to the right.
+    """
+    down = R_crop_cam @ down_cam
+    return np.asarray(np.arctan2(down[:, 0], down[:, 1]))
+
+
+def _turned_back(roll: Float[np.ndarray, " t"]) -> Float[np.ndarray, "t 3 3"]:
+    """The rotations about the axis that take a roll away."""
+    cos, sin, zero = np.cos(roll), np.sin(roll), np.zeros(len(roll))
+    return np.moveaxis(np.array([[cos, -sin, zero], [sin, cos, zero], [zero, zero, zero + 1]]), -1, 0)
 
 
 class _Average:

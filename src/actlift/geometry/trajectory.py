@@ -107,6 +107,7 @@ def global_trajectory(
     camera: Camera,
     *,
     height_m: float | None = None,
+    down_cam: Float[np.ndarray, "3"] | None = None,
 ) -> GlobalTrajectory:
     """Place poses in a world with a floor, by what a camera that stands still saw.
 
@@ -117,6 +118,7 @@ def global_trajectory(
         fps: frames per second.
         camera: its intrinsics count. So does its rotation, unless that is the identity: then the way up is known.
         height_m: the person's stature; without it the size of the poses is kept.
+        down_cam: about where gravity points in the axes of the camera, if it is not held level: its roll counts.
 
     Raises:
         UnusableKeypointsError: no keypoint has confidence, or no place in front of the camera brings the poses onto the
@@ -134,7 +136,7 @@ def global_trajectory(
     sight = sighted(pose, pose2d_px, confidence, fps, camera)
     free = root_trajectory(sight)
     _check_in_front(pose + free.root_cam[:, None])
-    floor, contacts = floor_and_contacts(pose, sight, free.root_cam, free.weight, camera)
+    floor, contacts = floor_and_contacts(pose, sight, free.root_cam, free.weight, camera, down_cam)
     rests = Rests.of(contacts)
     held = root_trajectory(sight, rests, floor)
     placed_cam = planted(pose + held.root_cam[:, None], rests, held.places_cam, fps)
@@ -153,6 +155,26 @@ def global_trajectory(
         reprojection_px=float(np.median(off_px[seen])),
         notes=tuple(_notes(looks_m, height_m, floor, contacts, seen, float(np.median(off_m[seen])))),
     )
+
+
+def misfit_m(
+    pose3d_cam: Float[np.ndarray, "t 17 3"],
+    pose2d_px: Float[np.ndarray, "t 17 2"],
+    confidence: Float[np.ndarray, "t 17"],
+    fps: float,
+    camera: Camera,
+) -> float:
+    """How far posed joints lie from the rays of their keypoints, where they fit best: meters, mean by confidence.
+
+    It is infinite where they fit best behind the camera. Arguments and errors are those of `global_trajectory`.
+    """
+    sight = sighted(pose3d_cam.astype(np.float64), pose2d_px, confidence, fps, camera)
+    root_cam = root_trajectory(sight).root_cam
+    if np.median(root_cam[:, 2]) <= 0:
+        return np.inf
+    placed = sight.joints + root_cam[:, None]
+    off_m = length(sight.rays * placed[..., 2:] - placed[..., :2])
+    return float((sight.confidence * off_m).sum() / sight.confidence.sum())
 
 
 def _notes(

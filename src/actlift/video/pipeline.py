@@ -1,8 +1,8 @@
 """From a video, or the keypoints of one, to the motion of everybody in it.
 
     frames -> detector -> detections -> tracker -> tracks: one frame at a time; kept on disk, goes on where it stopped
-    a track -> clean keypoints at the lifter's frame rate -> frames that follow the person -> which action -> lifted
-    poses, told the action where it is sure -> smooth poses -> floor and trajectory -> motion
+    a track -> clean keypoints at the lifter's frame rate -> frames that follow the person, upright -> which action ->
+    lifted poses, told the action where it is sure -> smooth poses -> floor and trajectory -> motion
 
 Networks are those that come with actlift (:mod:`actlift.lifting.pretrained`).
 """
@@ -24,9 +24,10 @@ from scipy.ndimage import gaussian_filter1d
 from actlift.data.keypoints2d import Keypoints2D
 from actlift.errors import InputError, UnusableKeypointsError
 from actlift.geometry.camera import Camera
-from actlift.geometry.framing import CausalCrop, guessed_camera, virtual_camera_crop
+from actlift.geometry.framing import CausalCrop, CroppedKeypoints, guessed_camera, virtual_camera_crop
+from actlift.geometry.gravity import AGAIN_DEG, LEVEL_DEG, apart_deg, askew_deg, is_better, seen_down
 from actlift.geometry.skeleton import COCO_17, H36M_17, remap, remap_confidence
-from actlift.geometry.trajectory import STATURES_M, global_trajectory
+from actlift.geometry.trajectory import STATURES_M, GlobalTrajectory, global_trajectory, misfit_m
 from actlift.lifting.conditional import UNKNOWN, ConditionalLifter, lift_labeled
 from actlift.lifting.predict import LifterPredictor, load_lifter
 from actlift.lifting.pretrained import AWARE, CAUSAL, GENERALIST, RECOGNIZER, pretrained, read_card
@@ -138,16 +139,7 @@ def lift_track(
     lifters = lifters or Lifters()
     assumed = camera or guessed_camera(width, height)
     clean = preprocess(track, lifters.fps)
-    points_px = remap(clean.points_px, COCO_17, H36M_17)
-    causal = lifters.name == CAUSAL
-    crop = CausalCrop(assumed, lifters.fps) if causal else None
-    frames = crop(points_px) if crop else virtual_camera_crop(points_px, assumed, lifters.fps)
-    confidence = remap_confidence(clean.confidence, COCO_17, H36M_17).astype(np.float32)
-    seen = Keypoints2D(frames.pose2d, confidence, lifters.fps, assumed)
-    pose3d_cam = frames.to_cam(lifters.lift(seen))
-    if smoothing_hz is not None:
-        pose3d_cam = butterworth(pose3d_cam, lifters.fps, smoothing_hz)
-    found = global_trajectory(pose3d_cam, clean.points_px, clean.confidence, lifters.fps, assumed, height_m=height_m)
+    lifted, found = _lifted_upright(clean, lifters, assumed, smoothing_hz, height_m)
     start_s = float(clean.times_s[0])
     motion = Motion(
         lifters.fps,
@@ -156,7 +148,7 @@ def lift_track(
         clean.confidence.astype(np.float32),
         found.contacts,
         found.camera,
-        action_timeline(lifters.recognized, seen, start_s),
+        action_timeline(lifters.recognized, lifted.seen, start_s),
         start_s,
         track.person,
         source,
@@ -165,6 +157,7 @@ def lift_track(
             **(about or {}),
             "lifter": f"actlift {lifters.name}",
             "camera": "given" if camera else f"guessed: {assumed.focal_px[0]:.0f} px focal length, straight lens",
+            "roll_deg": round(lifted.roll_deg, 1),
             "smoothing": f"keypoints at {KEYPOINTS_HZ:g} Hz, poses "
             + ("not" if smoothing_hz is None else f"at {smoothing_hz:g} Hz"),
             "scale": f"a height of {height_m:g} m, as told" if height_m else "of an average adult; give --height",
@@ -173,6 +166,80 @@ def lift_track(
         },
     )
     return motion if fps is None else at_rate(motion, fps, until_s=float(track.times_s[-1]))
+
+
+@dataclass(frozen=True, eq=False)
+class _Lifted:
+    """A lifted person, and as what the lifter saw them.
+
+    Attributes:
+        frames: the crops that were lifted.
+        seen: their keypoints.
+        pose3d_cam: (t, 17, 3) meters from the pelvis, in the axes of the camera.
+        down_cam: where gravity was taken to point; None where the camera was taken to be about level.
+        roll_deg: of the camera about the axes of the crops, undone in them; 0 where it was taken to be about level.
+    """
+
+    frames: CroppedKeypoints
+    seen: Keypoints2D
+    pose3d_cam: Float[np.ndarray, "t 17 3"]
+    down_cam: Float[np.ndarray, "3"] | None = None
+    roll_deg: float = 0.0
+
+
+def _lifted_upright(
+    clean: Track, lifters: Lifters, camera: Camera, smoothing_hz: float | None, height_m: float | None
+) -> tuple[_Lifted, GlobalTrajectory]:
+    """Lift a person as a camera would see them that is held upright, and place them in the world.
+
+    How the camera is held is known, or guessed by the person (`actlift.geometry.gravity`) and then found out by what
+    was lifted: if that has gravity elsewhere, it is lifted again.
+    """
+    points_px = remap(clean.points_px, COCO_17, H36M_17)
+    confidence = remap_confidence(clean.confidence, COCO_17, H36M_17).astype(np.float32)
+    fps = lifters.fps
+
+    def lift(down_cam: Float[np.ndarray, "3"] | None, roll_deg: float = 0.0) -> _Lifted:
+        causal = lifters.name == CAUSAL
+        crop = CausalCrop(camera, fps, down_cam) if causal else None
+        frames = crop(points_px) if crop else virtual_camera_crop(points_px, camera, fps, down_cam)
+        seen = Keypoints2D(frames.pose2d, confidence, fps, camera)
+        pose3d_cam = frames.to_cam(lifters.lift(seen))
+        if smoothing_hz is not None:
+            pose3d_cam = butterworth(pose3d_cam, fps, smoothing_hz)
+        return _Lifted(frames, seen, pose3d_cam, down_cam, roll_deg)
+
+    def place(lifted: _Lifted) -> GlobalTrajectory:
+        return global_trajectory(
+            lifted.pose3d_cam,
+            clean.points_px,
+            clean.confidence,
+            fps,
+            camera,
+            height_m=height_m,
+            down_cam=lifted.down_cam,
+        )
+
+    def misfit(lifted: _Lifted) -> float:
+        return misfit_m(lifted.pose3d_cam, clean.points_px, clean.confidence, fps, camera)
+
+    level = lift(None)
+    known = not np.allclose(camera.R_cam_world, np.eye(3))
+    guess_cam = -camera.R_cam_world[:, 2] if known else seen_down(level.frames, confidence)
+    roll_deg = askew_deg(level.frames, guess_cam)
+    if abs(roll_deg) <= LEVEL_DEG:
+        return level, place(level)
+    turned = lift(guess_cam, roll_deg)
+    if known:
+        return turned, place(turned)
+    if not is_better(roll_deg, misfit(turned), misfit(level)):
+        return level, place(level)
+    placed = place(turned)
+    down_cam = -placed.camera.R_cam_world[:, 2]
+    if apart_deg(level.frames, down_cam, guess_cam) <= AGAIN_DEG:
+        return turned, placed
+    turned = lift(down_cam, askew_deg(level.frames, down_cam))
+    return turned, place(turned)
 
 
 def _check(
