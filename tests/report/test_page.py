@@ -148,6 +148,20 @@ def test_the_best_is_set_beside_its_control() -> None:
     )
 
 
+def test_neither_baselines_nor_who_is_no_better_are_compared() -> None:
+    nearest = Variant("nearest-pose")
+    text, decided = said(scores({GENERALIST: 0, EXPERTS: -3, nearest: 4}))
+    assert decided
+    assert text.startswith("Position: “experts” (told the true action) is best")
+    text, decided = said(scores({GENERALIST: 0, EXPERTS: 5, nearest: 4}))
+    assert not decided
+    assert "“generalist” has" in text
+    assert "nothing to compare with" in text
+    text, decided = said(scores({GENERALIST: 0, EXPERTS: -3, nearest: -9}))
+    assert not decided
+    assert "nothing can be said, “generalist” has not learnt to lift" in text
+
+
 def test_undecided_tells_how_many_people_it_would_take() -> None:
     (people,) = re.findall(r"takes about ([\d,]+) people", said(scores({GENERALIST: 0, RANDOM: 0.05}))[0])
     assert int(people.replace(",", "")) > 4

@@ -312,6 +312,25 @@ def test_a_still_pose_is_no_good_velocity(written: Path, tmp_path: Path) -> None
 
 
 @pytest.mark.slow
+def test_of_networks_that_have_not_learnt_nothing_is_said(tmp_path: Path) -> None:
+    nearest = Variant("nearest-pose")
+
+    def hardly_learnt(variant: Variant, action: str, metric: str) -> float:
+        del action
+        of_experts = 0.4 if metric == "mpjve" else 3.0
+        return {"experts": of_experts, "nearest-pose": 1.5}.get(variant.arm, 1.0)
+
+    folder = make_suite(tmp_path / "s", fields=(27,), variants=(EXPERTS, nearest), factor=hardly_learnt)
+    report = SuiteReport.open(folder)
+    frame = report.tables["differences"].frame
+    assert set(frame[frame["model"] == EXPERTS]["better"]) == {"not learnt"}
+    assert set(frame[frame["model"] == nearest]["better"]) == {GENERALIST}
+    head = write_suite_report(report).read_text().split("For whom.")[0]
+    assert head.count("nothing is said, as they have not learnt to lift, at 27") == 2
+    assert "is better" not in head
+
+
+@pytest.mark.slow
 def test_the_same_suite_gives_the_same_bytes(written: Path) -> None:
     def contents() -> dict[Path, bytes]:
         made = [written / "report.html", written / "verdicts.json", *(written / "tables").iterdir()]

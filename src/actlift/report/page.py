@@ -22,6 +22,7 @@ from actlift.files import render
 from actlift.geometry.skeleton import Skeleton
 from actlift.report import figures, tables
 from actlift.report.estimate import Estimate, decided, difference, doubt, reach_note
+from actlift.report.gains import BASELINES, unlearnt
 from actlift.report.results import controls_of, is_experts
 from actlift.report.words import counted, duration, printed, tail, variant_note
 from actlift.study.about import About
@@ -113,7 +114,7 @@ def verdicts(
 
     The best one is set against the reference (the reference, where it is itself the best, against the next best) and
     against its controls. What is decided stays so once corrected (Holm) for all comparisons with the reference and with
-    controls, in all of these errors.
+    controls, in all of these errors. Baselines, and networks that do no better than these, are not among the best.
 
     Args:
         arms: what the study says of its arms, by name.
@@ -121,8 +122,17 @@ def verdicts(
     """
     estimates: dict[tuple[str, Variant, Variant], Estimate] = {}
     means: dict[str, dict[Variant, float]] = {}
+    left_out = {v for v in scores.variants if v.arm in BASELINES}
+    if "mpjpe" in scores.metrics:
+        left_out |= unlearnt(scores)
+    if reference in left_out:
+        return [
+            Verdict(f"{what}: nothing can be said, “{reference}” has not learnt to lift.", False)
+            for what in headlines.values()
+        ]
     for metric in headlines:
         column = tables.arms_table(scores, metric, reference=reference)[MEAN_OVER_PEOPLE]
+        column = column[[variant not in left_out for variant in column.index]]
         ranked = column.sort_values(ascending=METRICS[metric].better == "lower", kind="stable")
         means[metric] = dict(zip(ranked.index, ranked.to_list(), strict=True))
         samples = scores.variations(metric, list(ranked.index))

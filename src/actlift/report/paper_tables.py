@@ -22,6 +22,7 @@ from actlift.evaluation.scores import (
 from actlift.files import read_json
 from actlift.report.audit import PAPER
 from actlift.report.estimate import THESE_PEOPLE, decided, relative_error
+from actlift.report.gains import unlearnt
 from actlift.report.results import ALL, ONE, StudyResults, Suite, is_experts, is_main
 from actlift.report.table_files import Table
 from actlift.report.tables import arms_table, decimals
@@ -29,7 +30,7 @@ from actlift.report.words import ERRORS
 from actlift.training.budget import regulated_error, time_precision_rate
 
 PAPER_TABLES = {"mpjpe": "table1", "p_mpjpe": "table1_p", "n_mpjpe": "table1_n", "mpjve": "table2"}
-MODEL, UNDECIDED = "model", "undecided"
+MODEL, UNDECIDED, NOT_LEARNT = "model", "undecided", "not learnt"
 SHARES = (0.5, 1.0)  # of the budget, at which Table III has costs
 KEYS = 5  # columns that name a study in a row
 
@@ -75,10 +76,12 @@ def differences(suite: Suite) -> pd.DataFrame:
     """Every variant's difference to the generalist in % of the generalist's mean over people.
 
     A row for each study, metric and variant: `estimate`, its numbers, and `better`: a variant where that is sure for
-    people in general once corrected for all of these rows (Holm), else "undecided" or "these people only".
+    people in general once corrected for all of these rows (Holm), else "undecided" or "these people only"; "not learnt"
+    of networks that do no better than the nearest training pose (:func:`actlift.report.gains.unlearnt`).
     """
     rows = []
     for study in suite.studies:
+        still = unlearnt(study.scores) if "mpjpe" in study.scores.metrics else set()
         for metric in (m for m in ERRORS if m in study.scores.metrics):
             variants = list(arms_table(study.scores, metric).index)
             samples = study.scores.variations(metric, variants)
@@ -98,12 +101,14 @@ def differences(suite: Suite) -> pd.DataFrame:
                         "people": relative.of.people,
                         "seeds": relative.of.seeds,
                         "estimate": relative,
+                        "still": bool({variant, GENERALIST} & still),
                     }
                 )
     signs = decided({place: row["estimate"] for place, row in enumerate(rows)})
     for place, row in enumerate(rows):
         unsure = UNDECIDED if row["estimate"].of.known else THESE_PEOPLE
-        row["better"] = {-1: row[MODEL], 0: unsure, 1: GENERALIST}[signs[place]]
+        sure = {-1: row[MODEL], 0: unsure, 1: GENERALIST}[signs[place]]
+        row["better"] = NOT_LEARNT if row.pop("still") else sure
     return _joined([pd.DataFrame(rows)])
 
 
@@ -114,8 +119,8 @@ def differences_table(suite: Suite) -> Table:
         "differences",
         "Differences to the generalist, mean over people",
         "Below 0 the model is better than the generalist. Low and high: 95 % interval, Student's over people and "
-        "seeds. Better: what is sure for people in general once corrected for all rows (Holm). MPJPE in mm, MPJVE in "
-        "mm/frame.",
+        "seeds. Better: what is sure for people in general once corrected for all rows (Holm); nothing is said of "
+        "networks that do no better than the nearest training pose. MPJPE in mm, MPJVE in mm/frame.",
         frame,
         _labels(frame, "metric"),
         {"error": 2, "generalist's": 2},

@@ -18,7 +18,15 @@ from actlift.report.estimate import THESE_PEOPLE, UNKNOWN, reach_note
 from actlift.report.figures import Drawing, Panel
 from actlift.report.gains_page import write_gains_page
 from actlift.report.page import arm_entry, evidence, write_report
-from actlift.report.paper_tables import MODEL, UNDECIDED, curve_points, differences, printed_table, suite_tables
+from actlift.report.paper_tables import (
+    MODEL,
+    NOT_LEARNT,
+    UNDECIDED,
+    curve_points,
+    differences,
+    printed_table,
+    suite_tables,
+)
 from actlift.report.results import CONTROL, EXPERTS, StudyResults, Suite, is_experts, is_main
 from actlift.report.study_page import data_note, write_study_page
 from actlift.report.table_files import Table, write_table
@@ -294,6 +302,7 @@ def _sentences(suite: Suite, found: pd.DataFrame) -> list[dict[str, Any]]:
                 (experts, "experts are better"),
                 (UNDECIDED, "undecided"),
                 (THESE_PEOPLE, "seen in these people only"),
+                (NOT_LEARNT, "nothing is said, as they have not learnt to lift,"),
             ):
                 where = [row for row in rows if row["better"] == better]
                 if not where:
@@ -336,7 +345,7 @@ def _percent(row: Mapping[Any, Any]) -> str:
 
 
 def _judged(row: Mapping[Any, Any]) -> str:
-    if row["better"] in (UNDECIDED, THESE_PEOPLE):
+    if row["better"] in (UNDECIDED, THESE_PEOPLE, NOT_LEARNT):
         return "undecided"
     return "worse" if row["better"] == GENERALIST else "better"
 
