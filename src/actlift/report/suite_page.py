@@ -319,8 +319,8 @@ def _sentences(suite: Suite, found: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def _still(found: pd.DataFrame) -> bool:
-    """Whether an arm is better in velocity while its position error is half as large again as the generalist's."""
-    rows = found.to_dict("records")
+    """Whether experts are better in velocity while their position error is half as large again as the generalist's."""
+    rows = [row for row in found.to_dict("records") if is_experts(row[MODEL])]
     better = {(row["setting"], row[MODEL]) for row in rows if row["metric"] == "MPJVE" and row["better"] == row[MODEL]}
     off = {(row["setting"], row[MODEL]) for row in rows if row["metric"] == "MPJPE" and row["difference, %"] > STILL}
     return bool(better & off)
