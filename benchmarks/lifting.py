@@ -47,10 +47,10 @@ def tracked(
     return found
 
 
-def scored(clip: Clip, noise: DetectorNoise | Exact, lifters: Lifters) -> list[dict[str, object]]:
+def scored(clip: Clip, noise: DetectorNoise | Exact, lifters: Lifters, refine: bool) -> list[dict[str, object]]:
     rows = []
     for track, truth, (width, height) in tracked(clip, noise):
-        motion = lift_track(track, width, height, lifters=lifters, fps=clip.fps)
+        motion = lift_track(track, width, height, lifters=lifters, refine=refine, fps=clip.fps)
         frames = min(motion.frames, len(truth))
         found = motion.camera.world_to_cam(motion.joints_world)[:frames]
         own, true = (p[:frames] - p[:frames, :1] for p in (found, truth))
@@ -76,20 +76,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("sources", nargs="+", type=Path)
     parser.add_argument("--lifter", default="aware")
+    parser.add_argument("--refine", action=argparse.BooleanOptionalAction, default=True)
     asked = parser.parse_args()
     clips = [clip for source in asked.sources for clip in read_mocap_npz(source) if clip.subject in TEST]
     lifters = Lifters(asked.lifter)
     clips = [clip.resampled(FPS) for clip in clips if clip.action in Lifters().card["actions"]]
     began = time.perf_counter()
     tables = {
-        noise: pd.DataFrame([row for clip in clips for row in scored(clip, noise, lifters)])
+        noise: pd.DataFrame([row for clip in clips for row in scored(clip, noise, lifters, asked.refine)])
         for noise in (DetectorNoise(), Exact())
     }
     frames = sum(clip.frames for clip in clips) * CAMERAS * len(tables)
     means = {type(noise).__name__: table.groupby("action").mean() for noise, table in tables.items()}
-    table = Table(
-        box=SIMPLE_HEAD, title=f"{asked.lifter}; commit {commit()}; {len(clips)} clips, {CAMERAS} cameras each"
-    )
+    way = f"{asked.lifter}, {'refined' if asked.refine else 'as lifted'}"
+    title = f"{way}; commit {commit()}; {len(clips)} clips, {CAMERAS} cameras each"
+    table = Table(box=SIMPLE_HEAD, title=title)
     table.add_column("")
     for kind, mean in means.items():
         for name in mean.columns:

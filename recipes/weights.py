@@ -309,7 +309,7 @@ def reprojection_limit(lifters: Lifters, clips: Sequence[Clip]) -> float:
         points_px, confidence = NOISE.observe(exact_px, COCO_17, clip.fps, (2, zlib.crc32(clip.name.encode())))
         times_s = np.arange(clip.frames) / clip.fps
         track = Track(1, times_s, points_px.astype(np.float32), confidence.astype(np.float32))
-        motion = lift_track(track, camera.width, camera.height, lifters=lifters)
+        motion = lift_track(track, camera.width, camera.height, lifters=lifters, refine=False)
         found.append(reprojection(motion.pose2d_px, motion.camera, motion.joints_world))
     return round(float(np.quantile(np.concatenate(found), 0.99)), 4)
 

@@ -33,8 +33,8 @@ def lift(source: "str | PathLike[str]", **options: Any) -> "Motion":
 
     Args:
         source: what to lift.
-        options: of :func:`actlift.video.pipeline.lift_video`: height_m, camera, smoothing_hz, detector, weights,
-            start_s, end_s, fps, person, layout, size, lifters, on_progress.
+        options: of :func:`actlift.video.pipeline.lift_video`: height_m, camera, smoothing_hz, refine, detector,
+            weights, start_s, end_s, fps, person, layout, size, lifters, on_progress.
 
     Raises:
         InputError, OSError: for what is no source, and for one in which nobody is seen.

@@ -19,13 +19,19 @@ from actlift.geometry import floor as ground
 from actlift.geometry import trajectory as trajectory_module
 from actlift.geometry.camera import Camera, look_at, random_rig
 from actlift.geometry.floor import Floor, Rests, resting
-from actlift.geometry.sight import LIMBS, Sight, sighted
+from actlift.geometry.sight import ANKLES, HIPS, KNEES, LIMBS, Sight, sighted
 from actlift.geometry.skeleton import COCO_17, H36M_17
-from actlift.geometry.trajectory import GlobalTrajectory, global_trajectory, planted, root_trajectory, stature
+from actlift.geometry.trajectory import (
+    GlobalTrajectory,
+    check_lifted,
+    global_trajectory,
+    planted,
+    root_trajectory,
+    stature,
+)
 
 FPS = 30.0
 SEEDS = st.integers(0, 2**32 - 1)
-ANKLES = [H36M_17.index("LAnkle"), H36M_17.index("RAnkle")]
 
 
 def a_camera(distance: float = 5.0, height: float = 1.6, aim: float = 0.9, azimuth: float = 0.3, **lens: Any) -> Camera:
@@ -425,24 +431,53 @@ def test_planted_ankles_stand_and_nothing_jumps(walk: np.ndarray) -> None:
     moved = joints - walk
     untouched = [j for j in range(17) if H36M_17.joints[j][1:] not in ("Knee", "Ankle")]
     np.testing.assert_array_equal(moved[:, untouched], 0)
-    assert np.linalg.norm(moved, axis=-1).max() <= trajectory_module.FARTHEST_M + 1e-9
-    np.testing.assert_array_equal(moved[:10, ANKLES[0]], 0)  # long before
-    near = np.linalg.norm(places - joints[rests.first, np.array(ANKLES)[rests.foot]] + noise, axis=-1)
-    within = np.linalg.norm(places + noise - walk[rests.first, np.array(ANKLES)[rests.foot]], axis=-1)
-    assert (near[within < trajectory_module.FARTHEST_M] < 1e-9).all()
+    assert np.linalg.norm(moved[:, ANKLES], axis=-1).max() <= trajectory_module.FARTHEST_M + 1e-9
+    np.testing.assert_allclose(moved[:10, ANKLES[0]], 0, atol=1e-12)  # long before
+    feet = np.array(ANKLES)[rests.foot]
+    off = np.linalg.norm(places + noise - joints[rests.first, feet], axis=-1)
+    far = np.linalg.norm(places + noise - walk[rests.first, feet], axis=-1) >= trajectory_module.FARTHEST_M
+    away = np.linalg.norm(places + noise - walk[rests.first, np.array(HIPS)[rests.foot]], axis=-1)
+    legs = leg_lengths(walk)[rests.first].sum(axis=1)[np.arange(len(feet)), rests.foot]
+    assert (off[~far & (away < legs)] < 1e-9).all()
+    beyond = ~far & (away >= legs)
+    np.testing.assert_allclose(off[beyond], (away - legs)[beyond], atol=1e-9)  # stretched towards it
+    assert (~far & (away < legs)).any()
+
+
+def leg_lengths(joints: np.ndarray) -> np.ndarray:
+    """Of thighs and shins, left and right: (t, 2, 2)."""
+    return np.stack(
+        [
+            np.linalg.norm(joints[:, ends] - joints[:, starts], axis=-1)
+            for starts, ends in ((HIPS, KNEES), (KNEES, ANKLES))
+        ],
+        axis=1,
+    )
+
+
+@pytest.mark.parametrize("straight", [False, True])
+def test_planting_a_foot_keeps_thigh_and_shin(walk: np.ndarray, straight: bool) -> None:
+    joints = standing(90) if straight else walk
+    contacts = np.zeros((90, 2), dtype=bool)
+    contacts[20:40, 0] = contacts[50:80, 1] = True
+    rests = Rests.of(contacts)
+    above = joints[rests.first, np.array(ANKLES)[rests.foot]] + (0.01, 0.02, 0.04)
+    placed = planted(joints, rests, above, FPS)
+    assert np.abs(placed - joints)[:, KNEES].max() > 0.01
+    np.testing.assert_allclose(leg_lengths(placed), leg_lengths(joints), atol=1e-9)
 
 
 def test_a_correction_fades_and_is_bounded() -> None:
     contacts = np.zeros((60, 2), dtype=bool)
     contacts[25:35, 1] = True
     joints = standing(60)
-    place = joints[:1, ANKLES[1]] + (1.0, 0.0, 0.0)
-    moved = (planted(joints, Rests.of(contacts), place, FPS) - joints)[:, ANKLES[1], 0]
+    place = joints[:1, ANKLES[1]] + (0.0, 0.0, 1.0)
+    moved = (planted(joints, Rests.of(contacts), place, FPS) - joints)[:, ANKLES[1], 2]
     np.testing.assert_allclose(moved[25:35], trajectory_module.FARTHEST_M)
     assert (np.diff(moved[:26]) >= -1e-12).all()
     assert (np.diff(moved[34:]) <= 1e-12).all()
-    np.testing.assert_array_equal(moved[:19], 0)
-    np.testing.assert_array_equal(moved[41:], 0)
+    np.testing.assert_allclose(moved[:19], 0, atol=1e-12)
+    np.testing.assert_allclose(moved[41:], 0, atol=1e-12)
 
 
 # --- errors -------------------------------------------------------------------------------------------------------
@@ -481,7 +516,7 @@ def test_what_cannot_be_is_refused(change: Any, message: str) -> None:
 def test_arrays_of_other_shapes_are_refused() -> None:
     pose, px, confidence = seen(standing(), a_camera())
     with pytest.raises(ValueError, match=r"pose2d_px has shape \(59, 17, 2\); wanted \(60, 17, 2\)"):
-        trajectory_module._check(pose, px[:-1], confidence, FPS, None)  # `global_trajectory` has its shapes checked
+        check_lifted(pose, px[:-1], confidence, FPS)  # `global_trajectory` has its shapes checked
 
 
 # --- real motion capture ------------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from actlift.geometry.framing import CausalCrop, guessed_camera
 from actlift.geometry.skeleton import COCO_17, H36M_17, remap
 from actlift.lifting.predict import lift, load_lifter
 from actlift.lifting.pretrained import CAUSAL, pretrained
+from actlift.lifting.refine import CausalRefiner
 from actlift.lifting.smoothing import CausalSmoother
 from actlift.video.clean import OneEuro
 from actlift.video.live import LiveLifter
@@ -38,16 +39,20 @@ def live(points_px, times_s, camera, person=1, **options):
     ]
 
 
-@pytest.mark.parametrize("smooth_poses", [False, True])
-def test_poses_are_those_of_the_whole_sequence(walk, smooth_poses):
+@pytest.mark.parametrize(("smooth_poses", "refine"), [(False, False), (True, False), (False, True), (True, True)])
+def test_poses_are_those_of_the_whole_sequence(walk, smooth_poses, refine):
     points_px, _, camera = walk
     times_s = np.arange(len(points_px)) / 30
-    found = live(points_px, times_s.tolist(), camera, smooth=smooth_poses)
+    found = live(points_px, times_s.tolist(), camera, smooth=smooth_poses, refine=refine)
     np.testing.assert_allclose([p.time_s for p in found], times_s, atol=1e-9)
     smooth = OneEuro()
     clean = np.stack([smooth(float(t), p, np.ones(17, np.float32)) for t, p in zip(times_s, points_px, strict=True)])
     frames = CausalCrop(guessed_camera(camera.width, camera.height), 30.0)(remap(clean, COCO_17, H36M_17))
     whole = frames.to_cam(lift(load_lifter(pretrained(CAUSAL)), [frames.pose2d])[0])
+    if refine:
+        lifted, ones = whole, np.ones(clean.shape[:2])
+        whole = CausalRefiner(30.0, guessed_camera(camera.width, camera.height))(lifted, clean, ones)
+        assert np.abs(lifted - whole).max() > 5e-3
     if smooth_poses:
         rough, whole = whole, CausalSmoother(30.0)(whole)
         assert np.abs(rough - whole).max() > 5e-3

@@ -37,6 +37,7 @@ def lift_verb(
     camera: Path | None = None,
     lifter: Literal["aware", "generalist", "causal"] = "aware",
     smoothing: float | None = None,
+    refine: bool = True,
     detector: str = "auto",
     weights: Path | None = None,
     layout: str | None = None,
@@ -83,6 +84,8 @@ def lift_verb(
     smoothing
         Cut-off in Hz below which lifted poses move; 4 where not given, 0 leaves them as they are. Poses of --live have
         a filter of their own, which 0 leaves out too.
+    refine
+        Bring poses onto their keypoints, with bones of constant length; --no-refine leaves them as they were lifted.
     detector
         Of 2D keypoints: rtmpose, movenet, mediapipe, or auto, the best that works here.
     weights
@@ -115,6 +118,7 @@ def lift_verb(
             camera=read_camera(camera) if camera else None,
             height_m=height,
             smoothing_hz=CUTOFF_HZ if smoothing is None else smoothing or None,
+            refine=refine,
             person=person,
             start_s=start,
             end_s=end,
@@ -178,7 +182,8 @@ def _print_motion(motion: "Motion") -> None:
     about = motion.about
     console.say(
         f"person {motion.person}: {motion.start_s:.1f} to {stop_s:.1f} s, {motion.frames} frames at {motion.fps:g} per "
-        f"second; {about['lifter']}; smoothing {about['smoothing']}; scale {about['scale']}; camera {about['camera']}",
+        f"second; {about['lifter']}; smoothing {about['smoothing']}; refined: {about['refined']}; scale "
+        f"{about['scale']}; camera {about['camera']}",
     )
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     for column in ("from", "to", "action", "probability"):

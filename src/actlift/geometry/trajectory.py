@@ -57,6 +57,8 @@ CALM_S = 0.002  # keeps long gaps from being filled with high speeds
 UNSURE_DEG = 6.0  # an estimated error from which on a note is made
 BLEND_S = 0.2  # how long a leg's correction takes to fade before and after a contact
 FARTHEST_M = 0.2  # largest correction of an ankle
+SHORTEST_M = 1e-3  # of a leg
+STRAIGHT_M = 1e-9  # by which a straight knee is off the line from hip to ankle
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,7 +128,9 @@ def global_trajectory(
         InputError: shapes do not fit or numbers are not finite, the rate or height is not possible, or the poses have
             no extent.
     """
-    _check(pose3d_cam, pose2d_px, confidence, fps, height_m)
+    check_lifted(pose3d_cam, pose2d_px, confidence, fps)
+    if height_m is not None and not STATURES_M[0] <= height_m <= STATURES_M[1]:
+        raise InputError(f"a height of {height_m:g}: wanted meters, {STATURES_M[0]} to {STATURES_M[1]}")
     pose = pose3d_cam.astype(np.float64)
     looks_m = stature(pose)
     if looks_m == 0:
@@ -299,8 +303,8 @@ def planted(
 ) -> Float[np.ndarray, "t 17 3"]:
     """The joints with ankles in the places where they rest; before and after, the correction fades.
 
-    Knees follow half as far. Bending the leg with its bones kept as long as they are would be no better: lifted bones
-    are not of one length, and knees came out further from where they were (by 1 mm of MPJPE in motion capture).
+    Thighs and shins keep their lengths: knees bend as far as it takes, in the plane in which they are bent. A place
+    that a leg cannot reach is not reached.
     """
     t = len(joints)
     moves = np.zeros((t, 2, 3))
@@ -316,9 +320,35 @@ def planted(
             moves[stop : stop + fall, foot] += _fade(fall) * moves[stop - 1, foot]
     moves *= np.minimum(1, FARTHEST_M / np.maximum(length(moves), FARTHEST_M))[..., None]
     planted = joints.copy()
-    planted[:, ANKLES] += moves
-    planted[:, KNEES] += moves / 2
+    planted[:, KNEES], planted[:, ANKLES] = _bent(joints[:, HIPS], joints[:, KNEES], joints[:, ANKLES], moves)
     return planted
+
+
+def _bent(
+    hips: Float[np.ndarray, "t 2 3"],
+    knees: Float[np.ndarray, "t 2 3"],
+    ankles: Float[np.ndarray, "t 2 3"],
+    moves: Float[np.ndarray, "t 2 3"],
+) -> tuple[Float[np.ndarray, "t 2 3"], Float[np.ndarray, "t 2 3"]]:
+    """Knees and ankles of legs whose ankles are moved, with bones as long as before.
+
+    The leg is turned by the smallest angle that points it to where its ankle goes, and then bent in its plane.
+    """
+    thigh, shin = length(knees - hips), length(ankles - knees)
+    old, new = ankles - hips, ankles + moves - hips
+    reach = length(new).clip(np.abs(thigh - shin) + SHORTEST_M, np.maximum(thigh + shin, SHORTEST_M))
+    before, towards = unit(old), unit(new)
+    half = unit(before + towards)  # a reflection in `before`, then in `half`, turns one into the other
+    out = knees - hips - STRAIGHT_M * np.eye(3)[2]  # a straight leg bends towards the camera
+    bend = out - _dot(out, before) * before
+    bend = bend - 2 * _dot(bend, half) * half
+    along = (reach**2 + thigh**2 - shin**2) / (2 * reach)
+    across = np.sqrt(np.maximum(thigh**2 - along**2, 0.0))
+    return hips + along[..., None] * towards + across[..., None] * unit(bend), hips + reach[..., None] * towards
+
+
+def _dot(first: Float[np.ndarray, "*lead 3"], second: Float[np.ndarray, "*lead 3"]) -> Float[np.ndarray, "*lead 1"]:
+    return np.asarray((first * second).sum(axis=-1, keepdims=True))
 
 
 def _fade(frames: int) -> Float[np.ndarray, "n 1"]:
@@ -343,10 +373,12 @@ def _check_in_front(joints_cam: Float[np.ndarray, "t 17 3"]) -> None:
         )
 
 
-def _check(
-    pose3d_cam: np.ndarray, pose2d_px: np.ndarray, confidence: np.ndarray, fps: float, height_m: float | None
-) -> None:
-    """Raise unless these can be the arguments of `global_trajectory`."""
+def check_lifted(pose3d_cam: np.ndarray, pose2d_px: np.ndarray, confidence: np.ndarray, fps: float) -> None:
+    """Raise unless these can be lifted poses and their keypoints, as `global_trajectory` takes them.
+
+    Raises:
+        InputError: shapes do not fit, numbers are not finite, or the rate is not positive.
+    """
     t = len(pose3d_cam)
     wanted = {"pose3d_cam": (t, 17, 3), "pose2d_px": (t, 17, 2), "confidence": (t, 17)}
     given = {"pose3d_cam": pose3d_cam, "pose2d_px": pose2d_px, "confidence": confidence}
@@ -367,5 +399,3 @@ def _check(
         )
     if not 0 < fps < np.inf:
         raise InputError(f"{fps} frames per second: wanted a positive number")
-    if height_m is not None and not STATURES_M[0] <= height_m <= STATURES_M[1]:
-        raise InputError(f"a height of {height_m:g}: wanted meters, {STATURES_M[0]} to {STATURES_M[1]}")

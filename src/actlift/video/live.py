@@ -2,7 +2,8 @@
 
 A frame goes through a filter that smooths what is at rest and follows what moves (`actlift.video.clean.OneEuro`), into
 frames that follow the person, to the causal network that comes with actlift, at the frame rate at which it was trained:
-between two frames of a camera keypoints are interpolated. Its poses go through a filter of the same kind
+between two frames of a camera keypoints are interpolated. Its poses are brought onto their keypoints
+(`actlift.lifting.refine.CausalRefiner`) and go through a filter of the same kind as these
 (`actlift.lifting.smoothing.CausalSmoother`). They are relative to the pelvis. Which action it is, floor and trajectory
 take more than a moment's look, and are found afterwards.
 """
@@ -18,6 +19,7 @@ from actlift.geometry.framing import CausalCrop, guessed_camera
 from actlift.geometry.skeleton import COCO_17, H36M_17, remap
 from actlift.lifting.predict import load_lifter
 from actlift.lifting.pretrained import CAUSAL, pretrained, read_card
+from actlift.lifting.refine import CausalRefiner
 from actlift.lifting.smoothing import CausalSmoother
 from actlift.lifting.stream import Stream
 from actlift.video.clean import OneEuro
@@ -48,13 +50,16 @@ class LiveLifter:
         width, height: of the image, in pixels.
         camera: its intrinsics count; guessed where None.
         smooth: whether poses are smoothed, besides keypoints.
+        refine: whether poses are brought onto their keypoints.
     """
 
-    def __init__(self, width: int, height: int, camera: Camera | None = None, *, smooth: bool = True) -> None:
+    def __init__(
+        self, width: int, height: int, camera: Camera | None = None, *, smooth: bool = True, refine: bool = True
+    ) -> None:
         self.fps = float(read_card(CAUSAL)["fps"])
         self._network = load_lifter(pretrained(CAUSAL))
         self._camera = camera or guessed_camera(width, height)
-        self._smooth = smooth
+        self._smooth, self._refine = smooth, refine
         self._people: dict[int, _Person] = {}
 
     def push(self, time_s: float, tracks: Sequence[ActiveTrack]) -> list[LivePose]:
@@ -70,6 +75,7 @@ class LiveLifter:
                 self._people[person] = _Person(
                     Stream(self._network, flip=True),
                     CausalCrop(self._camera, self.fps),
+                    CausalRefiner(self.fps, self._camera) if self._refine else None,
                     CausalSmoother(self.fps) if self._smooth else None,
                     self.fps,
                 )
@@ -79,8 +85,15 @@ class LiveLifter:
 
 
 class _Person:
-    def __init__(self, stream: Stream, crop: CausalCrop, smoother: CausalSmoother | None, fps: float) -> None:
-        self._stream, self._crop, self._smoother, self._fps = stream, crop, smoother, fps
+    def __init__(
+        self,
+        stream: Stream,
+        crop: CausalCrop,
+        refiner: CausalRefiner | None,
+        smoother: CausalSmoother | None,
+        fps: float,
+    ) -> None:
+        self._stream, self._crop, self._refiner, self._smoother, self._fps = stream, crop, refiner, smoother, fps
         self._filter = OneEuro()
         self._last: Float[np.ndarray, "17 2"] | None = None
         self._due_s = 0.0
@@ -97,13 +110,17 @@ class _Person:
         step_s = time_s - self.seen_s
         while self._due_s <= time_s + 1e-9:
             part = np.clip((self._due_s - self.seen_s) / step_s, 0.0, 1.0)
-            yield self._due_s, self._lifted(before + part * (points - before))
+            yield self._due_s, self._lifted(before + part * (points - before), confidence)
             self._due_s += 1 / self._fps
         self._last, self.seen_s = points, time_s
 
-    def _lifted(self, points_px: Float[np.ndarray, "17 2"]) -> Float[np.ndarray, "17 3"]:
+    def _lifted(
+        self, points_px: Float[np.ndarray, "17 2"], confidence: Float[np.ndarray, "17"]
+    ) -> Float[np.ndarray, "17 3"]:
         cropped = self._crop(remap(points_px[None], COCO_17, H36M_17))
         pose = self._stream.push(cropped.pose2d[0])
         assert pose is not None  # a causal network does not wait
         poses = cropped.to_cam(pose[None])
+        if self._refiner:
+            poses = self._refiner(poses, points_px[None], confidence[None])
         return np.asarray((self._smoother(poses) if self._smoother else poses)[0])

@@ -2,7 +2,8 @@
 
     frames -> detector -> detections -> tracker -> tracks: one frame at a time; kept on disk, goes on where it stopped
     a track -> clean keypoints at the lifter's frame rate -> frames that follow the person, upright -> which action ->
-    lifted poses, told the action where it is sure -> smooth poses -> floor and trajectory -> motion
+    lifted poses, told the action where it is sure -> smooth poses -> refined: bones of constant length, on their
+    keypoints -> floor and trajectory -> motion
 
 Networks are those that come with actlift (:mod:`actlift.lifting.pretrained`).
 """
@@ -26,11 +27,13 @@ from actlift.errors import InputError, UnusableKeypointsError
 from actlift.geometry.camera import Camera
 from actlift.geometry.framing import CausalCrop, CroppedKeypoints, guessed_camera, virtual_camera_crop
 from actlift.geometry.gravity import AGAIN_DEG, LEVEL_DEG, apart_deg, askew_deg, is_better, seen_down
+from actlift.geometry.sight import sighted
 from actlift.geometry.skeleton import COCO_17, H36M_17, remap, remap_confidence
-from actlift.geometry.trajectory import STATURES_M, GlobalTrajectory, global_trajectory, misfit_m
+from actlift.geometry.trajectory import STATURES_M, GlobalTrajectory, global_trajectory, misfit_m, root_trajectory
 from actlift.lifting.conditional import UNKNOWN, ConditionalLifter, lift_labeled
 from actlift.lifting.predict import LifterPredictor, load_lifter
 from actlift.lifting.pretrained import AWARE, CAUSAL, GENERALIST, RECOGNIZER, pretrained, read_card
+from actlift.lifting.refine import refine as refined
 from actlift.lifting.smoothing import CUTOFF_HZ, butterworth
 from actlift.motion.motion import Motion, Segment
 from actlift.recognition.prediction import ActionRecognizer, load_recognizer, recognized_labels, steady_labels
@@ -115,6 +118,7 @@ def lift_track(
     camera: Camera | None = None,
     height_m: float | None = None,
     smoothing_hz: float | None = CUTOFF_HZ,
+    refine: bool = True,
     fps: float | None = None,
     source: str = "",
     about: dict[str, Any] | None = None,
@@ -128,6 +132,8 @@ def lift_track(
         camera: its intrinsics, and its rotation where it is not the identity; guessed where None.
         height_m: of the person, in meters; where None, poses keep the size of the people that the lifter learnt from.
         smoothing_hz: cut-off of lifted poses (`actlift.lifting.smoothing`); None leaves them as they are.
+        refine: whether poses are then brought onto their keypoints, with bones of constant length
+            (`actlift.lifting.refine`).
         fps: of the motion; the lifter's where None.
         source, about: for the record.
 
@@ -139,7 +145,9 @@ def lift_track(
     lifters = lifters or Lifters()
     assumed = camera or guessed_camera(width, height)
     clean = preprocess(track, lifters.fps)
-    lifted, found = _lifted_upright(clean, lifters, assumed, smoothing_hz, height_m)
+    lifted, found = _lifted_upright(clean, lifters, assumed, smoothing_hz, height_m, refine)
+    sight = sighted(lifted.pose3d_cam, clean.points_px, clean.confidence, lifters.fps, assumed)
+    lifted_cam = lifted.pose3d_cam + root_trajectory(sight).root_cam[:, None]
     start_s = float(clean.times_s[0])
     motion = Motion(
         lifters.fps,
@@ -152,7 +160,7 @@ def lift_track(
         start_s,
         track.person,
         source,
-        warnings_of(clean, found.camera, found.joints_world, lifters.card, start_s),
+        warnings_of(clean, found.camera, found.camera.cam_to_world(lifted_cam), lifters.card, start_s),
         {
             **(about or {}),
             "lifter": f"actlift {lifters.name}",
@@ -160,6 +168,7 @@ def lift_track(
             "roll_deg": round(lifted.roll_deg, 1),
             "smoothing": f"keypoints at {KEYPOINTS_HZ:g} Hz, poses "
             + ("not" if smoothing_hz is None else f"at {smoothing_hz:g} Hz"),
+            "refined": "onto keypoints, with bones of constant length" if refine else "not",
             "scale": f"a height of {height_m:g} m, as told" if height_m else "of an average adult; give --height",
             "height_m": round(float(found.height_m), 3),
             "notes": list(found.notes),
@@ -175,7 +184,7 @@ class _Lifted:
     Attributes:
         frames: the crops that were lifted.
         seen: their keypoints.
-        pose3d_cam: (t, 17, 3) meters from the pelvis, in the axes of the camera.
+        pose3d_cam: (t, 17, 3) meters from the pelvis, in the axes of the camera; not refined.
         down_cam: where gravity was taken to point; None where the camera was taken to be about level.
         roll_deg: of the camera about the axes of the crops, undone in them; 0 where it was taken to be about level.
     """
@@ -188,7 +197,12 @@ class _Lifted:
 
 
 def _lifted_upright(
-    clean: Track, lifters: Lifters, camera: Camera, smoothing_hz: float | None, height_m: float | None
+    clean: Track,
+    lifters: Lifters,
+    camera: Camera,
+    smoothing_hz: float | None,
+    height_m: float | None,
+    refine: bool,
 ) -> tuple[_Lifted, GlobalTrajectory]:
     """Lift a person as a camera would see them that is held upright, and place them in the world.
 
@@ -210,8 +224,11 @@ def _lifted_upright(
         return _Lifted(frames, seen, pose3d_cam, down_cam, roll_deg)
 
     def place(lifted: _Lifted) -> GlobalTrajectory:
+        pose3d_cam = lifted.pose3d_cam
+        if refine:
+            pose3d_cam = refined(pose3d_cam, clean.points_px, clean.confidence, fps, camera).pose3d_cam
         return global_trajectory(
-            lifted.pose3d_cam,
+            pose3d_cam,
             clean.points_px,
             clean.confidence,
             fps,
@@ -288,13 +305,21 @@ def action_timeline(recognized: ActionRecognizer, seen: Keypoints2D, start_s: fl
 
 
 def warnings_of(
-    track: Track, camera: Camera, joints_world: Float[np.ndarray, "t 17 3"], card: dict[str, Any], start_s: float
+    track: Track, camera: Camera, lifted_world: Float[np.ndarray, "t 17 3"], card: dict[str, Any], start_s: float
 ) -> tuple[Segment, ...]:
-    """When and why the motion is not to be trusted: what was not seen, and what is not as the lifter learnt it."""
+    """When and why the motion is not to be trusted: what was not seen, and what is not as the lifter learnt it.
+
+    Args:
+        track: keypoints.
+        camera: that saw them.
+        lifted_world: joints as they were lifted; refined ones fit their keypoints whatever the lifter made of these.
+        card: of the lifter.
+        start_s: time of the first frame.
+    """
     fps = float(card["fps"])
     limbs = track.confidence[:, 5:] < UNSEEN
     spans = np.ptp(track.points_px, axis=1)
-    off = reprojection(track.points_px, camera, joints_world)
+    off = reprojection(track.points_px, camera, lifted_world)
     reasons = {
         "hardly seen: most joints are guessed": limbs.mean(axis=1) > 0.5,
         "feet not seen: legs are guessed": limbs[:, -2:].all(axis=1) & (limbs.mean(axis=1) <= 0.5),
@@ -376,6 +401,7 @@ def lift_video(
     camera: Camera | None = None,
     height_m: float | None = None,
     smoothing_hz: float | None = CUTOFF_HZ,
+    refine: bool = True,
     person: int | None = None,
     start_s: float = 0.0,
     end_s: float | None = None,
@@ -392,15 +418,15 @@ def lift_video(
         keep: file in which detections are kept while and after a detector works; the same call goes on from there.
         detector: one of :data:`actlift.video.detectors.DETECTORS` by name, "auto", or one that is made already.
         weights: file of the detector's weights, where it does not find them itself.
-        lifters, camera, height_m, smoothing_hz: as for :func:`lift_track`.
+        lifters, camera, height_m, smoothing_hz, refine: as for :func:`lift_track`.
         person: only this one, by number.
         start_s, end_s: which part to lift.
         fps: of the motions; where None, that of the source, at which keypoints are taken to come where their file does
             not tell.
         layout, size: of keypoints in a file and of their images, where it does not tell.
         on_progress: is told the stage, how much of it is done, and how much there is where that is known.
-        live: is given poses as they come (`actlift.video.live`), while people are detected; smoothed by a filter of
-            their own, unless `smoothing_hz` is None.
+        live: is given poses as they come (`actlift.video.live`), while people are detected; refined if `refine`, and
+            smoothed by a filter of their own, unless `smoothing_hz` is None.
 
     Raises:
         InputError, OSError: for what is no source, and for one in which nobody is seen.
@@ -416,7 +442,7 @@ def lift_video(
         found = _tracks_of_keypoints(path, start_s, end_s, fps, layout, size, check)
     else:
         found_by = partial(make_detector, detector, weights) if isinstance(detector, str) else lambda: detector
-        living = None if live is None else partial(_living, live, camera, smoothing_hz is not None)
+        living = None if live is None else partial(_living, live, camera, smoothing_hz is not None, refine)
         found = _tracks_of_video(path, keep, found_by, start_s, end_s, fps, check, on_progress, living)
     tracks = _chosen(found.tracks, person, path.name)
     motions, left_out = [], []
@@ -431,6 +457,7 @@ def lift_video(
                 camera=camera,
                 height_m=height_m,
                 smoothing_hz=smoothing_hz,
+                refine=refine,
                 fps=found.fps,
                 source=path.name,
                 about=found.about,
@@ -530,8 +557,8 @@ def _chosen(tracks: list[Track], person: int | None, name: str) -> list[Track]:
 
 
 def _living(
-    live: Callable[[list[LivePose]], None], camera: Camera | None, smooth: bool, width: int, height: int
+    live: Callable[[list[LivePose]], None], camera: Camera | None, smooth: bool, refine: bool, width: int, height: int
 ) -> Callable[[float, list[ActiveTrack]], None]:
     """What gives poses as people come."""
-    lifter = LiveLifter(width, height, camera, smooth=smooth)
+    lifter = LiveLifter(width, height, camera, smooth=smooth, refine=refine)
     return lambda time_s, tracks: live(lifter.push(time_s, tracks))
