@@ -1,8 +1,8 @@
 """``python -m benchmarks.askew cmu_v2.npz hdm05.npz``: what a camera that is held askew costs the networks that come.
 
 Clips of people of the training side are seen by random cameras without distortion, and by the same ones turned about
-their axes; focal lengths are guessed. What follows detection in `actlift lift` lifts them, as it is and with the camera
-taken to be level. The people to report on are left out altogether. Keypoints are synthetic.
+their axes; focal lengths are guessed. What follows detection in `actlift lift`, but for the refinement, lifts them, as
+it is and with the camera taken to be level. The people to report on are left out altogether. Keypoints are synthetic.
 """
 
 import argparse
@@ -46,7 +46,7 @@ def scored(clip: Clip, camera: Camera, noise: DetectorNoise | Exact, lifters: Li
     points_px, confidence = noise.observe(camera.cam_to_px(coco_joints(pose3d_cam)), COCO_17, clip.fps, seed)
     times_s = np.arange(clip.frames) / clip.fps
     track = Track(1, times_s, points_px.astype(np.float32), confidence.astype(np.float32))
-    motion = lift_track(track, camera.width, camera.height, lifters=lifters)
+    motion = lift_track(track, camera.width, camera.height, lifters=lifters, refine=False)
     found = motion.camera.world_to_cam(motion.joints_world.astype(np.float64))
     own, true = (pose - pose[:, :1] for pose in (found, pose3d_cam))
     up = float(motion.camera.R_cam_world[:, 2] @ camera.R_cam_world[:, 2])
