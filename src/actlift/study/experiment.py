@@ -333,7 +333,6 @@ def _claim(
     """Write study.json, with ``more`` in it, or check that the folder holds the same study."""
     path = folder / "study.json"
     fixed = {**plan.fixed(corpus.digest), "smoothing_hz": CUTOFF_HZ}
-    remove_leftovers(path)
     if path.exists():
         there = {"smoothing_hz": CUTOFF_HZ, **_fixed(path)}  # of a study from before there was smoothing none is scored
         before = read_json(path)["plan"]
@@ -344,34 +343,36 @@ def _claim(
             shown = "; ".join(f"{k}: there {there.get(k)!r}, asked for {fixed[k]!r}" for k in differing)
             raise InputError(f"{folder} holds another study ({shown}). Choose another folder, or delete this one.")
         upgrade_study(folder)
-    elif folder.exists() and any(folder.iterdir()):
+    elif folder.exists() and any(not at.name.startswith(".") for at in folder.iterdir()):
         raise InputError(f"{folder} is not empty and holds no study: choose another folder")
-    write_json(
-        path,
-        {
-            "format": STUDY_FORMAT,
-            "fixed": fixed,
-            "plan": {**asdict(plan), "network": plan.network.record()},
-            "arms": {name: asdict(ARMS[name].about) for name in arms_of(plan)},
-            "corpus_folder": str(corpus.folder),
-            "provenance": corpus.provenance,
-            "fps": corpus.fps,
-            "training": {
-                "subjects": training.subjects,
-                "actions": training.actions,
-                "views": len(training.views),
-                "frames": training.frames,
+    with locked(folder / ".lock", wait=True):  # another process of the same study may be at it
+        remove_leftovers(path)
+        write_json(
+            path,
+            {
+                "format": STUDY_FORMAT,
+                "fixed": fixed,
+                "plan": {**asdict(plan), "network": plan.network.record()},
+                "arms": {name: asdict(ARMS[name].about) for name in arms_of(plan)},
+                "corpus_folder": str(corpus.folder),
+                "provenance": corpus.provenance,
+                "fps": corpus.fps,
+                "training": {
+                    "subjects": training.subjects,
+                    "actions": training.actions,
+                    "views": len(training.views),
+                    "frames": training.frames,
+                },
+                "test": {
+                    "subjects": test.subjects,
+                    "actions": test.actions,
+                    "views": len(test.views),
+                    "frames": test.frames,
+                },
+                **more,
+                **environment(),
             },
-            "test": {
-                "subjects": test.subjects,
-                "actions": test.actions,
-                "views": len(test.views),
-                "frames": test.frames,
-            },
-            **more,
-            **environment(),
-        },
-    )
+        )
 
 
 def _fixed(path: Path) -> dict[str, Any]:
