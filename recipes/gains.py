@@ -26,14 +26,13 @@ def markdown(study: Path) -> str:
     gains = pd.read_csv(study / "gains.csv", keep_default_na=False, na_values=["", "nan"])
     about = read_json(study / "study.json")
     lines = [line for metric in SHOWN for line in _table(gains[gains["metric"] == metric], metric)]
+    return "\n".join([*lines, f"{command_of(about)}: {made_with(about)}."])
+
+
+def made_with(about: Mapping[str, Any]) -> str:
+    """Seeds, corpus digest and commit of a study, as its `study.json` has them."""
     seeds = ", ".join(map(str, about["plan"]["seeds"]))
-    digest = about["fixed"]["corpus"][:12]
-    return "\n".join(
-        [
-            *lines,
-            f"{command_of(about)}: seeds {seeds}, corpus digest `{digest}`, commit {about['commit']}.",
-        ]
-    )
+    return f"seeds {seeds}, corpus digest `{about['fixed']['corpus'][:12]}`, commit {about['commit']}"
 
 
 def command_of(about: Mapping[str, Any]) -> str:

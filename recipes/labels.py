@@ -11,7 +11,7 @@ from actlift.report.labels_page import LabelsReport
 from actlift.report.labels_tables import to_generalist
 from actlift.report.tables import number
 from actlift.report.words import ERRORS, metric_name
-from recipes.gains import command_of
+from recipes.gains import command_of, made_with
 
 
 def markdown(folder: Path) -> str:
@@ -31,9 +31,7 @@ def markdown(folder: Path) -> str:
             cells += [number(at.error(metric, variant), METRICS[metric]), effect and f"{sure}{effect}{sure}"]
         lines.append(f"| {' | '.join([*at.named(variant), *cells])} |")
     about = at.study.about
-    seeds = ", ".join(map(str, about["plan"]["seeds"]))
-    made = f"seeds {seeds}, corpus digest `{about['fixed']['corpus'][:12]}`, commit {about['commit']}"
-    return "\n".join([*lines, "", f"{command_of(about)}: mean over {at.people} people, {made}."])
+    return "\n".join([*lines, "", f"{command_of(about)}: mean over {at.people} people, {made_with(about)}."])
 
 
 if __name__ == "__main__":

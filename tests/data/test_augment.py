@@ -12,6 +12,7 @@ from actlift.data.augment import bodies, off_balance, posed, recombined, warped
 from actlift.data.clip import Clip
 from actlift.data.sources.mocap_npz import read_mocap_npz
 from actlift.data.sources.synthetic import synthetic_clips
+from actlift.geometry.sight import unit
 from actlift.geometry.skeleton import H36M_17
 
 Augmentation = Callable[[Iterable[Clip]], Iterator[Clip]]
@@ -206,7 +207,7 @@ def test_an_upper_body_is_in_the_same_place_to_the_pelvis_of_other_legs(clips):
         np.testing.assert_array_equal(made.joints_world[:, legs], clip.joints_world[:, legs])
         frames = [augment._frame(c.joints_world.astype(np.float64), "Hip", "Pelvis", "Spine") for c in (made, donor)]
         arms = [
-            np.einsum("tji,tj->ti", frame, augment._unit((c.joints_world[:, 13] - c.joints_world[:, 12]).astype(float)))
+            np.einsum("tji,tj->ti", frame, unit((c.joints_world[:, 13] - c.joints_world[:, 12]).astype(float)))
             for frame, c in zip(frames, (made, donor), strict=True)
         ]
         nearest = [np.linalg.norm(arms[1] - arm, axis=1).min() for arm in arms[0]]

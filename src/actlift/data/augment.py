@@ -24,6 +24,7 @@ from scipy.spatial.transform import Rotation
 
 from actlift.data.clip import Clip
 from actlift.errors import InputError
+from actlift.geometry.sight import length, unit
 from actlift.geometry.skeleton import H36M_17
 
 # bodies
@@ -126,8 +127,7 @@ def posed(clips: Iterable[Clip], strength: float = 1.0, seed: int = 0) -> Iterat
     Raises:
         InputError: for a strength that is negative or over 2.
     """
-    if not 0 <= strength <= 2:
-        raise InputError(f"poses are varied with a strength of 0 to 2; got {strength:g}")
+    _check_strength("poses", strength)
     for clip in clips:
         rng = _rng(seed, _POSE, clip)
         joints = clip.joints_world.astype(np.float64)
@@ -186,8 +186,7 @@ def warped(clips: Iterable[Clip], strength: float = 1.0, seed: int = 0) -> Itera
     Raises:
         InputError: for a strength that is negative or over 2.
     """
-    if not 0 <= strength <= 2:
-        raise InputError(f"times are varied with a strength of 0 to 2; got {strength:g}")
+    _check_strength("times", strength)
     for clip in clips:
         rng = _rng(seed, _TIME, clip)
         name = f"{clip.name}/warped"
@@ -203,8 +202,13 @@ def warped(clips: Iterable[Clip], strength: float = 1.0, seed: int = 0) -> Itera
         rows = np.arange(clip.frames)
         lengths = _lengths(joints)
         bones = CubicSpline(rows, _bones(joints))(frames)
-        bones *= (np.stack([np.interp(frames, rows, of) for of in lengths.T], axis=1) / _norm(bones))[..., None]
+        bones *= (np.stack([np.interp(frames, rows, of) for of in lengths.T], axis=1) / length(bones))[..., None]
         yield replace(clip, name=name, joints_world=_joints(CubicSpline(rows, joints[:, 0])(frames), bones))
+
+
+def _check_strength(what: str, strength: float) -> None:
+    if not 0 <= strength <= 2:
+        raise InputError(f"{what} are varied with a strength of 0 to 2; got {strength:g}")
 
 
 # what is drawn
@@ -268,7 +272,7 @@ def _side_and_part(joint: str) -> tuple[int, str]:
 def _middle(part: str, side: int) -> Float[np.ndarray, "3"]:
     """The middle of the range of a bone, in its frame of left, forward and up: its end's part names the bone."""
     ways = {"Thorax": (0, 0, 1), "Neck": (0, 0, 1), "Elbow": (side, 1, 0), "Knee": (0.2 * side, 1, -1)}
-    return _unit(np.array(ways[part], dtype=np.float64))
+    return unit(np.array(ways[part], dtype=np.float64))
 
 
 def _hinge(part: str, side: int) -> Float[np.ndarray, "3"]:
@@ -280,7 +284,7 @@ def _within(middle: Float[np.ndarray, "t 3"], most: float, bone: Float[np.ndarra
     """The rotation, less what takes a bone farther from the middle of its range than it may be, or was."""
     now = added.apply(bone)
     excess = np.maximum(_angle(now, middle) - np.maximum(most, _angle(bone, middle)), 0)
-    return Rotation.from_rotvec(excess[:, None] * _unit(np.cross(now, middle))) * added
+    return Rotation.from_rotvec(excess[:, None] * unit(np.cross(now, middle))) * added
 
 
 def _flexed(
@@ -291,9 +295,9 @@ def _flexed(
     fps: float,
 ) -> Rotation:
     """The rotation that flexes a joint by so much, between straight and its limit, about `hinge` while straight."""
-    along = _unit(above)
-    axis = gaussian_filter1d(np.cross(along, _unit(bone)) + 0.25 * hinge, HINGE_S * fps, axis=0, mode="nearest")
-    axis = _unit(_across(axis, along))
+    along = unit(above)
+    axis = gaussian_filter1d(np.cross(along, unit(bone)) + 0.25 * hinge, HINGE_S * fps, axis=0, mode="nearest")
+    axis = unit(_across(axis, along))
     flexion = _angle(above, bone)
     wanted = np.clip(flexion + added, 0, np.maximum(np.deg2rad(FLEXION_DEG), flexion))
     return Rotation.from_rotvec((wanted - flexion)[:, None] * axis)
@@ -312,7 +316,7 @@ def _lowered(joints: Float[np.ndarray, "t 17 3"], fps: float, rng: np.random.Gen
     """The pelvis and all on it lowered over legs that stand; ankles stay, knees bend in the plane where they were."""
     legs = [(_AT[f"{side}Hip"], _AT[f"{side}Knee"], _AT[f"{side}Ankle"]) for side in "LR"]
     lengths = [
-        (_norm(joints[:, knee] - joints[:, hip]), _norm(joints[:, ankle] - joints[:, knee]))
+        (length(joints[:, knee] - joints[:, hip]), length(joints[:, ankle] - joints[:, knee]))
         for hip, knee, ankle in legs
     ]
     reach = float(np.mean([thigh + shin for thigh, shin in lengths]))
@@ -326,9 +330,9 @@ def _lowered(joints: Float[np.ndarray, "t 17 3"], fps: float, rng: np.random.Gen
     for (hip, knee, ankle), (thigh, shin) in zip(legs, lengths, strict=True):
         bend = _across(joints[:, knee] - joints[:, hip], joints[:, ankle] - joints[:, hip])
         gap = joints[:, ankle] - lowered[:, hip]
-        towards, bend = _unit(gap), _unit(_across(bend + 0.1 * thigh[:, None] * forward, gap))
+        towards, bend = unit(gap), unit(_across(bend + 0.1 * thigh[:, None] * forward, gap))
         folded = np.sqrt(thigh**2 + shin**2 + 2 * thigh * shin * np.cos(np.deg2rad(FLEXION_DEG)))
-        far = np.clip(_norm(gap), folded, thigh + shin)
+        far = np.clip(length(gap), folded, thigh + shin)
         along = (thigh**2 + far**2 - shin**2) / (2 * far)
         beside = np.sqrt(np.maximum(thigh**2 - along**2, 0))
         lowered[:, knee] = lowered[:, hip] + along[:, None] * towards + beside[:, None] * bend
@@ -338,7 +342,7 @@ def _lowered(joints: Float[np.ndarray, "t 17 3"], fps: float, rng: np.random.Gen
 
 def _across(vectors: Float[np.ndarray, "t 3"], line: Float[np.ndarray, "t 3"]) -> Float[np.ndarray, "t 3"]:
     """What of vectors is across a line."""
-    way = _unit(line)
+    way = unit(line)
     return np.asarray(vectors - (vectors * way).sum(axis=1, keepdims=True) * way)
 
 
@@ -352,8 +356,8 @@ def _with_upper_body(
     own, other = (_frame(joints, "Hip", "Pelvis", "Spine") for joints in (legs, upper))
     mixed = legs.copy()
     for child, parent in _UPPER:
-        way = np.einsum("tij,tkj,tk->ti", own, other, _unit(upper[:, child] - upper[:, parent]))
-        mixed[:, child] = mixed[:, parent] + _norm(legs[:, child] - legs[:, parent])[:, None] * way
+        way = np.einsum("tij,tkj,tk->ti", own, other, unit(upper[:, child] - upper[:, parent]))
+        mixed[:, child] = mixed[:, parent] + length(legs[:, child] - legs[:, parent])[:, None] * way
     return mixed
 
 
@@ -376,7 +380,7 @@ def off_balance(joints: Float[np.ndarray, "t 17 3"]) -> Float[np.ndarray, " t"]:
     left, right = joints[:, _AT["LAnkle"], :2], joints[:, _AT["RAnkle"], :2]
     line = right - left
     part = ((mass - left) * line).sum(axis=1) / np.maximum((line**2).sum(axis=1), 1e-9)
-    return _norm(left + part.clip(0, 1)[:, None] * line - mass)
+    return length(left + part.clip(0, 1)[:, None] * line - mass)
 
 
 # bones
@@ -389,7 +393,7 @@ def _bones(joints: Float[np.ndarray, "t 17 3"]) -> Float[np.ndarray, "t 16 3"]:
 
 
 def _lengths(joints: Float[np.ndarray, "t 17 3"]) -> Float[np.ndarray, "t 16"]:
-    return _norm(_bones(joints))
+    return length(_bones(joints))
 
 
 def _joints(root: Float[np.ndarray, "t 3"], bones: Float[np.ndarray, "t 16 3"]) -> Float[np.ndarray, "t 17 3"]:
@@ -403,9 +407,9 @@ def _joints(root: Float[np.ndarray, "t 3"], bones: Float[np.ndarray, "t 16 3"]) 
 
 def _frame(joints: Float[np.ndarray, "t 17 3"], sides: str, low: str, high: str) -> Float[np.ndarray, "t 3 3"]:
     """The frame of a part of the trunk: columns are the person's left, forward and up."""
-    left = _unit(joints[:, _AT[f"L{sides}"]] - joints[:, _AT[f"R{sides}"]])
+    left = unit(joints[:, _AT[f"L{sides}"]] - joints[:, _AT[f"R{sides}"]])
     up = joints[:, _AT[high]] - joints[:, _AT[low]]
-    up = _unit(up - (up * left).sum(axis=1, keepdims=True) * left)
+    up = unit(up - (up * left).sum(axis=1, keepdims=True) * left)
     return np.stack([left, np.cross(left, up), up], axis=-1)
 
 
@@ -414,14 +418,6 @@ def _times(frame: Float[np.ndarray, "t 3 3"], vectors: Float[np.ndarray, "*t 3"]
     return np.asarray((frame @ vectors[..., None])[..., 0])
 
 
-def _norm(vectors: Float[np.ndarray, "*lead 3"] | Float[np.ndarray, "*lead 2"]) -> Float[np.ndarray, "*lead"]:
-    return np.asarray(np.linalg.norm(vectors, axis=-1))
-
-
-def _unit(vectors: Float[np.ndarray, "*lead 3"]) -> Float[np.ndarray, "*lead 3"]:
-    return np.asarray(vectors / np.maximum(_norm(vectors), 1e-12)[..., None])
-
-
 def _angle(one: Float[np.ndarray, "t 3"], other: Float[np.ndarray, "t 3"]) -> Float[np.ndarray, " t"]:
     """Between two directions, in radians; small ones too."""
-    return np.asarray(np.arctan2(_norm(np.cross(one, other)), (one * other).sum(axis=1)))
+    return np.asarray(np.arctan2(length(np.cross(one, other)), (one * other).sum(axis=1)))

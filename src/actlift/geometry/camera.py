@@ -336,15 +336,7 @@ def random_rig(joints_world: Float[np.ndarray, "t j 3"], seed: int | Sequence[in
         height = rng.uniform(0.3, 3)
         size = np.array(_RANDOM_SIZES[rng.integers(len(_RANDOM_SIZES))])
         focal = rng.uniform(700, 2000)
-        corner_r2 = float((size**2).sum()) / (2 * focal) ** 2
-        lens = _lens(
-            f"random{i}",
-            focal_px=np.array([focal, focal]),
-            center_px=size * rng.uniform(0.48, 0.52, size=2),
-            size=(int(size[0]), int(size[1])),
-            radial=np.array([rng.uniform(-0.12, 0.05) / corner_r2, 0.0, 0.0]),
-            tangential=np.zeros(2),
-        )
+        lens = _drawn_lens(f"random{i}", rng, size, focal, (0.48, 0.52))
         roll, across, down = rng.uniform((-5, -3, -3), (5, 3, 3))
         swing = Rotation.from_euler("zyx", [roll, across, down], degrees=True).as_matrix()
         cameras.append(_step_back(lens, joints_world, _level_ray(azimuth, height), distance, swing))
@@ -380,15 +372,7 @@ def wide_rig(joints_world: Float[np.ndarray, "t j 3"], seed: int | Sequence[int]
         distance = 2 * 5 ** rng.uniform()
         size = np.array(_RANDOM_SIZES[rng.integers(len(_RANDOM_SIZES))])
         focal = float(size.max()) * 0.5 * 5 ** rng.uniform()
-        corner_r2 = float((size**2).sum()) / (2 * focal) ** 2
-        lens = _lens(
-            f"wide{i}",
-            focal_px=np.array([focal, focal]),
-            center_px=size * rng.uniform(0.46, 0.54, size=2),
-            size=(int(size[0]), int(size[1])),
-            radial=np.array([rng.uniform(-0.12, 0.05) / corner_r2, 0.0, 0.0]),
-            tangential=np.zeros(2),
-        )
+        lens = _drawn_lens(f"wide{i}", rng, size, focal, (0.46, 0.54))
         roll = rng.uniform(-45, 45)
         across, down = np.rad2deg(np.arctan(rng.uniform(-0.3, 0.3, size=2) * size / (2 * focal)))
         quarters = int(rng.integers(1, 4)) if rng.uniform() < WIDE_TURNED else 0
@@ -432,6 +416,25 @@ def _lens(
 ) -> Camera:
     """A camera that has no place yet: it stands in the origin of the world, axis up."""
     return Camera(name, np.eye(3), np.zeros(3), focal_px, center_px, *size, radial, tangential)
+
+
+def _drawn_lens(
+    name: str, rng: np.random.Generator, size: np.ndarray, focal: float, center: tuple[float, float]
+) -> Camera:
+    """A lens with square pixels, its center and radial distortion drawn.
+
+    Args:
+        center: least and most of it, in widths and heights of the image.
+    """
+    corner_r2 = float((size**2).sum()) / (2 * focal) ** 2
+    return _lens(
+        name,
+        focal_px=np.array([focal, focal]),
+        center_px=size * rng.uniform(*center, size=2),
+        size=(int(size[0]), int(size[1])),
+        radial=np.array([rng.uniform(-0.12, 0.05) / corner_r2, 0.0, 0.0]),
+        tangential=np.zeros(2),
+    )
 
 
 _Ray = Callable[[Float[np.ndarray, "3"], float], Float[np.ndarray, "3"]]

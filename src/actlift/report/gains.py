@@ -75,8 +75,10 @@ def gains(scores: Scores, arms: Mapping[str, About], metrics: Sequence[str] = SH
 def unlearnt(scores: Scores) -> set[Variant]:
     """The variants that do no better than the nearest training pose, or the constant one, in MPJPE (mean over people).
 
-    Nobody, where no baseline was scored.
+    Nobody, where no baseline, or another metric alone, was scored.
     """
+    if "mpjpe" not in scores.metrics:
+        return set()
     table = scores.per_action("mpjpe").T
     errors = {variant: float(table[variant][MEAN_OVER_PEOPLE]) for variant in scores.variants}
     of_baselines = [error for variant, error in errors.items() if variant.arm in BASELINES]

@@ -130,7 +130,7 @@ def _knows(variant: Variant, arms: Mapping[str, About]) -> bool:
 def _contents(study: StudyResults, scores: Scores, found: Sequence[Gain]) -> dict[str, Any]:
     from markupsafe import Markup
 
-    still = unlearnt(study.scores) | unlearnt(study.smoothed) if len(study.smoothed.table) else unlearnt(study.scores)
+    still = unlearnt(study.scores) | unlearnt(study.smoothed)
     order = _order(study.scores.variants, study.arms)
     metrics = [metric for metric in METRICS if any(of.metric == metric for of in found)]
     said = answer(found, study.arms, still)

@@ -122,9 +122,7 @@ def verdicts(
     """
     estimates: dict[tuple[str, Variant, Variant], Estimate] = {}
     means: dict[str, dict[Variant, float]] = {}
-    left_out = {v for v in scores.variants if v.arm in BASELINES}
-    if "mpjpe" in scores.metrics:
-        left_out |= unlearnt(scores)
+    left_out = {v for v in scores.variants if v.arm in BASELINES} | unlearnt(scores)
     if reference in left_out:
         return [
             Verdict(f"{what}: nothing can be said, “{reference}” has not learnt to lift.", False)

@@ -81,7 +81,7 @@ def differences(suite: Suite) -> pd.DataFrame:
     """
     rows = []
     for study in suite.studies:
-        still = unlearnt(study.scores) if "mpjpe" in study.scores.metrics else set()
+        still = unlearnt(study.scores)
         for metric in (m for m in ERRORS if m in study.scores.metrics):
             variants = list(arms_table(study.scores, metric).index)
             samples = study.scores.variations(metric, variants)
